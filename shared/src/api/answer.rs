@@ -1,0 +1,66 @@
+//! The flat envelope: what every answer has, and the route's own fields beside it.
+
+use serde::Serialize;
+
+use crate::error::{Code, Error};
+
+/// An answer. Flat and without nulls, because a Genesys Cloud script reads neither arrays nor nulls.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer<F> {
+    pub(super) ok: bool,
+    pub(super) code: &'static str,
+    message: String,
+    retryable: bool,
+    request_id: String,
+    #[serde(flatten)]
+    fields: F,
+    #[serde(skip)]
+    pub(super) status: u16,
+    #[serde(skip)]
+    pub(super) log_message: Option<String>,
+    #[serde(skip)]
+    pub(super) cause: Option<String>,
+}
+
+impl<F> Answer<F> {
+    /// It was done.
+    #[must_use]
+    pub fn ok(code: Code, message: impl Into<String>, fields: F) -> Self {
+        Self {
+            ok: true,
+            code: code.text(),
+            message: message.into(),
+            retryable: code.retryable(),
+            request_id: String::new(),
+            fields,
+            status: code.status(),
+            log_message: None,
+            cause: None,
+        }
+    }
+
+    /// It was not done; the fields say what is known all the same.
+    #[must_use]
+    pub fn failed(error: Error, fields: F) -> Self {
+        Self {
+            ok: false,
+            message: error.text_for_caller(),
+            log_message: Some(error.message),
+            cause: error.cause,
+            ..Self::ok(error.code, String::new(), fields)
+        }
+    }
+
+    /// Says something else about sending the request again than the code alone would.
+    #[must_use]
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.retryable = retryable;
+        self
+    }
+
+    pub(super) fn with_request_id(mut self, request_id: String) -> Self {
+        self.request_id = request_id;
+        self
+    }
+}

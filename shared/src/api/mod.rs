@@ -1,0 +1,196 @@
+//! The Lambda edge behind an API Gateway HTTP API: the only module that knows AWS event types.
+//!
+//! It decodes the event, checks size and roles, hands a [`Request`] to the function's handler within the deadline, and
+//! turns whatever comes out, a panic too, into one flat JSON object and one log line.
+
+mod answer;
+mod edge;
+mod roles;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use futures_util::FutureExt;
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use serde::Serialize;
+
+pub use answer::Answer;
+
+use crate::config::{ConfigError, Environment};
+use crate::error::{Code, Error};
+use crate::fields::{ConversationId, Fields};
+use crate::http::{Deadline, RequestContext};
+use crate::telemetry::Outcome;
+
+/// A function's place in the API.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The function's name in logs and metrics.
+    pub function: &'static str,
+    /// App roles the caller's token must carry, all of them.
+    pub roles: &'static [&'static str],
+}
+
+/// A request on its way through a handler.
+#[derive(Debug)]
+pub struct Request {
+    /// Its fields.
+    pub fields: Fields,
+    /// Its id, deadline and log record.
+    pub context: RequestContext,
+}
+
+impl Request {
+    /// Reads `conversationId`, and labels the log line with it.
+    pub fn conversation_id(&mut self) -> Option<ConversationId> {
+        let id = self.fields.parsed::<ConversationId>("conversationId")?;
+        self.context.record.label("conversationId", id.as_str());
+        Some(id)
+    }
+}
+
+/// A function that is ready to serve: its app, and whether callers need roles.
+#[derive(Debug)]
+pub struct Function<A> {
+    route: Route,
+    /// The deployed function's name, by which its metrics are told from those of another deployment.
+    name: String,
+    app: Result<A, ConfigError>,
+    require_roles: bool,
+    served_before: AtomicBool,
+}
+
+impl<A> Function<A> {
+    /// Reads the environment and builds the app. A wrong environment is no reason to crash: every request is then
+    /// answered with what is wrong.
+    pub async fn start(route: Route, from_env: impl AsyncFnOnce(&mut Environment) -> Option<A>) -> Self {
+        let mut env = Environment::of_process();
+        let require_roles = env.or("REQUIRE_ROLES", true);
+        let app = from_env(&mut env).await;
+        let app = env.finish(require_roles.and(app));
+        if let Err(error) = &app {
+            tracing::error!(%error, "the function cannot work");
+        }
+        let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| route.function.into());
+        Self {
+            route,
+            name,
+            app,
+            require_roles: require_roles.unwrap_or(true),
+            served_before: AtomicBool::new(false),
+        }
+    }
+
+    /// A function around an app that exists; its callers need roles.
+    #[must_use]
+    pub fn of(route: Route, app: A) -> Self {
+        let name = route.function.into();
+        Self {
+            route,
+            name,
+            app: Ok(app),
+            require_roles: true,
+            served_before: AtomicBool::new(false),
+        }
+    }
+
+    /// Answers requests until Lambda ends the process.
+    ///
+    /// # Errors
+    /// When the Lambda runtime cannot be reached.
+    pub async fn serve<F>(
+        &self,
+        handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
+    ) -> Result<(), lambda_runtime::Error>
+    where
+        F: Serialize + Default,
+    {
+        let handle = &handle;
+        lambda_runtime::run(service_fn(
+            move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+                Ok::<_, lambda_runtime::Error>(self.answer(event.payload, event.context, handle).await)
+            },
+        ))
+        .await
+    }
+
+    /// Answers one request.
+    pub async fn answer<F>(
+        &self,
+        event: ApiGatewayV2httpRequest,
+        lambda: Context,
+        handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
+    ) -> ApiGatewayV2httpResponse
+    where
+        F: Serialize + Default,
+    {
+        let context = RequestContext::new(
+            edge::request_id(&event, &lambda),
+            Deadline::of_invocation(lambda.deadline),
+        );
+        context.record.label("lambdaRequestId", lambda.request_id.as_str());
+        context
+            .record
+            .label("xrayTraceId", lambda.xray_trace_id.unwrap_or_default());
+        context
+            .record
+            .label("coldStart", !self.served_before.swap(true, Ordering::Relaxed));
+        edge::label_caller(&event, &context.record);
+
+        // The record outlives the request: it is written whatever became of the handler.
+        let (request_id, record, deadline) = (context.request_id.clone(), context.record.clone(), context.deadline);
+        let answered = AssertUnwindSafe(self.handle_within(event, context, handle)).catch_unwind();
+        let answer = match tokio::time::timeout(deadline.for_the_answer(), answered).await {
+            Ok(Ok(Ok(answer))) => answer,
+            Ok(Ok(Err(error))) => Answer::failed(error, F::default()),
+            Ok(Err(_panic)) => Answer::failed(
+                Error::new(
+                    Code::INTERNAL,
+                    format!("The bridge has a bug. Report it with request id {request_id}."),
+                )
+                .because("panic"),
+                F::default(),
+            ),
+            Err(_elapsed) => Answer::failed(
+                Error::new(
+                    Code::OUT_OF_TIME,
+                    "The bridge's time ran out. Send the same request again.",
+                ),
+                F::default(),
+            ),
+        };
+        let answer = answer.with_request_id(request_id);
+        record.write(
+            &self.name,
+            Outcome {
+                ok: answer.ok,
+                code: answer.code,
+                status: answer.status,
+                message: answer.log_message.as_deref(),
+                cause: answer.cause.as_deref(),
+            },
+        );
+        edge::response(&answer)
+    }
+
+    fn handle_within<F>(
+        &self,
+        event: ApiGatewayV2httpRequest,
+        context: RequestContext,
+        handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
+    ) -> impl Future<Output = Result<Answer<F>, Error>> {
+        async move {
+            let app = self.app.as_ref().map_err(|error| {
+                let message = format!("The bridge is not set up: {error}. Correct the stack's parameters.");
+                Error::new(Code::MISCONFIGURED, message)
+            })?;
+            if self.require_roles {
+                roles::check(&event, self.route.roles)?;
+            }
+            let fields = Fields::parse(&edge::body(event)?)?;
+            handle(app, Request { fields, context }).await
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Typed settings from the environment.
+//!
+//! A solutions engineer should not learn of six mistakes in six deployments: every missing or bad variable is collected
+//! while the settings are read and reported at once. A reader therefore reads all its variables first and only then
+//! builds its struct:
+//!
+//! ```text
+//! let table = env.required::<String>("STATE_TABLE");
+//! let country = env.optional::<CountryCode>("SMS_COUNTRY");
+//! Some(Settings { table: table?, country: country? })
+//! ```
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+/// Where settings are read from, and where the mistakes in them are collected.
+#[derive(Debug)]
+pub struct Environment {
+    variables: HashMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        // `vars_os`, because `vars` panics on a variable that is not UTF-8.
+        let text = |s: std::ffi::OsString| s.into_string().ok();
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+            .collect();
+        Self {
+            variables,
+            problems: Vec::new(),
+        }
+    }
+
+    /// An environment of exactly these variables.
+    pub fn of<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        Self {
+            variables,
+            problems: Vec::new(),
+        }
+    }
+
+    /// A variable that must be there. `None` means that the mistake has been noted. An empty variable is an absent one,
+    /// because an unset template parameter arrives as an empty string.
+    pub fn required<T>(&mut self, name: &str) -> Option<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let value = self.optional(name)?;
+        if value.is_none() {
+            self.problem(format!("{name} is not set"));
+        }
+        value
+    }
+
+    /// A variable that may be absent: `Some(None)` then. `None` means that it is there, wrong, and noted.
+    #[expect(
+        clippy::option_option,
+        reason = "absent and wrong are two different things, and `?` is wanted for one"
+    )]
+    pub fn optional<T>(&mut self, name: &str) -> Option<Option<T>>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let text = self.variables.get(name).map_or("", |value| value.trim());
+        if text.is_empty() {
+            return Some(None);
+        }
+        match text.parse() {
+            Ok(value) => Some(Some(value)),
+            Err(problem) => {
+                // The value itself stays out of the message: somebody may have pasted a secret into the wrong box.
+                self.problem(format!("{name}: {problem}"));
+                None
+            }
+        }
+    }
+
+    /// A variable with a default.
+    pub fn or<T>(&mut self, name: &str, default: T) -> Option<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        Some(self.optional(name)?.unwrap_or(default))
+    }
+
+    /// Notes a mistake, once: a variable may be read by several.
+    pub fn problem(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if !self.problems.contains(&text) {
+            self.problems.push(text);
+        }
+    }
+
+    /// Gives the settings, or every mistake that was noted on the way.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a variable is missing or wrong.
+    pub fn finish<T>(self, settings: Option<T>) -> Result<T, ConfigError> {
+        match settings {
+            Some(settings) if self.problems.is_empty() => Ok(settings),
+            _ => Err(ConfigError {
+                problems: self.problems,
+            }),
+        }
+    }
+}
+
+/// All that is missing or wrong in the environment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the function's settings are incomplete: {}", problems.join("; "))]
+pub struct ConfigError {
+    /// One sentence a mistake; each names its variable.
+    pub problems: Vec<String>,
+}
+
+/// Where a service is: scheme, host and port, without a path. Paths are appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(Url);
+
+/// A service's base URL, path included, as `https://graph.microsoft.com/v1.0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+/// Why a URL cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Not a URL at all.
+    #[error("expected a URL such as https://api.mypurecloud.com")]
+    NotAUrl,
+    /// Credentials would cross a network in the clear.
+    #[error("expected https:// (http:// is accepted for this machine alone)")]
+    NotHttps,
+    /// An origin with a path.
+    #[error("expected scheme and host only; paths are appended")]
+    HasPath,
+}
+
+fn secure_url(text: &str) -> Result<Url, UrlError> {
+    let url = Url::parse(text).map_err(|_| UrlError::NotAUrl)?;
+    let host = url.host_str().ok_or(UrlError::NotAUrl)?;
+    let loopback = host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err(UrlError::NotHttps),
+    }
+}
+
+impl FromStr for Origin {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let url = secure_url(text)?;
+        if url.path() == "/" && url.query().is_none() && url.fragment().is_none() {
+            Ok(Self(url))
+        } else {
+            Err(UrlError::HasPath)
+        }
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        secure_url(text.trim_end_matches('/')).map(Self)
+    }
+}
+
+impl Origin {
+    /// The origin with these path segments, each percent-encoded.
+    #[must_use]
+    pub fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        append(&self.0, segments)
+    }
+}
+
+impl BaseUrl {
+    /// The base with these path segments, each percent-encoded.
+    #[must_use]
+    pub fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        append(&self.0, segments)
+    }
+
+    /// Scheme, host and port, without the path.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// Whether a URL that came from outside leads to the same scheme, host and port, so that a token may go with it.
+    #[must_use]
+    pub fn is_origin_of(&self, url: &Url) -> bool {
+        self.0.origin() == url.origin()
+    }
+}
+
+fn append<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
+    let mut url = base.clone();
+    // An http(s) URL always has path segments; the other arm cannot be reached and changes nothing.
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
+/// A Genesys Cloud region's domain, such as `mypurecloud.com` or `euw2.pure.cloud`; `login.` and `api.` go before it.
+///
+/// New regions keep arriving, so any bare host name is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenesysDomain(String);
+
+impl FromStr for GenesysDomain {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "expected a region's bare domain such as mypurecloud.com or euw2.pure.cloud";
+        let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let bare = text.contains('.') && text.split('.').all(label);
+        if bare && !text.starts_with("api.") && !text.starts_with("login.") {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(EXPECTED)
+        }
+    }
+}
+
+impl GenesysDomain {
+    /// `https://{service}.{domain}`
+    ///
+    /// # Errors
+    /// [`UrlError`] when the domain does not make a host name.
+    pub fn origin(&self, service: &str) -> Result<Origin, UrlError> {
+        format!("https://{service}.{}", self.0).parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_reported_at_once_and_no_value_is_repeated() {
+        let mut env = Environment::of([("PORT", "hunter2"), ("GENESYS_DOMAIN", "https://mypurecloud.com")]);
+        let port = env.required::<u16>("PORT");
+        let domain = env.required::<GenesysDomain>("GENESYS_DOMAIN");
+        let table = env.required::<String>("STATE_TABLE");
+        let error = env.finish(port.zip(domain).zip(table)).unwrap_err();
+        assert_eq!(error.problems.len(), 3);
+        let text = error.to_string();
+        for name in ["PORT", "GENESYS_DOMAIN", "STATE_TABLE is not set"] {
+            assert!(text.contains(name), "{text}");
+        }
+        assert!(!text.contains("hunter2"));
+    }
+
+    #[test]
+    fn an_empty_variable_is_an_absent_one() {
+        let mut env = Environment::of([("SMS_FROM", " "), ("LIMIT", "")]);
+        assert_eq!(env.optional::<String>("SMS_FROM"), Some(None));
+        assert_eq!(env.or("LIMIT", 7_u16), Some(7));
+        assert_eq!(env.required::<String>("SMS_FROM"), None);
+        assert!(env.finish(Some(())).is_err());
+    }
+
+    #[test]
+    fn credentials_never_cross_a_network_in_the_clear() {
+        assert_eq!(
+            "http://graph.microsoft.com/v1.0".parse::<BaseUrl>(),
+            Err(UrlError::NotHttps)
+        );
+        for local in ["http://127.0.0.1:4571", "http://localhost:1", "http://[::1]:2"] {
+            assert!(local.parse::<Origin>().is_ok(), "{local}");
+        }
+        assert_eq!(
+            "https://api.mypurecloud.com/api/v2".parse::<Origin>(),
+            Err(UrlError::HasPath)
+        );
+        assert_eq!("mypurecloud.com".parse::<Origin>(), Err(UrlError::NotAUrl));
+    }
+
+    #[test]
+    fn path_segments_are_encoded() {
+        let base: BaseUrl = "https://graph.microsoft.com/v1.0/".parse().unwrap();
+        let url = base.join(["users", "kim_fabrikam.com#EXT#@contoso.com", "events"]);
+        assert_eq!(
+            url.as_str(),
+            "https://graph.microsoft.com/v1.0/users/kim_fabrikam.com%23EXT%23@contoso.com/events"
+        );
+        assert_eq!(base.origin(), "https://graph.microsoft.com");
+        assert!(!base.is_origin_of(&Url::parse("https://graph.microsoft.com.evil.example/v1.0").unwrap()));
+    }
+
+    #[test]
+    fn a_domain_is_a_bare_host_suffix() {
+        for good in [
+            "mypurecloud.com",
+            "euw2.pure.cloud",
+            "MyPureCloud.de",
+            "use2.us-gov-pure.cloud",
+        ] {
+            assert!(good.parse::<GenesysDomain>().is_ok(), "{good}");
+        }
+        for bad in [
+            "api.mypurecloud.com",
+            "mypurecloud",
+            "a b.com",
+            "mypurecloud.com/x",
+            ".com",
+            "",
+        ] {
+            assert!(bad.parse::<GenesysDomain>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The one error the edge answers with.
+//!
+//! It carries two texts. `message` goes to the caller and to the log and is written for a solutions engineer at 5 pm: what happened,
+//! whose fault it is and what to do. `cause` goes to the request's log line alone. (A third, `detail`, is what a remote wrote: for the caller alone.) Inner layers
+//! have error enums of their own and know no HTTP; they become an [`Error`] where a function answers.
+
+use std::fmt;
+
+/// Every `code` an answer can carry, each with the HTTP status it travels under and whether the same request may
+/// succeed when it is sent again later.
+///
+/// A business outcome that an author of a Genesys Cloud script or flow branches on is HTTP 200, because Genesys Cloud
+/// hides the body of every other answer. 4xx is a mistake of the caller, 5xx an outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    text: &'static str,
+    status: u16,
+    retryable: bool,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $retryable:literal;)*) => {
+        impl Code {
+            $($(#[$doc])* pub const $name: Self = Self { text: $text, status: $status, retryable: $retryable };)*
+
+            /// All codes, in the order of the README's table.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+codes! {
+    /// A meeting was created.
+    CREATED = "created", 200, false;
+    /// The meeting of an earlier, equal request was found again.
+    EXISTING = "existing", 200, false;
+    /// Genesys Cloud took the text message.
+    ACCEPTED = "accepted", 200, false;
+    /// The text message of an earlier, equal request was found; nothing was sent.
+    DUPLICATE = "duplicate", 200, false;
+
+    /// The organizer does not exist in the tenant.
+    ORGANIZER_NOT_FOUND = "organizerNotFound", 200, false;
+    /// The organizer exists and may not organize Teams meetings, or has no mailbox.
+    ORGANIZER_NOT_LICENSED = "organizerNotLicensed", 200, false;
+    /// No Teams application access policy lets the app act for the organizer.
+    ACCESS_POLICY_MISSING = "accessPolicyMissing", 200, false;
+    /// An application permission (Graph) or role permission (Genesys Cloud) is missing.
+    PERMISSION_MISSING = "permissionMissing", 200, false;
+    /// The calendar event exists and Teams has not yet given it a join URL.
+    MEETING_URL_PENDING = "meetingUrlPending", 200, true;
+    /// Graph asks to slow down for longer than this request can wait.
+    GRAPH_THROTTLED = "graphThrottled", 200, true;
+    /// Graph refused the request for a reason of its own.
+    GRAPH_REJECTED = "graphRejected", 200, false;
+    /// Graph did not answer, or answered 5xx.
+    GRAPH_UNAVAILABLE = "graphUnavailable", 503, true;
+
+    /// The recipient is no number an SMS can be sent to.
+    RECIPIENT_INVALID = "recipientInvalid", 200, false;
+    /// The sender is no number of the Genesys Cloud org.
+    SENDER_INVALID = "senderInvalid", 200, false;
+    /// The text is longer than Genesys Cloud sends.
+    TEXT_TOO_LONG = "textTooLong", 200, false;
+    /// The messenger needs more than a text.
+    MESSENGER_NOT_SUPPORTED = "messengerNotSupported", 200, false;
+    /// Nobody knows whether the text message was sent.
+    OUTCOME_UNKNOWN = "outcomeUnknown", 200, false;
+    /// Another, equal request is still at work.
+    IN_PROGRESS = "inProgress", 200, true;
+    /// The meeting exists, the text message failed; `smsCode` says why.
+    SMS_FAILED = "smsFailed", 200, false;
+    /// Genesys Cloud asks to slow down for longer than this request can wait.
+    GENESYS_THROTTLED = "genesysThrottled", 200, true;
+    /// Genesys Cloud refused the request for a reason of its own.
+    GENESYS_REJECTED = "genesysRejected", 200, false;
+    /// Genesys Cloud could not be reached; nothing was sent.
+    GENESYS_UNAVAILABLE = "genesysUnavailable", 503, true;
+
+    /// Microsoft Entra ID refused the app's credential.
+    ENTRA_REFUSED = "entraRefused", 200, false;
+    /// Microsoft Entra ID did not answer, or answered 5xx or 429.
+    ENTRA_UNAVAILABLE = "entraUnavailable", 503, true;
+    /// Genesys Cloud refused the OAuth client.
+    GENESYS_REFUSED = "genesysRefused", 200, false;
+    /// A secret is empty, malformed, or not readable for the function.
+    SECRET_UNREADABLE = "secretUnreadable", 200, false;
+    /// Secrets Manager did not answer.
+    SECRETS_UNAVAILABLE = "secretsUnavailable", 503, true;
+    /// The state table did not answer, so at-most-once could not be promised and nothing was sent.
+    STATE_UNAVAILABLE = "stateUnavailable", 503, true;
+
+    /// The body is not a JSON object.
+    MALFORMED_JSON = "malformedJson", 400, false;
+    /// A field is missing or not what it must be; the message names it.
+    INVALID_FIELD = "invalidField", 400, false;
+    /// The request carried no verified token.
+    UNAUTHORIZED = "unauthorized", 401, false;
+    /// The token lacks an app role.
+    ROLE_MISSING = "roleMissing", 403, false;
+    /// The body is larger than the bridge reads.
+    BODY_TOO_LARGE = "bodyTooLarge", 413, false;
+    /// A setting of the function is missing or wrong.
+    MISCONFIGURED = "misconfigured", 500, false;
+    /// A bug.
+    INTERNAL = "internal", 500, false;
+    /// The function's time ran out.
+    OUT_OF_TIME = "outOfTime", 504, true;
+}
+
+impl Code {
+    /// The `code` of the answer.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        self.text
+    }
+
+    /// The HTTP status the answer travels under.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.status
+    }
+
+    /// Whether the same request may succeed when it is sent again later.
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        self.retryable
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+/// Why a request could not be done, as the caller is told and as the log is told.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Error {
+    /// What an author branches on.
+    pub code: Code,
+    /// For a person: what happened, whose fault it is, what to do. Goes to the caller and to the log, so it names no
+    /// phone number, join URL, token or secret.
+    pub message: String,
+    /// For the caller alone: a remote's own words, which may repeat what it was sent.
+    pub detail: Option<String>,
+    /// For the log alone; masked on its way there.
+    pub cause: Option<String>,
+}
+
+impl Error {
+    /// An error with the text the caller reads.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            detail: None,
+            cause: None,
+        }
+    }
+
+    /// Adds what only the caller should know.
+    #[must_use]
+    pub fn quoting(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into()).filter(|detail| !detail.is_empty());
+        self
+    }
+
+    /// What the caller reads.
+    #[must_use]
+    pub fn text_for_caller(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{} It says: {detail}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// Adds what only the log should know.
+    #[must_use]
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+}

@@ -1,0 +1,256 @@
+//! The fields of a request, read by name.
+//!
+//! A Genesys Cloud script sends what it has: an unset variable as an empty string, a number or a flag as text. All of
+//! that is read here, in one place, and every mistake is collected so that the author learns of all of them at once:
+//!
+//! ```text
+//! let user = fields.parsed::<UserRef>("user");
+//! let start = fields.parsed::<SentTime>("startTime");
+//! fields.finish(build(user, start))
+//! ```
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error};
+
+/// The type a field is documented with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A JSON string.
+    Text,
+    /// A JSON boolean.
+    Flag,
+    /// A JSON integer.
+    WholeNumber,
+}
+
+/// A request's JSON object, the mistakes found in it so far, and which fields were asked for.
+#[derive(Debug, Default)]
+pub struct Fields {
+    values: Map<String, Value>,
+    problems: Vec<String>,
+    asked: Vec<(&'static str, Kind)>,
+}
+
+impl Fields {
+    /// Reads a body. Fields that nobody asks for are ignored.
+    ///
+    /// # Errors
+    /// `malformedJson`, when it is not a JSON object.
+    pub fn parse(body: &[u8]) -> Result<Self, Error> {
+        let malformed = |problem: String| {
+            Error::new(
+                Code::MALFORMED_JSON,
+                format!("The request's body must be a JSON object; {problem}."),
+            )
+        };
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Err(malformed("it is empty".into()));
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(values)) => Ok(Self {
+                values,
+                ..Self::default()
+            }),
+            Ok(_) => Err(malformed("it is JSON of another kind".into())),
+            // Place and kind of the mistake; the text around it stays out.
+            Err(error) => Err(malformed(format!(
+                "it is not JSON at line {}, column {}",
+                error.line(),
+                error.column()
+            ))),
+        }
+    }
+
+    /// A field as text; a number is taken as its digits. `None` when it is absent, empty, null, or wrong and noted.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        self.asked.push((name, Kind::Text));
+        let text = match self.values.get(name)? {
+            Value::Null => return None,
+            Value::String(text) => text.trim().to_owned(),
+            Value::Number(number) => number.to_string(),
+            _ => {
+                self.problem(name, "expected a string");
+                return None;
+            }
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// A field as text of a certain form; the form's error says what was expected. `None` as for [`Self::text`].
+    pub fn parsed<T>(&mut self, name: &'static str) -> Option<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        match self.text(name)?.parse() {
+            Ok(value) => Some(value),
+            Err(expected) => {
+                self.problem(name, expected);
+                None
+            }
+        }
+    }
+
+    /// A flag, as a boolean or as `"true"` or `"false"`; absent is `false`.
+    pub fn flag(&mut self, name: &'static str) -> bool {
+        self.asked.push((name, Kind::Flag));
+        match self.values.get(name) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(Value::String(text)) if text.trim().is_empty() || text.trim().eq_ignore_ascii_case("false") => false,
+            Some(Value::String(text)) if text.trim().eq_ignore_ascii_case("true") => true,
+            Some(_) => {
+                self.problem(name, "expected true or false");
+                false
+            }
+        }
+    }
+
+    /// A whole number within a range, as a number or as digits in a string. `None` as for [`Self::text`].
+    pub fn whole_number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
+        let number = match self.text(name) {
+            None => None,
+            Some(text) => match text.parse().ok().filter(|number| range.contains(number)) {
+                Some(number) => Some(number),
+                None => {
+                    let expected = format!("expected a whole number from {} to {}", range.start(), range.end());
+                    self.problem(name, expected);
+                    None
+                }
+            },
+        };
+        if let Some(last) = self.asked.last_mut() {
+            last.1 = Kind::WholeNumber;
+        }
+        number
+    }
+
+    /// Notes a mistake.
+    pub fn problem(&mut self, name: &str, expected: impl Display) {
+        self.problems.push(format!("`{name}`: {expected}"));
+    }
+
+    /// Whether a mistake has been noted for this field.
+    #[must_use]
+    pub fn has_problem(&self, name: &str) -> bool {
+        let start = format!("`{name}`:");
+        self.problems.iter().any(|problem| problem.starts_with(&start))
+    }
+
+    /// The fields that were asked for so far: what this request is made of.
+    #[must_use]
+    pub fn asked(&self) -> &[(&'static str, Kind)] {
+        &self.asked
+    }
+
+    /// Gives what was built from the fields, or every mistake.
+    ///
+    /// # Errors
+    /// `invalidField`, naming each field and what was expected of it.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Error> {
+        match value {
+            Some(value) if self.problems.is_empty() => Ok(value),
+            _ => {
+                let text = format!("The request cannot be used. {}.", self.problems.join("; "));
+                Err(Error::new(Code::INVALID_FIELD, text))
+            }
+        }
+    }
+}
+
+/// The Genesys Cloud conversation (interaction) that a request belongs to: what makes two clicks one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationId(String);
+
+impl FromStr for ConversationId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Genesys Cloud's are guids. The alphabet keeps out what must not be in a log, a phone number in E.164 first.
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~".contains(&byte);
+        if (1..=128).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("expected the interaction's id: at most 128 letters, digits or - . _ : ~")
+        }
+    }
+}
+
+impl ConversationId {
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fields(json: &str) -> Fields {
+        Fields::parse(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_script_s_way_of_sending_things_is_understood() {
+        let mut fields =
+            fields(r#"{"a":"", "b":null, "c":" x ", "d":"30", "e":45, "f":"true", "g":true, "h":"False", "i":7}"#);
+        assert_eq!(
+            (fields.text("a"), fields.text("b"), fields.text("z")),
+            (None, None, None)
+        );
+        assert_eq!(fields.text("c").as_deref(), Some("x"));
+        assert_eq!(
+            (fields.whole_number("d", 1..=60), fields.whole_number("e", 1..=60)),
+            (Some(30), Some(45))
+        );
+        assert!(fields.flag("f") && fields.flag("g") && !fields.flag("h") && !fields.flag("z"));
+        assert_eq!(fields.text("i").as_deref(), Some("7"));
+        assert!(fields.finish(Some(())).is_ok());
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_what_was_expected() {
+        let mut fields =
+            fields(r#"{"user":[], "durationMinutes":"0", "resend":"perhaps", "conversationId":"+4477 0"}"#);
+        fields.text("user");
+        fields.whole_number("durationMinutes", 1..=1440);
+        fields.flag("resend");
+        fields.parsed::<ConversationId>("conversationId");
+        let error = fields.finish(Some(())).unwrap_err();
+        assert_eq!(error.code, Code::INVALID_FIELD);
+        insta::assert_snapshot!(error.message);
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_refused_without_being_repeated() {
+        for body in [
+            "",
+            "  ",
+            "[]",
+            "\"x\"",
+            "{\"toAddress\": \"+447700900123\"",
+            "{\"a\":}",
+            "\u{feff}{}",
+        ] {
+            let error = Fields::parse(body.as_bytes()).unwrap_err();
+            assert_eq!(error.code, Code::MALFORMED_JSON, "{body}");
+            assert!(!error.message.contains("447700900123"));
+        }
+        assert!(Fields::parse(&[0xff, 0xfe]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_survived(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Fields::parse(&body);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What Genesys Cloud's refusals mean for the bridge.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use crate::auth::{AuthError, CallError};
+use crate::http::{NoReply, Reply};
+
+/// Why a Genesys Cloud call did not do what it was asked for.
+///
+/// `text` is Genesys Cloud's own sentence. It may repeat what was sent, a phone number too, so it goes to the caller and
+/// never to the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GenesysError {
+    /// There was no token; nothing was sent.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// No connection came about; nothing was sent.
+    #[error("Genesys Cloud: {0}")]
+    NotSent(String),
+    /// The request left and no answer says what became of it.
+    #[error("Genesys Cloud: {0}")]
+    Ambiguous(String),
+    /// 429, and the wait does not fit into this request. Nothing was accepted.
+    #[error("Genesys Cloud asks to slow down (429 {code})")]
+    Throttled {
+        /// What `Retry-After` said.
+        retry_after: Option<Duration>,
+        /// Genesys Cloud's code.
+        code: String,
+    },
+    /// 401 or 403: the OAuth client lacks a permission or a division.
+    #[error("Genesys Cloud refused for lack of permission ({status} {code}); the call needs {permission}")]
+    PermissionMissing {
+        /// The permission Genesys Cloud names, or the one the call needs.
+        permission: String,
+        /// HTTP status.
+        status: u16,
+        /// Genesys Cloud's code.
+        code: String,
+    },
+    /// Any other 4xx.
+    #[error("Genesys Cloud refused the request ({status} {code})")]
+    Rejected {
+        /// HTTP status.
+        status: u16,
+        /// Genesys Cloud's code.
+        code: String,
+        /// The fields it complains about.
+        fields: Vec<String>,
+        /// Genesys Cloud's own sentence.
+        text: String,
+    },
+}
+
+impl From<CallError> for GenesysError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Auth(error) => Self::Auth(error),
+            CallError::NoReply(NoReply::NotSent(cause)) => Self::NotSent(cause),
+            CallError::NoReply(NoReply::Ambiguous(cause)) => Self::Ambiguous(cause),
+        }
+    }
+}
+
+/// The platform API's error body. All fields may be missing.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct ErrorBody {
+    code: Option<String>,
+    message: Option<String>,
+    message_params: Option<HashMap<String, serde_json::Value>>,
+    details: Option<Vec<ErrorDetail>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct ErrorDetail {
+    field_name: Option<String>,
+}
+
+impl GenesysError {
+    /// Reads a refusal. Status, code and field names decide; the message is for people.
+    pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {
+        let body: ErrorBody = reply.json().unwrap_or_default();
+        let status = reply.status.as_u16();
+        let code = body.code.unwrap_or_default();
+        let params = body.message_params.unwrap_or_default();
+        match reply.status {
+            StatusCode::TOO_MANY_REQUESTS => Self::Throttled {
+                retry_after: reply.retry_after,
+                code,
+            },
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let named = params
+                    .iter()
+                    .find(|(name, _)| name.to_ascii_lowercase().contains("permission"));
+                let permission = match named {
+                    Some((_, serde_json::Value::String(text))) => text.clone(),
+                    Some((_, other)) => other.to_string(),
+                    None => permission.to_owned(),
+                };
+                Self::PermissionMissing {
+                    permission,
+                    status,
+                    code,
+                }
+            }
+            other if other.is_client_error() => {
+                let details = body.details.unwrap_or_default();
+                let fields = details
+                    .into_iter()
+                    .filter_map(|detail| detail.field_name)
+                    .chain(params.into_keys());
+                Self::Rejected {
+                    status,
+                    code,
+                    fields: fields.collect(),
+                    text: body.message.unwrap_or_default(),
+                }
+            }
+            _ => Self::Ambiguous(format!("HTTP {status} {code}")),
+        }
+    }
+
+    /// Whether the complaint is about this field.
+    #[must_use]
+    pub fn is_about(&self, field: &str) -> bool {
+        match self {
+            Self::Rejected { fields, .. } => fields.iter().any(|name| name.eq_ignore_ascii_case(field)),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, body: &str) -> GenesysError {
+        let reply = Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            remote_id: String::new(),
+            body: body.as_bytes().to_vec(),
+        };
+        GenesysError::from_reply(&reply, "conversation:message:create")
+    }
+
+    #[test]
+    fn the_field_is_found_where_genesys_names_it() {
+        let in_details = r#"{"code":"bad.request","status":400,"details":[{"errorCode":"x","fieldName":"toAddress"}]}"#;
+        assert!(refusal(400, in_details).is_about("toAddress"));
+        let in_params = r#"{"code":"bad.request","messageParams":{"fromAddress":"+1"}}"#;
+        assert!(refusal(400, in_params).is_about("fromAddress"));
+        assert!(!refusal(400, "{}").is_about("toAddress"));
+    }
+
+    #[test]
+    fn a_missing_permission_is_named() {
+        let named =
+            r#"{"code":"missing.any.permissions","messageParams":{"permissions":"[conversation:message:create]"}}"#;
+        for (body, expected) in [
+            (named, "[conversation:message:create]"),
+            ("", "conversation:message:create"),
+        ] {
+            match refusal(403, body) {
+                GenesysError::PermissionMissing { permission, .. } => assert_eq!(permission, expected),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_5xx_leaves_everything_open() {
+        for body in ["", "<html>", r#"{"code":"gateway.timeout"}"#] {
+            assert!(matches!(refusal(504, body), GenesysError::Ambiguous(_)));
+        }
+    }
+
+    #[test]
+    fn the_log_never_sees_the_message() {
+        let error = refusal(400, r#"{"code":"bad.request","message":"bad number +447700900123"}"#);
+        assert!(!error.to_string().contains("447700900123"));
+    }
+}

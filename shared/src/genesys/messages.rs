@@ -1,0 +1,79 @@
+//! Agentless outbound messages: a text message without an agent's conversation.
+
+use serde::{Deserialize, Serialize};
+
+use super::{GenesysClient, GenesysError};
+use crate::http::retry::Repeat;
+use crate::http::{Call, RequestContext};
+use crate::telemetry::Upstream;
+
+/// Body of the call.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentlessMessage {
+    /// sms: a number of the org in E.164; open: the integration id.
+    pub from_address: String,
+    /// sms: E.164 with `+`; open: the user id the integration knows.
+    pub to_address: String,
+    /// `sms` or `open`.
+    pub to_address_messenger_type: &'static str,
+    /// The text.
+    pub text_body: String,
+    /// Puts the message into a conversation that is open between the two addresses, where its agent sees it.
+    pub use_existing_active_conversation: bool,
+}
+
+/// What Genesys Cloud gives back: the message is queued, not delivered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct AgentlessReceipt {
+    /// The message's id.
+    pub id: String,
+    /// The conversation that the message opened or joined.
+    pub conversation_id: String,
+}
+
+impl GenesysClient {
+    /// `POST /api/v2/conversations/messages/agentless`; needs `conversation:message:create`.
+    ///
+    /// Genesys Cloud has no idempotency key for it, so it is repeated only when it certainly was not accepted.
+    ///
+    /// # Errors
+    /// [`GenesysError`]; only `Ambiguous` leaves open whether the message was sent.
+    pub async fn send_agentless_message(
+        &self,
+        cx: &RequestContext,
+        message: &AgentlessMessage,
+    ) -> Result<AgentlessReceipt, GenesysError> {
+        let url = self.base.join(["api", "v2", "conversations", "messages", "agentless"]);
+        let call = Call {
+            upstream: Upstream::Genesys,
+            operation: "send agentless message",
+            repeat: Repeat::UnlessAccepted,
+            remote_id_header: "inin-correlation-id",
+            request: self.remote.http.post(url).json(message),
+        };
+        let reply = self.remote.send(cx, call).await?;
+        if !reply.status.is_success() {
+            return Err(GenesysError::from_reply(&reply, "conversation:message:create"));
+        }
+        // Whatever the body says, a 2xx means accepted: an answer that cannot be read costs the id, not a second message.
+        Ok(reply.json().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_genesys_is_asked_to_send() {
+        insta::assert_json_snapshot!(AgentlessMessage {
+            from_address: "+13175550100".into(),
+            to_address: "+447700900123".into(),
+            to_address_messenger_type: "sms",
+            text_body: "Join: https://teams.microsoft.com/l/meetup-join/x \"now\"".into(),
+            use_existing_active_conversation: false,
+        });
+    }
+}

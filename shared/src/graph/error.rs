@@ -1,0 +1,254 @@
+//! What Graph's refusals mean for the bridge.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use crate::auth::{AuthError, CallError};
+use crate::http::{NoReply, Reply};
+
+/// Why a Graph call did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// There was no token.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// No answer came, with all repetitions.
+    #[error("Microsoft Graph: {0}")]
+    NoReply(#[from] NoReply),
+    /// 429, and the wait does not fit into this request.
+    #[error("Microsoft Graph asks to slow down (429 {code})")]
+    Throttled {
+        /// What `Retry-After` said.
+        retry_after: Option<Duration>,
+        /// Graph's code.
+        code: String,
+    },
+    /// 5xx, with all repetitions.
+    #[error("Microsoft Graph failed ({status} {code})")]
+    Unavailable {
+        /// HTTP status.
+        status: u16,
+        /// Graph's code.
+        code: String,
+    },
+    /// 403: no Teams application access policy covers the app and this user.
+    #[error("no Teams application access policy covers this app and this user")]
+    AccessPolicyMissing,
+    /// 403 or 401: the token lacks the permission, or Exchange keeps the app from this mailbox.
+    #[error("Microsoft Graph refused for lack of permission ({status} {code}); the call needs {permission}")]
+    PermissionMissing {
+        /// The application permission the call needs.
+        permission: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// Graph's code.
+        code: String,
+    },
+    /// 404: the user, meeting or event does not exist.
+    #[error("Microsoft Graph does not know it (404 {code})")]
+    NotFound {
+        /// Graph's code.
+        code: String,
+    },
+    /// The user may not organize Teams meetings, or has no mailbox.
+    #[error("the user has no licence or mailbox for it ({code})")]
+    NotLicensed {
+        /// Graph's code.
+        code: String,
+    },
+    /// An event with this `transactionId` exists.
+    #[error("an event with this transactionId exists")]
+    DuplicateTransaction {
+        /// The existing event's id, which some deployments of Exchange tell.
+        existing: Option<String>,
+    },
+    /// Any other 4xx.
+    #[error("Microsoft Graph refused the request ({status} {code})")]
+    Rejected {
+        /// HTTP status.
+        status: u16,
+        /// Graph's code.
+        code: String,
+        /// Graph's words.
+        message: String,
+    },
+    /// A 2xx whose body is not what it should be.
+    #[error("Microsoft Graph's answer could not be read: {problem}")]
+    Unreadable {
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl From<CallError> for GraphError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Auth(error) => Self::Auth(error),
+            CallError::NoReply(error) => Self::NoReply(error),
+        }
+    }
+}
+
+/// <https://learn.microsoft.com/graph/errors>; read leniently, because gateways answer with HTML or with nothing.
+#[derive(Deserialize, Default)]
+struct ErrorBody {
+    #[serde(default)]
+    error: ErrorDetail,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ErrorDetail {
+    code: Option<String>,
+    message: Option<String>,
+    #[serde(rename = "@event.existingEventId")]
+    existing_event_id: Option<String>,
+}
+
+impl GraphError {
+    /// Reads a refusal. Codes and status decide. The two exceptions are the access policy and the licence, for which
+    /// Graph has no code of their own but `Forbidden`.
+    pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {
+        let ErrorDetail {
+            code,
+            message,
+            existing_event_id,
+        } = reply.json::<ErrorBody>().unwrap_or_default().error;
+        let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
+        let status = reply.status.as_u16();
+        let said = message.to_ascii_lowercase();
+        if code == "ErrorDuplicateTransactionId" {
+            return Self::DuplicateTransaction {
+                existing: existing_event_id,
+            };
+        }
+        match reply.status {
+            StatusCode::TOO_MANY_REQUESTS => Self::Throttled {
+                retry_after: reply.retry_after,
+                code,
+            },
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED
+                if said.contains("application access policy") || said.contains("on behalf of user") =>
+            {
+                Self::AccessPolicyMissing
+            }
+            StatusCode::FORBIDDEN if said.contains("licen") => Self::NotLicensed { code },
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Self::PermissionMissing {
+                permission,
+                status,
+                code,
+            },
+            StatusCode::NOT_FOUND if code == "MailboxNotEnabledForRESTAPI" => Self::NotLicensed { code },
+            StatusCode::NOT_FOUND => Self::NotFound { code },
+            other if other.is_server_error() => Self::Unavailable { status, code },
+            _ => Self::Rejected { status, code, message },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            remote_id: String::new(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    fn refusal(status: u16, code: &str, message: &str) -> GraphError {
+        let body = serde_json::json!({"error": {"code": code, "message": message}}).to_string();
+        GraphError::from_reply(&reply(status, &body), "Calendars.ReadWrite")
+    }
+
+    #[test]
+    fn the_access_policy_is_recognised_in_all_its_wordings() {
+        for (status, code, message) in [
+            (403, "Forbidden", "No Application Access Policy found for this app"),
+            (
+                403,
+                "Forbidden",
+                "No application access policy found for this app a on the user u.",
+            ),
+            (
+                403,
+                "Unauthorized",
+                "App a is not authorized to Create meeting on behalf of user u.",
+            ),
+        ] {
+            assert_eq!(refusal(status, code, message), GraphError::AccessPolicyMissing);
+        }
+        assert!(matches!(
+            refusal(403, "Forbidden", ""),
+            GraphError::PermissionMissing { .. }
+        ));
+    }
+
+    #[test]
+    fn status_and_code_decide() {
+        assert!(matches!(
+            refusal(403, "ErrorAccessDenied", "Access is denied."),
+            GraphError::PermissionMissing { .. }
+        ));
+        assert!(matches!(
+            refusal(404, "MailboxNotEnabledForRESTAPI", ""),
+            GraphError::NotLicensed { .. }
+        ));
+        assert!(matches!(
+            refusal(404, "Request_ResourceNotFound", ""),
+            GraphError::NotFound { .. }
+        ));
+        assert!(matches!(
+            refusal(429, "TooManyRequests", ""),
+            GraphError::Throttled { .. }
+        ));
+        assert!(matches!(
+            refusal(503, "serviceNotAvailable", ""),
+            GraphError::Unavailable { .. }
+        ));
+        assert!(matches!(refusal(400, "BadRequest", "no"), GraphError::Rejected { .. }));
+    }
+
+    #[test]
+    fn a_duplicate_transaction_comes_under_two_statuses_and_may_name_the_event() {
+        for status in [400, 409] {
+            let error = refusal(status, "ErrorDuplicateTransactionId", "already used");
+            assert_eq!(error, GraphError::DuplicateTransaction { existing: None });
+        }
+        let body = r#"{"error":{"code":"ErrorDuplicateTransactionId","@event.existingEventId":"AAMk"}}"#;
+        let error = GraphError::from_reply(&reply(409, body), "");
+        assert_eq!(
+            error,
+            GraphError::DuplicateTransaction {
+                existing: Some("AAMk".into())
+            }
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_no_error_is_survived() {
+        for body in [
+            "",
+            "<html>Bad gateway</html>",
+            "{}",
+            "[]",
+            r#"{"error":"x"}"#,
+            r#"{"error":null}"#,
+            r#"{"error":{"code":null}}"#,
+        ] {
+            let error = GraphError::from_reply(&reply(502, body), "");
+            assert_eq!(
+                error,
+                GraphError::Unavailable {
+                    status: 502,
+                    code: String::new()
+                }
+            );
+        }
+    }
+}

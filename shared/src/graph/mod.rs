@@ -1,0 +1,100 @@
+//! Microsoft Graph v1.0, as far as the bridge calls it.
+
+mod error;
+mod events;
+mod online_meetings;
+mod users;
+
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+pub use error::GraphError;
+pub use events::{Event, NewEvent};
+pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting, OnlineMeeting};
+
+use crate::auth::Authorized;
+use crate::config::BaseUrl;
+use crate::http::retry::Repeat;
+use crate::http::{Call, RequestContext};
+use crate::telemetry::Upstream;
+use users::ObjectIds;
+
+/// The client. Every method is one remote operation.
+#[derive(Debug)]
+pub struct GraphClient {
+    remote: Authorized,
+    base: BaseUrl,
+    object_ids: ObjectIds,
+}
+
+impl GraphClient {
+    /// Calls go to `base` (with `/v1.0`).
+    #[must_use]
+    pub fn new(remote: Authorized, base: BaseUrl) -> Self {
+        Self {
+            remote,
+            base,
+            object_ids: ObjectIds::default(),
+        }
+    }
+
+    /// Fetches the token and opens the connection, so that the first call finds both. Failure is of no consequence but
+    /// the log entry.
+    pub async fn warm_up(&self, cx: &RequestContext) {
+        let ((), token) = tokio::join!(self.remote.http.connect(self.base.join([])), self.remote.warm_up(cx));
+        if let Err(error) = token {
+            tracing::warn!(%error, "no token ahead of time");
+        }
+    }
+
+    /// Makes a call; `permission` is the application permission that it needs, for the message when it is missing.
+    async fn send(
+        &self,
+        cx: &RequestContext,
+        operation: &'static str,
+        permission: &'static str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<crate::http::Reply, GraphError> {
+        let call = Call {
+            upstream: Upstream::Graph,
+            operation,
+            // Every call made here is one that Graph recognises when it comes twice, or that changes nothing.
+            repeat: Repeat::Always,
+            remote_id_header: "request-id",
+            request: request.header("client-request-id", Uuid::new_v4().to_string()),
+        };
+        let reply = self.remote.send(cx, call).await?;
+        if reply.status.is_success() {
+            Ok(reply)
+        } else {
+            Err(GraphError::from_reply(&reply, permission))
+        }
+    }
+
+    /// As [`Self::send`], and reads the answer.
+    async fn fetch<T: DeserializeOwned>(
+        &self,
+        cx: &RequestContext,
+        operation: &'static str,
+        permission: &'static str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(StatusCode, T), GraphError> {
+        let reply = self.send(cx, operation, permission, request).await?;
+        let body = reply.json().map_err(|error| GraphError::Unreadable {
+            problem: error.to_string(),
+        })?;
+        Ok((reply.status, body))
+    }
+}
+
+/// A URL with a query whose spaces are `%20`: Graph's OData parser takes a `+` for itself.
+fn with_query(mut url: reqwest::Url, pairs: &[(&str, &str)]) -> reqwest::Url {
+    url.query_pairs_mut().extend_pairs(pairs);
+    let query = url.query().unwrap_or_default().replace('+', "%20");
+    url.set_query(Some(&query));
+    url
+}
+
+#[cfg(test)]
+mod tests;

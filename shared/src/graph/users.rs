@@ -1,0 +1,58 @@
+//! From user principal name to object id: online-meeting paths take nothing else.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use lru::LruCache;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{GraphClient, GraphError, with_query};
+use crate::http::RequestContext;
+
+/// Names remembered per process; an agent's takes some hundred bytes.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+
+/// A name may be given to somebody else, rarely.
+const LIFE: Duration = Duration::from_secs(60 * 60);
+
+/// Object ids already found, by lower-case user principal name.
+#[derive(Debug)]
+pub(super) struct ObjectIds(Mutex<LruCache<String, (String, Instant)>>);
+
+impl Default for ObjectIds {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(CAPACITY)))
+    }
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+}
+
+impl GraphClient {
+    /// `GET /users/{upn}?$select=id`: the user's object id, remembered for an hour.
+    ///
+    /// <https://learn.microsoft.com/graph/api/user-get>
+    ///
+    /// # Errors
+    /// [`GraphError::NotFound`] when there is no such user; any other [`GraphError`].
+    pub async fn get_object_id(&self, cx: &RequestContext, upn: &str) -> Result<String, GraphError> {
+        let key = upn.to_lowercase();
+        let known = |ids: &mut LruCache<String, (String, Instant)>| {
+            let (id, found_at) = ids.get(&key)?;
+            (found_at.elapsed() < LIFE).then(|| id.clone())
+        };
+        if let Some(id) = known(&mut self.object_ids.0.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(id);
+        }
+        let url = with_query(self.base.join(["users", upn]), &[("$select", "id")]);
+        let request = self.remote.http.get(url);
+        let (_, user): (_, User) = self.fetch(cx, "get user", "User.ReadBasic.All", request).await?;
+        let mut ids = self.object_ids.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.put(key, (user.id.clone(), Instant::now()));
+        Ok(user.id)
+    }
+}

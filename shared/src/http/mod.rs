@@ -1,0 +1,422 @@
+//! The one outbound HTTP client: deadline, retries, and a note of every call.
+//!
+//! A process has one [`HttpClient`]; each request it serves has one [`RequestContext`], which travels with every call
+//! made for it.
+
+mod deadline;
+pub mod retry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+pub use deadline::Deadline;
+
+use crate::telemetry::{self, Record, Upstream};
+use retry::{Ending, Repeat};
+
+/// Below the 60 s after which the remotes' load balancers, and far below the 350 s after which NAT gateways, forget an
+/// idle connection: a request on a forgotten one ends in doubt.
+const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(50);
+
+/// A connection that takes longer comes about no more, and "not connected" is a certainty that a text message needs.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is read of an answer. The largest we ask for is a page of calendar events, some tens of kilobytes.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// What everything that works on a request has to know about it.
+#[derive(Debug)]
+pub struct RequestContext {
+    /// The id the caller and the log know the request by.
+    pub request_id: String,
+    /// When Lambda ends the invocation.
+    pub deadline: Deadline,
+    /// What the request leaves behind.
+    pub record: Arc<Record>,
+}
+
+impl RequestContext {
+    /// A context for a request that has just arrived.
+    #[must_use]
+    pub fn new(request_id: impl Into<String>, deadline: Deadline) -> Self {
+        let request_id = request_id.into();
+        let record = Arc::new(Record::default());
+        record.label("requestId", request_id.as_str());
+        Self {
+            request_id,
+            deadline,
+            record,
+        }
+    }
+}
+
+/// The client. Cloning shares its connections.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    inner: reqwest::Client,
+}
+
+/// A call to make.
+#[derive(Debug)]
+pub struct Call {
+    /// Whom it goes to.
+    pub upstream: Upstream,
+    /// The remote operation's name, for the log.
+    pub operation: &'static str,
+    /// Whether it may reach the remote twice.
+    pub repeat: Repeat,
+    /// Response header that carries the remote's own id of the call.
+    pub remote_id_header: &'static str,
+    /// The request itself.
+    pub request: reqwest::RequestBuilder,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// `Retry-After`, if there was one that could be read.
+    pub retry_after: Option<Duration>,
+    /// The remote's own id of the call, or empty.
+    pub remote_id: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When it is not JSON of that shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.body)
+    }
+}
+
+/// Why a call brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoReply {
+    /// The request never left: the remote certainly did nothing.
+    #[error("no connection came about ({0})")]
+    NotSent(String),
+    /// The request left, or may have left: the remote may have done what it asked for.
+    #[error("no answer came ({0})")]
+    Ambiguous(String),
+}
+
+impl HttpClient {
+    /// Builds the client: HTTP/1.1, rustls, Mozilla's roots compiled in (parsing the system's costs 2 ms of every cold
+    /// start), no proxy, no redirects (a bearer token must not follow one).
+    ///
+    /// # Errors
+    /// When TLS cannot be set up, which is a bug.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        let roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
+        };
+        // A second installation is refused; the first was ours or equal.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let tls = rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let inner = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_CONNECTION_LIFE)
+            .user_agent(concat!("teams-bridge/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { inner })
+    }
+
+    /// Starts a GET.
+    #[must_use]
+    pub fn get(&self, url: Url) -> reqwest::RequestBuilder {
+        self.inner.get(url)
+    }
+
+    /// Starts a POST.
+    #[must_use]
+    pub fn post(&self, url: Url) -> reqwest::RequestBuilder {
+        self.inner.post(url)
+    }
+
+    /// Starts a PATCH.
+    #[must_use]
+    pub fn patch(&self, url: Url) -> reqwest::RequestBuilder {
+        self.inner.patch(url)
+    }
+
+    /// Starts a DELETE.
+    #[must_use]
+    pub fn delete(&self, url: Url) -> reqwest::RequestBuilder {
+        self.inner.delete(url)
+    }
+
+    /// Opens a connection to a host so that the first call finds one. Failure is of no consequence.
+    pub async fn connect(&self, url: Url) {
+        if let Err(error) = self.inner.head(url).send().await {
+            tracing::debug!(error = %causes(&error), "no connection ahead of time");
+        }
+    }
+
+    /// Makes a call within the request's deadline, repeated as [`retry::pause`] allows. The last answer is given back
+    /// whatever its status; what it means is for the client that asked.
+    ///
+    /// # Errors
+    /// [`NoReply`] when the last attempt ended without an answer.
+    pub async fn send(&self, cx: &RequestContext, call: Call) -> Result<Reply, NoReply> {
+        let mut attempt = 1;
+        loop {
+            let Some(request) = call.request.try_clone() else {
+                return Err(NoReply::NotSent("the request's body is a stream".into()));
+            };
+            let result = attempt_once(cx, &call, request).await;
+            let ending = match &result {
+                Ok(reply) => Ending::Answered {
+                    status: reply.status.as_u16(),
+                    retry_after: reply.retry_after,
+                },
+                Err(NoReply::NotSent(_)) => Ending::NotSent,
+                Err(NoReply::Ambiguous(_)) => Ending::Ambiguous,
+            };
+            let left = cx.deadline.for_a_call();
+            let Some(pause) = retry::pause(ending, attempt, call.repeat, left, fastrand::f64()) else {
+                return result;
+            };
+            tracing::debug!(
+                operation = call.operation,
+                attempt,
+                pause_ms = pause.as_millis(),
+                "trying again"
+            );
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+}
+
+async fn attempt_once(cx: &RequestContext, call: &Call, request: reqwest::RequestBuilder) -> Result<Reply, NoReply> {
+    let started = Instant::now();
+    let left = cx.deadline.for_a_call();
+    let result = if left.is_zero() {
+        Err(NoReply::NotSent("the request's time had run out".into()))
+    } else {
+        match tokio::time::timeout(left, exchange(request, call.remote_id_header)).await {
+            Ok(result) => result,
+            Err(_) => Err(NoReply::Ambiguous(format!("gave up after {} ms", left.as_millis()))),
+        }
+    };
+    let (status, remote_id) = result.as_ref().map_or((0, String::new()), |reply| {
+        (reply.status.as_u16(), reply.remote_id.clone())
+    });
+    tracing::debug!(operation = call.operation, status, remote_id, failure = ?result.as_ref().err(), "call");
+    cx.record.call(telemetry::Call {
+        upstream: call.upstream,
+        operation: call.operation,
+        status,
+        took: started.elapsed(),
+        remote_id,
+    });
+    result
+}
+
+async fn exchange(request: reqwest::RequestBuilder, remote_id_header: &str) -> Result<Reply, NoReply> {
+    let mut response = request.send().await.map_err(|error| {
+        if error.is_connect() || error.is_builder() {
+            NoReply::NotSent(causes(&error))
+        } else {
+            NoReply::Ambiguous(causes(&error))
+        }
+    })?;
+    let status = response.status();
+    let header = |headers: &HeaderMap, name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+    let retry_after =
+        header(response.headers(), RETRY_AFTER.as_str()).and_then(|value| retry::retry_after(&value, Timestamp::now()));
+    let remote_id = header(response.headers(), remote_id_header).unwrap_or_default();
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(NoReply::Ambiguous("the answer is too large".into())),
+            Ok(None) => {
+                return Ok(Reply {
+                    status,
+                    retry_after,
+                    remote_id,
+                    body,
+                });
+            }
+            // A refusal whose text was lost is a refusal all the same.
+            Err(_) if !status.is_success() => {
+                return Ok(Reply {
+                    status,
+                    retry_after,
+                    remote_id,
+                    body,
+                });
+            }
+            Err(error) => return Err(NoReply::Ambiguous(causes(&error))),
+        }
+    }
+}
+
+/// An error with what lies beneath it, without the URL: a path names users, a query may hold more.
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    if text.is_empty() { "request failed".into() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    fn call(client: &HttpClient, url: &str, repeat: Repeat) -> Call {
+        Call {
+            upstream: Upstream::Graph,
+            operation: "test",
+            repeat,
+            remote_id_header: "request-id",
+            request: client.post(url.parse().unwrap()),
+        }
+    }
+
+    fn context(seconds: u64) -> RequestContext {
+        RequestContext::new("r-1", Deadline::after(Duration::from_secs(seconds)))
+    }
+
+    #[tokio::test]
+    async fn a_throttled_call_waits_as_told_and_comes_through() {
+        let server = MockServer::start().await;
+        let throttled = ResponseTemplate::new(429).insert_header("Retry-After", "0.3");
+        Mock::given(any())
+            .respond_with(throttled)
+            .up_to_n_times(1)
+            .expect(1)
+            .mount(&server)
+            .await;
+        let answered = ResponseTemplate::new(202)
+            .insert_header("request-id", "g-7")
+            .set_body_string("taken");
+        Mock::given(any()).respond_with(answered).expect(1).mount(&server).await;
+
+        let client = HttpClient::new().unwrap();
+        let cx = context(10);
+        let started = Instant::now();
+        let reply = client
+            .send(&cx, call(&client, &server.uri(), Repeat::UnlessAccepted))
+            .await
+            .unwrap();
+        assert_eq!(
+            (reply.status.as_u16(), reply.remote_id.as_str(), reply.body.as_slice()),
+            (202, "g-7", &b"taken"[..])
+        );
+        assert!(started.elapsed() >= Duration::from_millis(300));
+        assert_eq!(cx.record.calls(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_retry_after_that_does_not_fit_is_handed_on() {
+        let server = MockServer::start().await;
+        let throttled = ResponseTemplate::new(429).insert_header("Retry-After", "120");
+        Mock::given(any())
+            .respond_with(throttled)
+            .expect(1)
+            .mount(&server)
+            .await;
+        let client = HttpClient::new().unwrap();
+        let reply = client
+            .send(&context(10), call(&client, &server.uri(), Repeat::Always))
+            .await
+            .unwrap();
+        assert_eq!(reply.retry_after, Some(Duration::from_secs(120)));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_repeated_after_it_may_have_been_accepted() {
+        let server = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(503))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let client = HttpClient::new().unwrap();
+        let reply = client
+            .send(&context(10), call(&client, &server.uri(), Repeat::UnlessAccepted))
+            .await
+            .unwrap();
+        assert_eq!(reply.status.as_u16(), 503);
+    }
+
+    #[tokio::test]
+    async fn a_time_out_is_ambiguous_and_a_closed_port_is_not() {
+        let server = MockServer::start().await;
+        let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(20));
+        Mock::given(any()).respond_with(slow).mount(&server).await;
+        let client = HttpClient::new().unwrap();
+        let started = Instant::now();
+        let error = client
+            .send(&context(1), call(&client, &server.uri(), Repeat::UnlessAccepted))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, NoReply::Ambiguous(_)), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(1));
+
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let error = client
+            .send(
+                &context(1),
+                call(&client, &format!("http://{closed}"), Repeat::UnlessAccepted),
+            )
+            .await
+            .unwrap_err();
+        assert!(matches!(error, NoReply::NotSent(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_call_without_time_left_is_not_made() {
+        let server = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(200))
+            .expect(0)
+            .mount(&server)
+            .await;
+        let client = HttpClient::new().unwrap();
+        let error = client
+            .send(&context(0), call(&client, &server.uri(), Repeat::Always))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, NoReply::NotSent(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_error_names_no_url() {
+        let client = HttpClient::new().unwrap();
+        let request = client.get("http://127.0.0.1:1/users/kim@contoso.com".parse().unwrap());
+        let error = exchange(request, "request-id").await.unwrap_err();
+        assert!(!error.to_string().contains("kim"), "{error}");
+    }
+}

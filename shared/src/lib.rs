@@ -1,0 +1,24 @@
+//! What the functions of the bridge share.
+//!
+//! Dependencies point one way: `functions -> use cases -> clients -> http/auth -> config/secrets`. A use case
+//! ([`meeting`], [`sms`]) knows no Lambda; a client ([`graph`], [`genesys`]) knows no use case; only the edge
+//! ([`api`]) knows AWS event types.
+
+pub mod api;
+pub mod auth;
+mod aws;
+pub mod cache;
+pub mod config;
+pub mod error;
+pub mod fields;
+pub mod genesys;
+pub mod graph;
+pub mod http;
+pub mod meeting;
+#[cfg(test)]
+mod remote;
+pub mod secrets;
+pub mod sms;
+pub mod startup;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,87 @@
+//! What a meeting looks like in an answer.
+
+use serde::Serialize;
+
+use super::time::utc;
+use super::{Lobby, MadeAs, Meeting, UserRef};
+use crate::error::Code;
+
+/// The fields of `POST /meetings`, and most of `POST /escalations`. All are always there; unknown is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeetingFields {
+    /// Where one joins.
+    pub join_url: String,
+    /// Graph's id of the meeting, or of the calendar event.
+    pub meeting_id: String,
+    /// The organizer's object id.
+    pub organizer: String,
+    /// Whether the default organizer stands in.
+    pub organizer_fallback: bool,
+    /// `online-meeting` or `calendar-event`.
+    pub mode: String,
+    /// UTC.
+    pub start_time: String,
+    /// UTC.
+    pub end_time: String,
+    /// Who does not wait in the lobby, as read back.
+    pub lobby: String,
+    /// The link once more, for flows built on the published blueprint.
+    pub online_meeting: BlueprintMeeting,
+}
+
+/// The one nested object of an answer: the blueprint's output contract.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlueprintMeeting {
+    /// Where one joins.
+    pub join_url: String,
+}
+
+impl MeetingFields {
+    /// The fields of this meeting.
+    #[must_use]
+    pub fn of(meeting: &Meeting, lobby: &Lobby) -> Self {
+        Self {
+            join_url: meeting.join_url.clone(),
+            meeting_id: meeting.id.clone(),
+            organizer: match &meeting.organizer {
+                UserRef::ObjectId(id) => id.clone(),
+                // A calendar event was made by name, without asking for the id.
+                UserRef::Upn(_) => String::new(),
+            },
+            organizer_fallback: meeting.organizer_fallback,
+            mode: match meeting.made_as {
+                MadeAs::OnlineMeeting(_) => "online-meeting",
+                MadeAs::CalendarEvent { .. } => "calendar-event",
+            }
+            .into(),
+            start_time: utc(meeting.window.start),
+            end_time: utc(meeting.window.end),
+            lobby: lobby.scope.clone(),
+            online_meeting: BlueprintMeeting {
+                join_url: meeting.join_url.clone(),
+            },
+        }
+    }
+}
+
+impl Meeting {
+    /// `created` or `existing`.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        if self.is_new { Code::CREATED } else { Code::EXISTING }
+    }
+
+    /// What to tell a person: that the meeting is there, and everything that did not go the first way.
+    #[must_use]
+    pub fn message(&self, lobby: &Lobby) -> String {
+        let what = if self.is_new {
+            "The meeting was created."
+        } else {
+            "The meeting of this conversation was found."
+        };
+        let notes = self.notes.iter().chain(&lobby.note).map(String::as_str);
+        std::iter::once(what).chain(notes).collect::<Vec<_>>().join(" ")
+    }
+}

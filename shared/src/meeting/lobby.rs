@@ -1,0 +1,110 @@
+//! Lets the caller in: who waits in the lobby and who may present is set after the meeting exists, because
+//! `createOrGet` takes neither, and read back, because the organizer's meeting policy may overrule it.
+
+use super::trouble::explain;
+use super::{MadeAs, Meeting, MeetingSettings, Meetings, UserRef};
+use crate::graph::{GraphError, LobbyBypassSettings, MeetingOptions, OnlineMeeting};
+use crate::http::RequestContext;
+
+/// The lobby as Graph last said it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lobby {
+    /// Who does not wait in it, in Graph's words; empty when Graph did not say.
+    pub scope: String,
+    /// What stands in the way, for a person.
+    pub note: Option<String>,
+}
+
+/// Sets who does not wait and who may present, and reads back what became of it. Never fails: a meeting with a lobby is
+/// better than no meeting, and the note says what to do.
+pub async fn open_lobby(
+    graph: &impl Meetings,
+    cx: &RequestContext,
+    settings: &MeetingSettings,
+    meeting: &Meeting,
+) -> Lobby {
+    let found = match &meeting.made_as {
+        MadeAs::OnlineMeeting(online) => Ok((meeting.organizer.as_str().to_owned(), online.as_ref().clone())),
+        MadeAs::CalendarEvent { policy_missing: true } => {
+            let note = "The caller may have to be let in: without the access policy the lobby cannot be set.";
+            return Lobby {
+                scope: String::new(),
+                note: Some(note.into()),
+            };
+        }
+        MadeAs::CalendarEvent { policy_missing: false } => behind_event(graph, cx, meeting).await,
+    };
+    let (known, result) = match found {
+        Ok((user_id, online)) => {
+            let known = online.lobby_scope().unwrap_or_default().to_owned();
+            (known, set(graph, cx, settings, &user_id, online).await)
+        }
+        Err(error) => (String::new(), Err(error)),
+    };
+    let wanted = settings.lobby_scope.as_str();
+    match result {
+        Ok(online) => {
+            let scope = online.lobby_scope().unwrap_or_default().to_owned();
+            let note = (scope != wanted).then(|| {
+                format!(
+                    "The lobby was asked to let in {wanted} and stays at {}: the organizer's Teams meeting policy decides.",
+                    if scope.is_empty() { "an unknown setting" } else { &scope },
+                )
+            });
+            Lobby { scope, note }
+        }
+        Err(error) => {
+            cx.record.fallback("lobby");
+            let why = explain(error, &meeting.organizer);
+            tracing::warn!(code = %why.code, cause = why.cause, "the lobby could not be set");
+            let note = format!(
+                "The caller may have to be let in: the lobby could not be set. {}",
+                why.message
+            );
+            Lobby {
+                scope: known,
+                note: Some(note),
+            }
+        }
+    }
+}
+
+async fn set(
+    graph: &impl Meetings,
+    cx: &RequestContext,
+    settings: &MeetingSettings,
+    user_id: &str,
+    online: OnlineMeeting,
+) -> Result<OnlineMeeting, GraphError> {
+    let (scope, presenters) = (settings.lobby_scope.as_str(), settings.presenters.as_str());
+    if online.lobby_scope() == Some(scope) && online.allowed_presenters.as_deref() == Some(presenters) {
+        // A repetition, or a tenant whose default is what is wanted: a call saved.
+        return Ok(online);
+    }
+    let options = MeetingOptions {
+        lobby_bypass_settings: LobbyBypassSettings {
+            scope: scope.into(),
+            is_dial_in_bypass_enabled: scope == "everyone",
+        },
+        allowed_presenters: presenters.into(),
+    };
+    let updated = graph.update_online_meeting(cx, user_id, &online.id, &options).await?;
+    if updated.lobby_scope().is_some() {
+        return Ok(updated);
+    }
+    graph.get_online_meeting(cx, user_id, &online.id).await
+}
+
+/// The online meeting behind a calendar event, found by its link.
+async fn behind_event(
+    graph: &impl Meetings,
+    cx: &RequestContext,
+    meeting: &Meeting,
+) -> Result<(String, OnlineMeeting), GraphError> {
+    let user_id = match &meeting.organizer {
+        UserRef::ObjectId(id) => id.clone(),
+        UserRef::Upn(upn) => graph.get_object_id(cx, upn).await?,
+    };
+    let online = graph.find_online_meeting(cx, &user_id, &meeting.join_url).await?;
+    Ok((user_id, online))
+}

@@ -1,0 +1,338 @@
+//! From one click to a join URL.
+//!
+//! An online meeting is asked for first: it leaves no calendar entry and Graph recognises a repetition by itself. Where
+//! the Teams application access policy is missing, a calendar event of the same organizer does; where the organizer does
+//! not exist or cannot organize, the default organizer does. Each second-best way is told in the answer.
+//!
+//! Creating a meeting and opening its lobby are two functions, so that the text message need not wait for the lobby.
+
+mod answer;
+mod lobby;
+mod order;
+pub mod time;
+mod trouble;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use answer::MeetingFields;
+pub use lobby::{Lobby, open_lobby};
+pub use order::{LobbyScope, MeetingOrder, MeetingSettings, Mode, Presenters, UserRef};
+
+use crate::error::{Code, Error};
+use crate::graph::{Event, GraphClient, GraphError, MeetingOptions, NewEvent, NewOnlineMeeting, OnlineMeeting};
+use crate::http::RequestContext;
+use time::{TimeWindow, from_graph, utc, utc_without_offset};
+use trouble::Trouble;
+
+/// Pauses before an event is read again whose join URL Teams has not filled in yet.
+const RE_READS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// How far around the wanted time the event of an earlier click is looked for.
+const SEARCH_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What making a meeting takes of Graph.
+pub trait Meetings: Send + Sync {
+    /// The object id of a user principal name.
+    fn get_object_id(&self, cx: &RequestContext, upn: &str) -> impl Future<Output = Result<String, GraphError>> + Send;
+
+    /// The meeting of this organizer and external id, and whether it is new.
+    fn create_or_get_online_meeting(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+        meeting: &NewOnlineMeeting,
+    ) -> impl Future<Output = Result<(bool, OnlineMeeting), GraphError>> + Send;
+
+    /// Sets a meeting's options.
+    fn update_online_meeting(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+        meeting_id: &str,
+        options: &MeetingOptions,
+    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
+
+    /// Reads a meeting.
+    fn get_online_meeting(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+        meeting_id: &str,
+    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
+
+    /// The meeting behind a link.
+    fn find_online_meeting(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+        join_url: &str,
+    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
+
+    /// Creates a calendar event.
+    fn create_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        event: &NewEvent,
+    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
+
+    /// Reads a calendar event.
+    fn get_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        event_id: &str,
+    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
+
+    /// Deletes a calendar event.
+    fn delete_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        event_id: &str,
+    ) -> impl Future<Output = Result<(), GraphError>> + Send;
+
+    /// The event with this transaction id between two UTC times.
+    fn find_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        transaction_id: &str,
+        between: (&str, &str),
+    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
+}
+
+/// A meeting that has a join URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meeting {
+    /// Where one joins. Never empty.
+    pub join_url: String,
+    /// Graph's id of the meeting, or of the event.
+    pub id: String,
+    /// Who organizes it.
+    pub organizer: UserRef,
+    /// Whether that is the default organizer in place of the one asked for.
+    pub organizer_fallback: bool,
+    /// How it was made.
+    pub made_as: MadeAs,
+    /// When it is. On a repetition: when the first request wanted it.
+    pub window: TimeWindow,
+    /// Whether this request made it.
+    pub is_new: bool,
+    /// Which second-best ways were taken, and why, for a person.
+    pub notes: Vec<String>,
+}
+
+/// How a meeting was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MadeAs {
+    /// An online meeting, as Graph gave it back.
+    OnlineMeeting(Box<OnlineMeeting>),
+    /// A calendar event.
+    CalendarEvent {
+        /// Whether the access policy is known to be missing, so that the meeting's options are out of reach.
+        policy_missing: bool,
+    },
+}
+
+/// Makes the meeting, or finds the one that an equal request has made.
+///
+/// # Errors
+/// Why there is no join URL, with the remedy.
+pub async fn create(graph: &impl Meetings, cx: &RequestContext, order: &MeetingOrder) -> Result<Meeting, Error> {
+    let mut notes = Vec::new();
+    let last = order.organizers.len().saturating_sub(1);
+    for (index, organizer) in order.organizers.iter().enumerate() {
+        let trouble = match organize(graph, cx, order, organizer).await {
+            Ok(meeting) => {
+                notes.extend(meeting.notes);
+                return Ok(Meeting {
+                    organizer_fallback: index > 0,
+                    notes,
+                    ..meeting
+                });
+            }
+            Err(trouble) => trouble,
+        };
+        let concerns_organizer = trouble.concerns_organizer();
+        let error = trouble.into_error(organizer);
+        if !concerns_organizer || index == last {
+            return Err(and_before_that(error, &notes));
+        }
+        cx.record.fallback(error.code.text());
+        notes.push(format!("The default organizer stands in. {}", error.message));
+    }
+    Err(Error::new(Code::INTERNAL, "The meeting has no organizer."))
+}
+
+fn and_before_that(mut error: Error, notes: &[String]) -> Error {
+    for note in notes {
+        error.message = format!("{} Before that: {note}", error.message);
+    }
+    error
+}
+
+async fn organize(
+    graph: &impl Meetings,
+    cx: &RequestContext,
+    order: &MeetingOrder,
+    organizer: &UserRef,
+) -> Result<Meeting, Trouble> {
+    if order.mode == Mode::CalendarEvent {
+        return calendar_event(graph, cx, order, organizer, false).await;
+    }
+    let user_id = match organizer {
+        UserRef::ObjectId(id) => id.clone(),
+        UserRef::Upn(upn) => graph.get_object_id(cx, upn).await?,
+    };
+    let organizer = &UserRef::ObjectId(user_id);
+    match online_meeting(graph, cx, order, organizer).await {
+        Err(Trouble::Graph(GraphError::AccessPolicyMissing)) if order.mode == Mode::Auto => {
+            let reason = Trouble::Graph(GraphError::AccessPolicyMissing);
+            cx.record.fallback(Code::ACCESS_POLICY_MISSING.text());
+            match calendar_event(graph, cx, order, organizer, true).await {
+                Ok(mut meeting) => {
+                    let why = reason.into_error(organizer).message;
+                    meeting.notes.push(format!(
+                        "A calendar event was made in place of an online meeting. {why}"
+                    ));
+                    Ok(meeting)
+                }
+                // The policy is what has to be mended; that the second way failed too comes on top.
+                Err(second) if second.concerns_organizer() => Err(Trouble::NeitherWay(Box::new(second))),
+                Err(second) => Err(second),
+            }
+        }
+        result => result,
+    }
+}
+
+async fn online_meeting(
+    graph: &impl Meetings,
+    cx: &RequestContext,
+    order: &MeetingOrder,
+    organizer: &UserRef,
+) -> Result<Meeting, Trouble> {
+    let wanted = NewOnlineMeeting {
+        external_id: order.external_id.clone(),
+        start_date_time: utc(order.window.start),
+        end_date_time: utc(order.window.end),
+        subject: order.subject.clone(),
+    };
+    let (is_new, online) = graph
+        .create_or_get_online_meeting(cx, organizer.as_str(), &wanted)
+        .await?;
+    let join_url = online
+        .join_web_url
+        .clone()
+        .filter(|url| !url.is_empty())
+        .ok_or(Trouble::UrlPending)?;
+    Ok(Meeting {
+        join_url,
+        id: online.id.clone(),
+        organizer: organizer.clone(),
+        organizer_fallback: false,
+        window: window_of(
+            online.start_date_time.as_deref(),
+            online.end_date_time.as_deref(),
+            order.window,
+        ),
+        made_as: MadeAs::OnlineMeeting(Box::new(online)),
+        is_new,
+        notes: Vec::new(),
+    })
+}
+
+async fn calendar_event(
+    graph: &impl Meetings,
+    cx: &RequestContext,
+    order: &MeetingOrder,
+    organizer: &UserRef,
+    policy_missing: bool,
+) -> Result<Meeting, Trouble> {
+    let user = organizer.as_str();
+    let wanted = NewEvent {
+        transaction_id: order.transaction_id(),
+        subject: order.subject.clone(),
+        start: utc_without_offset(order.window.start),
+        end: utc_without_offset(order.window.end),
+    };
+    let (is_new, mut event) = match graph.create_event(cx, user, &wanted).await {
+        Ok(event) => (true, event),
+        Err(GraphError::DuplicateTransaction { existing: Some(id) }) => (false, graph.get_event(cx, user, &id).await?),
+        Err(GraphError::DuplicateTransaction { existing: None }) => {
+            let around = order.window.widened(SEARCH_MARGIN);
+            let between = (utc(around.start), utc(around.end));
+            (
+                false,
+                graph
+                    .find_event(cx, user, &wanted.transaction_id, (&between.0, &between.1))
+                    .await?,
+            )
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut pauses = RE_READS.into_iter();
+    let join_url = loop {
+        if event.is_downgraded() {
+            // Without a meeting the entry only litters the organizer's calendar.
+            if is_new && let Err(error) = graph.delete_event(cx, user, &event.id).await {
+                tracing::warn!(%error, "a calendar event without a meeting was left behind");
+            }
+            return Err(Trouble::Downgraded);
+        }
+        if let Some(url) = event.join_url() {
+            break url.to_owned();
+        }
+        match pauses.next().filter(|pause| *pause < cx.deadline.for_a_call()) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(Trouble::UrlPending),
+        }
+        event = graph.get_event(cx, user, &event.id).await?;
+    };
+    Ok(Meeting {
+        join_url,
+        organizer: organizer.clone(),
+        organizer_fallback: false,
+        made_as: MadeAs::CalendarEvent { policy_missing },
+        window: window_of(event.start(), event.end(), order.window),
+        id: event.id,
+        is_new,
+        notes: Vec::new(),
+    })
+}
+
+/// When the meeting is as Graph says, or as it was ordered where Graph says nothing that can be read.
+fn window_of(start: Option<&str>, end: Option<&str>, ordered: TimeWindow) -> TimeWindow {
+    TimeWindow {
+        start: start.and_then(from_graph).unwrap_or(ordered.start),
+        end: end.and_then(from_graph).unwrap_or(ordered.end),
+    }
+}
+
+/// The client does each of it under the same name.
+macro_rules! delegate {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+        impl Meetings for GraphClient {
+            $(async fn $name(&self, cx: &RequestContext, $($argument: $type),*) -> Result<$output, GraphError> {
+                Self::$name(self, cx, $($argument),*).await
+            })*
+        }
+    };
+}
+
+delegate! {
+    get_object_id(upn: &str) -> String;
+    create_or_get_online_meeting(user_id: &str, meeting: &NewOnlineMeeting) -> (bool, OnlineMeeting);
+    update_online_meeting(user_id: &str, meeting_id: &str, options: &MeetingOptions) -> OnlineMeeting;
+    get_online_meeting(user_id: &str, meeting_id: &str) -> OnlineMeeting;
+    find_online_meeting(user_id: &str, join_url: &str) -> OnlineMeeting;
+    create_event(user: &str, event: &NewEvent) -> Event;
+    get_event(user: &str, event_id: &str) -> Event;
+    delete_event(user: &str, event_id: &str) -> ();
+    find_event(user: &str, transaction_id: &str, between: (&str, &str)) -> Event;
+}
+
+#[cfg(test)]
+mod tests;

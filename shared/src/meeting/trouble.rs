@@ -1,0 +1,129 @@
+//! Why there is no join URL, and what a person can do about it.
+
+use super::UserRef;
+use crate::error::{Code, Error};
+use crate::graph::GraphError;
+use crate::http::NoReply;
+
+/// What may go wrong on the way to a join URL.
+#[derive(Debug, Clone)]
+pub(super) enum Trouble {
+    /// Graph did not do it.
+    Graph(GraphError),
+    /// Graph made a plain event of it, because the organizer cannot use Teams.
+    Downgraded,
+    /// The meeting exists and Teams gives no link for it yet.
+    UrlPending,
+    /// The access policy is missing, and the calendar event failed for this reason.
+    NeitherWay(Box<Trouble>),
+}
+
+impl From<GraphError> for Trouble {
+    fn from(error: GraphError) -> Self {
+        Self::Graph(error)
+    }
+}
+
+impl Trouble {
+    /// Whether another organizer may do better.
+    pub(super) fn concerns_organizer(&self) -> bool {
+        match self {
+            Self::Downgraded | Self::NeitherWay(_) => true,
+            Self::UrlPending => false,
+            Self::Graph(error) => match error {
+                GraphError::AccessPolicyMissing | GraphError::NotFound { .. } | GraphError::NotLicensed { .. } => true,
+                // Exchange also refuses an app a single mailbox that is outside of its scope.
+                GraphError::PermissionMissing { permission, .. } => *permission == "Calendars.ReadWrite",
+                _ => false,
+            },
+        }
+    }
+
+    /// The error the caller reads.
+    pub(super) fn into_error(self, organizer: &UserRef) -> Error {
+        match self {
+            Self::Graph(error) => explain(error, organizer),
+            Self::Downgraded => not_licensed(organizer).because("the event came back without an online meeting"),
+            Self::UrlPending => Error::new(
+                Code::MEETING_URL_PENDING,
+                "The meeting exists, and Microsoft Teams has not given its link yet. Send the same request again in a \
+                 few seconds; it finds the same meeting.",
+            ),
+            Self::NeitherWay(second) => {
+                let mut error = explain(GraphError::AccessPolicyMissing, organizer);
+                let second = second.into_error(organizer);
+                error.message = format!("{} A calendar event was no way out: {}", error.message, second.message);
+                error.cause = second.cause;
+                error
+            }
+        }
+    }
+}
+
+fn not_licensed(organizer: &UserRef) -> Error {
+    let message = format!(
+        "The organizer {} cannot organize Teams meetings. Give the user a licence that includes Teams and Exchange \
+         Online, or set DEFAULT_ORGANIZER to a user who has one.",
+        organizer.as_str()
+    );
+    Error::new(Code::ORGANIZER_NOT_LICENSED, message)
+}
+
+/// What a failed Graph call means to the caller.
+pub(super) fn explain(error: GraphError, organizer: &UserRef) -> Error {
+    let cause = error.to_string();
+    let user = organizer.as_str();
+    let told = |code, message: String| Error::new(code, message).because(&cause);
+    match error {
+        GraphError::Auth(error) => error.into(),
+        GraphError::AccessPolicyMissing => told(
+            Code::ACCESS_POLICY_MISSING,
+            format!(
+                "No Teams application access policy lets the app organize meetings for {user}. A Teams administrator \
+                 creates one with New-CsApplicationAccessPolicy for the app's client id and grants it with \
+                 Grant-CsApplicationAccessPolicy to the user or with -Global; it takes up to 30 minutes to work. \
+                 (MEETING_MODE=calendar-event needs no such policy.)"
+            ),
+        ),
+        GraphError::PermissionMissing { permission, status, code } => {
+            let mailbox = if permission == "Calendars.ReadWrite" {
+                " If the app is limited to some mailboxes in Exchange, include the organizer's."
+            } else {
+                ""
+            };
+            let message = format!(
+                "Microsoft Graph refused for lack of permission ({status} {code}). Grant the app registration the \
+                 application permission {permission} with admin consent; it works for tokens issued after that, within \
+                 the hour.{mailbox}"
+            );
+            told(Code::PERMISSION_MISSING, message)
+        }
+        GraphError::NotFound { .. } => told(
+            Code::ORGANIZER_NOT_FOUND,
+            format!(
+                "The organizer {user} does not exist in the tenant, or has no Teams licence. Send the agent's user \
+                 principal name or object id in `user`, or set DEFAULT_ORGANIZER."
+            ),
+        ),
+        GraphError::NotLicensed { .. } => not_licensed(organizer).because(&cause),
+        GraphError::Throttled { retry_after, .. } => {
+            let wait = retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1));
+            told(Code::GRAPH_THROTTLED, format!("Microsoft Graph asks to slow down. Send the same request again {wait}."))
+        }
+        GraphError::NoReply(NoReply::NotSent(_) | NoReply::Ambiguous(_))
+        | GraphError::Unavailable { .. }
+        | GraphError::Unreadable { .. } => told(
+            Code::GRAPH_UNAVAILABLE,
+            "Microsoft Graph did not answer as it should. Send the same request again; it finds the meeting if one was \
+             made. If it lasts, look at the Microsoft 365 service health."
+                .into(),
+        ),
+        GraphError::DuplicateTransaction { .. } => told(
+            Code::GRAPH_REJECTED,
+            "A calendar event of this conversation existed, and is no longer to be found. Was it deleted?".into(),
+        ),
+        GraphError::Rejected { status, code, message } => {
+            told(Code::GRAPH_REJECTED, format!("Microsoft Graph refused the request ({status} {code}).")).quoting(message)
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A text message, at most once.
+//!
+//! The record in the [`store`](crate::store) is written before Genesys Cloud is asked. A definite refusal removes it; an
+//! ambiguous end keeps it as `unknown`, and nothing but a person's `resend` sends again.
+
+mod answer;
+mod number;
+mod order;
+mod text;
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub use answer::SmsFields;
+pub use number::{CountryCode, NotAPhoneNumber, PhoneNumber};
+pub use order::{LinkFrom, SmsMessage, SmsOrder, SmsSettings};
+pub use text::Template;
+
+use crate::error::{Code, Error};
+use crate::genesys::{AgentlessMessage, AgentlessReceipt, GenesysClient, GenesysError};
+use crate::http::RequestContext;
+use crate::store::{Claim, Claimed, Receipt, Records, State, StoredRecord};
+
+/// Pauses of a request that waits for the one before it: short at first, because a send takes some hundred milliseconds.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What sending takes of Genesys Cloud.
+pub trait AgentlessMessages: Send + Sync {
+    /// Sends one message; never again by itself once it may have been accepted.
+    fn send_agentless_message(
+        &self,
+        cx: &RequestContext,
+        message: &AgentlessMessage,
+    ) -> impl Future<Output = Result<AgentlessReceipt, GenesysError>> + Send;
+}
+
+impl AgentlessMessages for GenesysClient {
+    async fn send_agentless_message(
+        &self,
+        cx: &RequestContext,
+        message: &AgentlessMessage,
+    ) -> Result<AgentlessReceipt, GenesysError> {
+        Self::send_agentless_message(self, cx, message).await
+    }
+}
+
+/// The message is with Genesys Cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Whether an earlier, equal request sent it.
+    pub duplicate: bool,
+    /// What Genesys Cloud gave back.
+    pub receipt: Receipt,
+}
+
+impl Sent {
+    /// `accepted` or `duplicate`.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        if self.duplicate {
+            Code::DUPLICATE
+        } else {
+            Code::ACCEPTED
+        }
+    }
+
+    /// What to tell a person.
+    #[must_use]
+    pub fn message(&self) -> &'static str {
+        if self.duplicate {
+            "This text message had been sent before; nothing was sent again."
+        } else {
+            "Genesys Cloud has taken the text message."
+        }
+    }
+}
+
+/// Sends the message unless an equal one was, or may have been, sent before.
+///
+/// # Errors
+/// Why it was not sent. `outcomeUnknown` alone leaves open whether it was.
+pub async fn send(
+    genesys: &impl AgentlessMessages,
+    records: &impl Records,
+    cx: &RequestContext,
+    message: &SmsMessage,
+) -> Result<Sent, Error> {
+    let key = message.record_key();
+    let owner = Uuid::new_v4().to_string();
+    let mut pause = FIRST_LOOK;
+    loop {
+        let now = Timestamp::now();
+        let claim = Claim {
+            owner: owner.clone(),
+            resend: message.resend,
+            deadline: now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX),
+        };
+        let claimed = records.claim(cx, &key, &claim, now).await;
+        let held = match claimed.map_err(|cause| state_unavailable().because(cause))? {
+            Claimed::Granted => break,
+            Claimed::Held(held) => held,
+        };
+        if let Some(result) = settled(&held, now) {
+            return result;
+        }
+        // Another request is sending this very message. Wait for how it ends; should it be refused, try in its place.
+        if pause > cx.deadline.for_a_call() {
+            return Err(Error::new(
+                Code::IN_PROGRESS,
+                "An equal request is still sending this text message. Ask again in a few seconds.",
+            ));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    let result = genesys.send_agentless_message(cx, &message.agentless()).await;
+    let written = match &result {
+        Ok(receipt) => {
+            let receipt = message.receipt(receipt);
+            records.settle(cx, &key, &owner, &State::Accepted(receipt)).await
+        }
+        Err(GenesysError::Ambiguous(_)) => records.settle(cx, &key, &owner, &State::Unknown).await,
+        Err(_) => records.release(cx, &key, &owner).await,
+    };
+    if let Err(error) = written {
+        // The record stays as it is and counts as abandoned: nothing is sent twice, the outcome is just not known later.
+        tracing::error!(%error, "the text message's record could not be completed");
+    }
+    match result {
+        Ok(receipt) => Ok(Sent {
+            duplicate: false,
+            receipt: message.receipt(&receipt),
+        }),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+/// What a record that somebody else holds says about the message; nothing while its owner is at work.
+fn settled(held: &StoredRecord, now: Timestamp) -> Option<Result<Sent, Error>> {
+    match &held.state {
+        State::Accepted(receipt) => Some(Ok(Sent {
+            duplicate: true,
+            receipt: receipt.clone(),
+        })),
+        State::Unknown => Some(Err(unknown())),
+        State::Sending if held.is_in_progress(now) => None,
+        State::Sending => Some(Err(
+            unknown().because("the request that was sending it ended before it knew")
+        )),
+    }
+}
+
+fn unknown() -> Error {
+    Error::new(
+        Code::OUTCOME_UNKNOWN,
+        "Nobody knows whether Genesys Cloud sent the text message: it did not answer. Ask the customer. To send it \
+         again, repeat the request with resend set to true.",
+    )
+}
+
+fn state_unavailable() -> Error {
+    Error::new(
+        Code::STATE_UNAVAILABLE,
+        "The bridge's state table did not answer, so it could not make sure that the text message is sent only once. \
+         Nothing was sent. Try again; if it lasts, check STATE_TABLE and the function's policy.",
+    )
+}
+
+fn explain(error: GenesysError) -> Error {
+    let cause = error.to_string();
+    let told = |code, message: String| Error::new(code, message).because(&cause);
+    match error {
+        GenesysError::Auth(error) => error.into(),
+        GenesysError::Ambiguous(cause) => unknown().because(cause),
+        GenesysError::NotSent(_) => told(
+            Code::GENESYS_UNAVAILABLE,
+            "Genesys Cloud could not be reached; nothing was sent. Try again in a moment.".into(),
+        ),
+        GenesysError::Throttled { retry_after, .. } => {
+            let wait = retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1));
+            told(
+                Code::GENESYS_THROTTLED,
+                format!("Genesys Cloud asks to slow down; nothing was sent. Send the same request again {wait}."),
+            )
+        }
+        GenesysError::PermissionMissing {
+            permission,
+            status,
+            code,
+        } => told(
+            Code::PERMISSION_MISSING,
+            format!(
+                "Genesys Cloud refused for lack of permission ({status} {code}). Give the role of the bridge's OAuth \
+                 client the permission {permission}, and the client the division that the number is in."
+            ),
+        ),
+        GenesysError::Rejected { .. } if error.is_about("toAddress") => told(
+            Code::RECIPIENT_INVALID,
+            "Genesys Cloud does not take the recipient's number.".into(),
+        ),
+        GenesysError::Rejected { .. } if error.is_about("fromAddress") => told(
+            Code::SENDER_INVALID,
+            "Genesys Cloud does not take the sender's number. Use a number that is provisioned for SMS in the org, in \
+             `fromAddress` or SMS_FROM."
+                .into(),
+        ),
+        GenesysError::Rejected { status, code, text, .. } => told(
+            Code::GENESYS_REJECTED,
+            format!("Genesys Cloud refused the text message ({status} {code})."),
+        )
+        .quoting(text),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! What a text-message request asks for, once its fields have turned out to be good.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::number::{CountryCode, PhoneNumber};
+use super::text::{Length, Template, measure, with_link};
+use crate::config::Environment;
+use crate::error::{Code, Error};
+use crate::fields::{ConversationId, Fields};
+use crate::genesys::{AgentlessMessage, AgentlessReceipt};
+use crate::store::{Receipt, RecordKey};
+
+/// Longest SMS that Genesys Cloud takes, unless the deployment says otherwise.
+const SMS_MAX_CHARACTERS: usize = 765;
+
+/// Longest text that Genesys Cloud takes for other messengers.
+const OPEN_MAX_CHARACTERS: usize = 2000;
+
+/// How this deployment sends text messages.
+#[derive(Debug, Clone)]
+pub struct SmsSettings {
+    /// The sender of requests that name none.
+    pub from: Option<String>,
+    /// Whose national numbers are understood.
+    pub country: Option<CountryCode>,
+    /// The text around the link.
+    pub template: Template,
+    /// Who sends, for the recipient.
+    pub brand: Option<String>,
+    /// Longest text.
+    pub max_characters: usize,
+}
+
+impl SmsSettings {
+    /// Reads `SMS_FROM`, `SMS_COUNTRY`, `SMS_TEMPLATE`, `SMS_BRAND` and `SMS_MAX_CHARACTERS`.
+    pub fn read(env: &mut Environment) -> Option<Self> {
+        let from = env.optional("SMS_FROM");
+        let country = env.optional("SMS_COUNTRY");
+        let template = env.optional::<Template>("SMS_TEMPLATE");
+        let brand = env.optional::<String>("SMS_BRAND");
+        let max_characters = env.or("SMS_MAX_CHARACTERS", SMS_MAX_CHARACTERS);
+        let (template, brand) = (template?, brand?);
+        if brand.is_none() && template.as_ref().is_some_and(Template::wants_brand) {
+            env.problem("SMS_BRAND is not set, and SMS_TEMPLATE uses {brand}");
+        }
+        Some(Self {
+            from: from?,
+            country: country?,
+            template: template.unwrap_or_else(|| Template::built_in(brand.is_some())),
+            brand,
+            max_characters: max_characters?,
+        })
+    }
+}
+
+/// Where a text message gets its link from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkFrom {
+    /// The request brings a text, or a link for the template.
+    Request,
+    /// The meeting that is made for it.
+    Meeting,
+}
+
+/// A join URL as a caller hands it on.
+#[derive(Clone, PartialEq, Eq)]
+struct JoinUrl(String);
+
+impl FromStr for JoinUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_link = text.starts_with("https://") && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        if is_link {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("expected a link that starts with https://")
+        }
+    }
+}
+
+/// A text message to send, as far as the request's fields go. It holds a phone number, so it shows nothing of itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SmsOrder {
+    to: String,
+    from: String,
+    messenger: String,
+    text: Option<String>,
+    join_url: Option<JoinUrl>,
+    language: Option<String>,
+    agent: Option<String>,
+    use_existing_active_conversation: bool,
+    resend: bool,
+}
+
+impl fmt::Debug for SmsOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmsOrder([redacted])")
+    }
+}
+
+impl SmsOrder {
+    /// Reads `toAddress`, `fromAddress`, `toAddressMessengerType`, `textBody`, `language`, `agentName`,
+    /// `useExistingActiveConversation` and `resend`, and `joinUrl` where the request has to bring it.
+    pub fn read(fields: &mut Fields, settings: &SmsSettings, link: LinkFrom) -> Option<Self> {
+        let to = fields.text("toAddress");
+        let from = fields.text("fromAddress");
+        let messenger = fields.text("toAddressMessengerType");
+        let text = fields.text("textBody");
+        let join_url = if link == LinkFrom::Request {
+            fields.parsed::<JoinUrl>("joinUrl")
+        } else {
+            None
+        };
+        let language = fields.text("language");
+        let agent = fields.text("agentName");
+        let use_existing_active_conversation = fields.flag("useExistingActiveConversation");
+        let resend = fields.flag("resend");
+        if to.is_none() && !fields.has_problem("toAddress") {
+            fields.problem("toAddress", "required: the customer's number, such as +447700900123");
+        }
+        let from = from.or_else(|| settings.from.clone());
+        if from.is_none() && !fields.has_problem("fromAddress") {
+            fields.problem("fromAddress", "required, because the bridge has no SMS_FROM");
+        }
+        let nothing_to_say = link == LinkFrom::Request && text.is_none() && join_url.is_none();
+        if nothing_to_say && !fields.has_problem("textBody") && !fields.has_problem("joinUrl") {
+            fields.problem("textBody", "required, unless joinUrl is given for the template");
+        }
+        Some(Self {
+            to: to?,
+            from: from?,
+            messenger: messenger.unwrap_or_else(|| "sms".into()),
+            text,
+            join_url,
+            language,
+            agent,
+            use_existing_active_conversation,
+            resend,
+        })
+    }
+
+    /// The message: addresses in the form Genesys Cloud takes, and the text with the link in it. `meeting` is the join
+    /// URL of the meeting that was made for it.
+    ///
+    /// # Errors
+    /// `messengerNotSupported`, `recipientInvalid`, `senderInvalid`, `textTooLong`.
+    pub fn compose(
+        &self,
+        settings: &SmsSettings,
+        conversation: Option<&ConversationId>,
+        meeting: Option<&str>,
+    ) -> Result<SmsMessage, Error> {
+        let (agent, brand) = (self.agent.as_deref(), settings.brand.as_deref());
+        let link = meeting.or(self.join_url.as_ref().map(|url| url.0.as_str()));
+        let text = match (&self.text, link) {
+            (Some(text), Some(link)) => with_link(text, link, agent, brand),
+            (Some(text), None) => text.clone(),
+            (None, Some(link)) => settings.template.render(self.language.as_deref(), link, agent, brand),
+            (None, None) => return Err(Error::new(Code::INTERNAL, "The text message has no text.")),
+        };
+        let (messenger, to, from, max_characters) = match self.messenger.to_ascii_lowercase().as_str() {
+            "sms" => (
+                "sms",
+                self.recipient(settings)?,
+                self.sender(settings)?,
+                settings.max_characters,
+            ),
+            // A user id that the integration knows and the integration's own id: nothing to parse.
+            "open" => ("open", self.to.clone(), self.from.clone(), OPEN_MAX_CHARACTERS),
+            other => {
+                return Err(Error::new(
+                    Code::MESSENGER_NOT_SUPPORTED,
+                    format!(
+                        "The bridge sends plain text, which Genesys Cloud takes for `sms` and `open`; `{}` needs a \
+                         message template.",
+                        other
+                            .chars()
+                            .filter(|c| c.is_ascii_alphanumeric())
+                            .take(20)
+                            .collect::<String>()
+                    ),
+                ));
+            }
+        };
+        let length = measure(&text);
+        if length.characters > max_characters {
+            return Err(Error::new(
+                Code::TEXT_TOO_LONG,
+                format!(
+                    "The text is {} characters long and Genesys Cloud sends at most {max_characters}. Shorten \
+                     `textBody` or SMS_TEMPLATE.",
+                    length.characters
+                ),
+            ));
+        }
+        Ok(SmsMessage {
+            to,
+            from,
+            messenger,
+            text,
+            length,
+            conversation: conversation.map(|id| id.as_str().to_owned()),
+            use_existing_active_conversation: self.use_existing_active_conversation,
+            resend: self.resend,
+        })
+    }
+
+    fn recipient(&self, settings: &SmsSettings) -> Result<String, Error> {
+        match PhoneNumber::parse(&self.to, settings.country) {
+            Ok(number) => Ok(number.e164().to_owned()),
+            Err(_) => {
+                let country = match settings.country {
+                    Some(_) => "",
+                    None => " National numbers are understood when SMS_COUNTRY is set.",
+                };
+                Err(Error::new(
+                    Code::RECIPIENT_INVALID,
+                    format!(
+                        "`toAddress` is no complete phone number; expected one such as +447700900123. Did the caller \
+                         withhold the number?{country}"
+                    ),
+                ))
+            }
+        }
+    }
+
+    fn sender(&self, settings: &SmsSettings) -> Result<String, Error> {
+        let is_short_code = (3..=8).contains(&self.from.len()) && self.from.bytes().all(|byte| byte.is_ascii_digit());
+        if is_short_code {
+            return Ok(self.from.clone());
+        }
+        PhoneNumber::parse(&self.from, settings.country)
+            .map(|number| number.e164().to_owned())
+            .map_err(|_| {
+                Error::new(
+                    Code::SENDER_INVALID,
+                    "`fromAddress`, or SMS_FROM, is no complete phone number; expected a number of the org such as \
+                 +13175550100.",
+                )
+            })
+    }
+}
+
+/// A text message that is ready to be sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SmsMessage {
+    /// E.164, or a user id for `open`.
+    pub to: String,
+    from: String,
+    messenger: &'static str,
+    text: String,
+    length: Length,
+    conversation: Option<String>,
+    use_existing_active_conversation: bool,
+    /// Whether a person has asked to send it again.
+    pub resend: bool,
+}
+
+impl fmt::Debug for SmsMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmsMessage")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SmsMessage {
+    /// What makes two messages one: conversation and recipient; without a conversation, recipient and text.
+    #[must_use]
+    pub fn record_key(&self) -> RecordKey {
+        match &self.conversation {
+            Some(conversation) => RecordKey::new("sms", &["conversation", conversation, &self.to]),
+            None => RecordKey::new("sms", &["text", &self.to, &self.text]),
+        }
+    }
+
+    /// How many segments it takes.
+    #[must_use]
+    pub fn segments(&self) -> u32 {
+        self.length.segments
+    }
+
+    pub(super) fn agentless(&self) -> AgentlessMessage {
+        AgentlessMessage {
+            from_address: self.from.clone(),
+            to_address: self.to.clone(),
+            to_address_messenger_type: self.messenger,
+            text_body: self.text.clone(),
+            use_existing_active_conversation: self.use_existing_active_conversation,
+        }
+    }
+
+    pub(super) fn receipt(&self, receipt: &AgentlessReceipt) -> Receipt {
+        Receipt {
+            message_id: receipt.id.clone(),
+            conversation_id: receipt.conversation_id.clone(),
+            segments: self.length.segments,
+        }
+    }
+}

@@ -1,0 +1,382 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::config::Environment;
+use crate::fields::{ConversationId, Fields};
+use crate::remote::context;
+use crate::store::{MemoryRecords, RecordKey, StoreError};
+
+/// Genesys Cloud, which does what the script says and takes everything after that.
+#[derive(Default)]
+struct Genesys {
+    script: Mutex<VecDeque<Result<AgentlessReceipt, GenesysError>>>,
+    takes: Duration,
+    sent: AtomicUsize,
+}
+
+impl Genesys {
+    fn answering(script: impl IntoIterator<Item = Result<AgentlessReceipt, GenesysError>>) -> Self {
+        Self {
+            script: Mutex::new(script.into_iter().collect()),
+            ..Self::default()
+        }
+    }
+
+    fn sent(&self) -> usize {
+        self.sent.load(Ordering::SeqCst)
+    }
+}
+
+fn receipt() -> AgentlessReceipt {
+    AgentlessReceipt {
+        id: "m-1".into(),
+        conversation_id: "gc-1".into(),
+    }
+}
+
+impl AgentlessMessages for Genesys {
+    async fn send_agentless_message(
+        &self,
+        _cx: &RequestContext,
+        _message: &AgentlessMessage,
+    ) -> Result<AgentlessReceipt, GenesysError> {
+        let next = self.script.lock().unwrap().pop_front().unwrap_or_else(|| Ok(receipt()));
+        if matches!(next, Ok(_) | Err(GenesysError::Ambiguous(_))) {
+            self.sent.fetch_add(1, Ordering::SeqCst);
+        }
+        tokio::time::sleep(self.takes).await;
+        next
+    }
+}
+
+fn settings() -> SmsSettings {
+    SmsSettings::read(&mut Environment::of([
+        ("SMS_FROM", "+13175550100"),
+        ("SMS_COUNTRY", "GB"),
+    ]))
+    .unwrap()
+}
+
+fn order(json: serde_json::Value) -> Result<SmsMessage, Error> {
+    let mut fields = Fields::parse(json.to_string().as_bytes()).unwrap();
+    let conversation = fields.parsed::<ConversationId>("conversationId");
+    let order = SmsOrder::read(&mut fields, &settings(), LinkFrom::Request);
+    fields.finish(order)?.compose(&settings(), conversation.as_ref(), None)
+}
+
+fn message(resend: bool) -> SmsMessage {
+    let json = json!({"toAddress": "07700 900123", "textBody": "Hello", "conversationId": "c-1", "resend": resend});
+    order(json).unwrap()
+}
+
+fn refused(status: u16) -> GenesysError {
+    GenesysError::Rejected {
+        status,
+        code: "bad.request".into(),
+        fields: Vec::new(),
+        text: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_sent_once_and_the_second_request_learns_of_the_first() {
+    let (genesys, records) = (Genesys::default(), MemoryRecords::default());
+    let first = send(&genesys, &records, &context(10), &message(false)).await.unwrap();
+    let second = send(&genesys, &records, &context(10), &message(false)).await.unwrap();
+    assert_eq!((first.code(), second.code()), (Code::ACCEPTED, Code::DUPLICATE));
+    assert_eq!(first.receipt, second.receipt);
+    assert_eq!(genesys.sent(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loser_of_two_clicks_waits_and_answers_the_winner_s_result() {
+    let genesys = Genesys {
+        takes: Duration::from_secs(2),
+        ..Genesys::default()
+    };
+    let records = MemoryRecords::default();
+    let contexts: Vec<_> = (0..5).map(|_| context(20)).collect();
+    let message = message(false);
+    let results = join_all(contexts.iter().map(|cx| send(&genesys, &records, cx, &message))).await;
+    let codes: Vec<_> = results.iter().map(|result| result.as_ref().unwrap().code()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == Code::ACCEPTED).count(), 1);
+    assert_eq!(codes.iter().filter(|code| **code == Code::DUPLICATE).count(), 4);
+    assert_eq!(genesys.sent(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loser_without_time_says_so_and_may_ask_again() {
+    let genesys = Genesys {
+        takes: Duration::from_secs(9),
+        ..Genesys::default()
+    };
+    let records = MemoryRecords::default();
+    let (winner, loser) = (context(20), context(3));
+    let message = message(false);
+    let (won, lost) = tokio::join!(
+        send(&genesys, &records, &winner, &message),
+        send(&genesys, &records, &loser, &message)
+    );
+    assert_eq!(won.unwrap().code(), Code::ACCEPTED);
+    let lost = lost.unwrap_err();
+    assert_eq!((lost.code, lost.code.retryable()), (Code::IN_PROGRESS, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_winner_is_refused_the_loser_tries_in_its_place() {
+    let genesys = Genesys {
+        takes: Duration::from_secs(1),
+        ..Genesys::answering([Err(refused(400))])
+    };
+    let records = MemoryRecords::default();
+    let (one, two) = (context(20), context(20));
+    let message = message(false);
+    let (won, lost) = tokio::join!(
+        send(&genesys, &records, &one, &message),
+        send(&genesys, &records, &two, &message)
+    );
+    assert_eq!(won.unwrap_err().code, Code::GENESYS_REJECTED);
+    assert_eq!(lost.unwrap().code(), Code::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_definite_refusal_leaves_the_way_free() {
+    for refusal in [
+        refused(400),
+        GenesysError::PermissionMissing {
+            permission: "p".into(),
+            status: 403,
+            code: String::new(),
+        },
+        refused(404),
+        GenesysError::Throttled {
+            retry_after: None,
+            code: String::new(),
+        },
+        GenesysError::NotSent("connection refused".into()),
+    ] {
+        let (genesys, records) = (Genesys::answering([Err(refusal)]), MemoryRecords::default());
+        assert!(send(&genesys, &records, &context(10), &message(false)).await.is_err());
+        let second = send(&genesys, &records, &context(10), &message(false)).await.unwrap();
+        assert_eq!((second.code(), genesys.sent()), (Code::ACCEPTED, 1));
+    }
+}
+
+#[tokio::test]
+async fn an_ambiguous_end_stays_unknown_until_a_person_asks_to_resend() {
+    let genesys = Genesys::answering([Err(GenesysError::Ambiguous("time-out".into()))]);
+    let records = MemoryRecords::default();
+    for _ in 0..3 {
+        let error = send(&genesys, &records, &context(10), &message(false))
+            .await
+            .unwrap_err();
+        assert_eq!((error.code, error.code.retryable()), (Code::OUTCOME_UNKNOWN, false));
+    }
+    assert_eq!(genesys.sent(), 1);
+    assert_eq!(
+        send(&genesys, &records, &context(10), &message(true))
+            .await
+            .unwrap()
+            .code(),
+        Code::ACCEPTED
+    );
+    assert_eq!(
+        send(&genesys, &records, &context(10), &message(false))
+            .await
+            .unwrap()
+            .code(),
+        Code::DUPLICATE
+    );
+    assert_eq!(genesys.sent(), 2);
+}
+
+#[tokio::test]
+async fn a_process_that_died_while_sending_leaves_an_unknown_outcome() {
+    let (genesys, records) = (Genesys::default(), MemoryRecords::default());
+    let (key, now) = (message(false).record_key(), Timestamp::now());
+    let died = Claim {
+        owner: "dead".into(),
+        resend: false,
+        deadline: now - Duration::from_secs(1),
+    };
+    records
+        .claim(&context(10), &key, &died, now - Duration::from_secs(30))
+        .await
+        .unwrap();
+    let error = send(&genesys, &records, &context(10), &message(false))
+        .await
+        .unwrap_err();
+    assert_eq!((error.code, genesys.sent()), (Code::OUTCOME_UNKNOWN, 0));
+    assert_eq!(
+        send(&genesys, &records, &context(10), &message(true))
+            .await
+            .unwrap()
+            .code(),
+        Code::ACCEPTED
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn not_even_resend_overtakes_a_request_that_is_at_work() {
+    let genesys = Genesys {
+        takes: Duration::from_secs(2),
+        ..Genesys::default()
+    };
+    let records = MemoryRecords::default();
+    let (one, two) = (context(20), context(20));
+    let (first, again) = (message(false), message(true));
+    let (won, lost) = tokio::join!(
+        send(&genesys, &records, &one, &first),
+        send(&genesys, &records, &two, &again)
+    );
+    assert_eq!(won.unwrap().code(), Code::ACCEPTED);
+    // It waited; then it found a settled record, which a person has asked to overrule.
+    assert_eq!(lost.unwrap().code(), Code::ACCEPTED);
+    assert_eq!(genesys.sent(), 2);
+}
+
+struct BrokenRecords;
+
+impl Records for BrokenRecords {
+    async fn claim(&self, _: &RequestContext, _: &RecordKey, _: &Claim, _: Timestamp) -> Result<Claimed, StoreError> {
+        Err(StoreError("down".into()))
+    }
+
+    async fn settle(&self, _: &RequestContext, _: &RecordKey, _: &str, _: &State) -> Result<(), StoreError> {
+        Err(StoreError("down".into()))
+    }
+
+    async fn release(&self, _: &RequestContext, _: &RecordKey, _: &str) -> Result<(), StoreError> {
+        Err(StoreError("down".into()))
+    }
+}
+
+#[tokio::test]
+async fn without_the_table_nothing_is_sent() {
+    let genesys = Genesys::default();
+    let error = send(&genesys, &BrokenRecords, &context(10), &message(false))
+        .await
+        .unwrap_err();
+    assert_eq!((error.code, genesys.sent()), (Code::STATE_UNAVAILABLE, 0));
+}
+
+proptest! {
+    /// Whatever Genesys Cloud does, and however often the agent clicks: without `resend` at most one message leaves.
+    #[test]
+    fn at_most_one_message_leaves(script in proptest::collection::vec(0_u8..5, 0..8), clicks in 1_usize..8) {
+        let script = script.into_iter().map(|kind| match kind {
+            0 => Ok(receipt()),
+            1 => Err(GenesysError::Ambiguous("reset".into())),
+            2 => Err(GenesysError::Throttled { retry_after: None, code: String::new() }),
+            3 => Err(GenesysError::NotSent("refused".into())),
+            _ => Err(refused(400)),
+        });
+        let (genesys, records) = (Genesys::answering(script), MemoryRecords::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            for _ in 0..clicks {
+                let _ = send(&genesys, &records, &context(10), &message(false)).await;
+            }
+        });
+        prop_assert!(genesys.sent() <= 1);
+    }
+}
+
+#[test]
+fn two_messages_are_one_by_conversation_and_recipient_or_else_by_recipient_and_text() {
+    let key = |json| order(json).unwrap().record_key();
+    let base = key(json!({"toAddress": "+447700900123", "textBody": "a", "conversationId": "c"}));
+    assert_eq!(
+        base,
+        key(json!({"toAddress": "tel:+44 7700 900123", "textBody": "b", "conversationId": "c"}))
+    );
+    assert_ne!(
+        base,
+        key(json!({"toAddress": "+447700900124", "textBody": "a", "conversationId": "c"}))
+    );
+    assert_ne!(
+        base,
+        key(json!({"toAddress": "+447700900123", "textBody": "a", "conversationId": "d"}))
+    );
+    let alone = key(json!({"toAddress": "+447700900123", "textBody": "a"}));
+    assert_eq!(alone, key(json!({"toAddress": "07700 900123", "textBody": "a"})));
+    assert_ne!(alone, key(json!({"toAddress": "+447700900123", "textBody": "b"})));
+}
+
+#[test]
+fn what_cannot_be_sent_is_told_before_anything_is_sent() {
+    let long = "x".repeat(766);
+    for (json, code) in [
+        (
+            json!({"toAddress": "anonymous", "textBody": "a"}),
+            Code::RECIPIENT_INVALID,
+        ),
+        (
+            json!({"toAddress": "+447700900123", "textBody": "a", "fromAddress": "Contoso"}),
+            Code::SENDER_INVALID,
+        ),
+        (
+            json!({"toAddress": "+447700900123", "textBody": long}),
+            Code::TEXT_TOO_LONG,
+        ),
+        (
+            json!({"toAddress": "447700900123", "textBody": "a", "toAddressMessengerType": "whatsapp"}),
+            Code::MESSENGER_NOT_SUPPORTED,
+        ),
+        (json!({"toAddress": "+447700900123"}), Code::INVALID_FIELD),
+        (
+            json!({"toAddress": "+447700900123", "textBody": "  "}),
+            Code::INVALID_FIELD,
+        ),
+        (
+            json!({"toAddress": "+447700900123", "joinUrl": "javascript:alert(1)"}),
+            Code::INVALID_FIELD,
+        ),
+        (json!({"textBody": "a"}), Code::INVALID_FIELD),
+    ] {
+        assert_eq!(order(json.clone()).unwrap_err().code, code, "{json}");
+    }
+}
+
+#[test]
+fn the_published_blueprint_s_input_works_as_it_is() {
+    let message = order(json!({
+        "fromAddress": "+13175550100", "toAddress": "+447700900123", "toAddressMessengerType": "sms",
+        "textBody": "https://teams.microsoft.com/l/meetup-join/x", "useExistingActiveConversation": false,
+    }))
+    .unwrap();
+    insta::assert_json_snapshot!(message.agentless());
+    let short_code = order(json!({"fromAddress": "24365", "toAddress": "+13175550100", "textBody": "a"})).unwrap();
+    assert_eq!(short_code.agentless().from_address, "24365");
+}
+
+#[test]
+fn an_open_messaging_user_gets_the_text_too() {
+    let to = json!({"toAddress": "user-7", "fromAddress": "b3f0", "toAddressMessengerType": "open", "textBody": "a"});
+    let message = order(to).unwrap().agentless();
+    assert_eq!(
+        (message.to_address.as_str(), message.to_address_messenger_type),
+        ("user-7", "open")
+    );
+}
+
+#[test]
+fn a_text_of_765_characters_is_sent_and_the_limit_is_a_setting() {
+    let full = json!({"toAddress": "+447700900123", "textBody": "x".repeat(765)});
+    assert_eq!(order(full).unwrap().segments(), 5);
+    let mut env = Environment::of([("SMS_FROM", "+13175550100"), ("SMS_MAX_CHARACTERS", "1600")]);
+    assert_eq!(SmsSettings::read(&mut env).unwrap().max_characters, 1600);
+}
+
+#[test]
+fn a_brand_that_the_template_wants_must_be_set() {
+    let mut env = Environment::of([("SMS_TEMPLATE", "{brand}: {link}")]);
+    let settings = SmsSettings::read(&mut env);
+    assert!(env.finish(settings).unwrap_err().to_string().contains("SMS_BRAND"));
+}

@@ -1,0 +1,315 @@
+//! The text of a message: the template with its link and its way out, and how many segments it costs.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// What is sent when nothing else is configured.
+const DEFAULT_TEMPLATE: &str = "{agent} invites you to a video call. Join here: {link}\nReply STOP to opt out.";
+
+/// The same with a brand, which tells the recipient whom to trust.
+const DEFAULT_BRANDED_TEMPLATE: &str =
+    "{brand}: {agent} invites you to a video call. Join here: {link}\nReply STOP to opt out.";
+
+/// Who invites when nobody is named.
+const SOMEBODY: &str = "Your agent";
+
+/// Appended to a template that names no way out. Genesys Cloud listens to this word in every country.
+const WAY_OUT: &str = "\nReply STOP to opt out.";
+
+/// A longer name is cut: it must not push the link out of the text.
+const MAX_AGENT_CHARS: usize = 40;
+
+/// The text around the link, in one language or in several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    default: String,
+    by_language: BTreeMap<String, String>,
+}
+
+impl FromStr for Template {
+    type Err = String;
+
+    /// A text with `{link}` and, if wanted, `{agent}` and `{brand}`; or a JSON object of such texts by language, with
+    /// `default` among them.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let languages = if text.trim_start().starts_with("{\"") {
+            serde_json::from_str(text).map_err(|_| "expected a text, or a JSON object of texts by language")?
+        } else {
+            BTreeMap::from([("default".to_owned(), text.to_owned())])
+        };
+        let mut by_language = BTreeMap::new();
+        for (language, text) in languages {
+            by_language.insert(language.to_ascii_lowercase(), checked(&text)?);
+        }
+        let default = by_language
+            .remove("default")
+            .ok_or("expected a text for the language `default`")?;
+        Ok(Self { default, by_language })
+    }
+}
+
+fn checked(text: &str) -> Result<String, String> {
+    // "\n" is how an environment variable writes a new line.
+    let text = text.trim().replace("\\n", "\n");
+    if !text.contains("{link}") {
+        return Err("expected {link} in the text".into());
+    }
+    let rest = ["{link}", "{agent}", "{brand}"]
+        .iter()
+        .fold(text.clone(), |rest, known| rest.replace(known, ""));
+    if rest.contains(['{', '}']) {
+        return Err("expected no other braces than {link}, {agent} and {brand}".into());
+    }
+    // A word of its own: a brand may well be called "Nonstop".
+    let has_way_out = text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "STOP");
+    Ok(if has_way_out { text } else { text + WAY_OUT })
+}
+
+impl Template {
+    /// The built-in text.
+    #[must_use]
+    pub fn built_in(with_brand: bool) -> Self {
+        let text = if with_brand {
+            DEFAULT_BRANDED_TEMPLATE
+        } else {
+            DEFAULT_TEMPLATE
+        };
+        Self {
+            default: text.into(),
+            by_language: BTreeMap::new(),
+        }
+    }
+
+    /// Whether any of the texts names the brand.
+    #[must_use]
+    pub fn wants_brand(&self) -> bool {
+        std::iter::once(&self.default)
+            .chain(self.by_language.values())
+            .any(|text| text.contains("{brand}"))
+    }
+
+    /// The text for a language (`de-AT`, else `de`, else the default).
+    #[must_use]
+    pub fn render(&self, language: Option<&str>, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
+        let wanted = language.unwrap_or_default().to_ascii_lowercase().replace('_', "-");
+        let primary = wanted.split('-').next().unwrap_or_default();
+        let text = self
+            .by_language
+            .get(&wanted)
+            .or_else(|| self.by_language.get(primary))
+            .unwrap_or(&self.default);
+        fill(text, link, agent, brand)
+    }
+}
+
+/// Puts link, agent and brand into a text that somebody else wrote; without a place for the link it goes to the end.
+#[must_use]
+pub fn with_link(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
+    if text.contains("{link}") {
+        fill(text, link, agent, brand)
+    } else {
+        format!("{text}\n{link}")
+    }
+}
+
+fn fill(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
+    let agent = agent.map(one_line).filter(|name| !name.is_empty());
+    let agent = agent.as_deref().or(brand).unwrap_or(SOMEBODY);
+    let mut filled = String::with_capacity(text.len() + link.len());
+    let mut rest = text;
+    // One pass, so that a name which contains "{link}" stays a name.
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let places = [
+            ("link}", link),
+            ("agent}", agent),
+            ("brand}", brand.unwrap_or_default()),
+        ];
+        match places.into_iter().find(|(place, _)| after.starts_with(place)) {
+            Some((place, value)) => {
+                filled.push_str(value);
+                rest = &after[place.len()..];
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled + rest
+}
+
+fn one_line(name: &str) -> String {
+    let clean: String = name
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_AGENT_CHARS)
+        .collect();
+    clean.trim().to_owned()
+}
+
+/// How long a text is in the two alphabets of SMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Length {
+    /// Characters as Genesys Cloud counts them: UTF-16 units.
+    pub characters: usize,
+    /// What carriers bill.
+    pub segments: u32,
+}
+
+/// The GSM 7-bit default alphabet (3GPP TS 23.038) without the escape.
+const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
+                         ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+
+/// Its extension table: each of these takes two septets.
+const GSM_EXTENDED: &str = "\u{c}^{}\\[~]|€";
+
+/// Measures a text. GSM-7 takes 160 septets in one segment and 153 in each of several, UCS-2 70 and 67 units; a
+/// character that takes two is never parted.
+#[must_use]
+pub fn measure(text: &str) -> Length {
+    let septets = |c: char| match c {
+        c if GSM_BASIC.contains(c) => Some(1),
+        c if GSM_EXTENDED.contains(c) => Some(2),
+        _ => None,
+    };
+    let gsm: Option<Vec<usize>> = text.chars().map(septets).collect();
+    let segments = match gsm {
+        Some(septets) => segments(&septets, 160, 153),
+        None => segments(&text.chars().map(char::len_utf16).collect::<Vec<_>>(), 70, 67),
+    };
+    Length {
+        characters: text.encode_utf16().count(),
+        segments,
+    }
+}
+
+fn segments(widths: &[usize], alone: usize, each: usize) -> u32 {
+    if widths.iter().sum::<usize>() <= alone {
+        return 1;
+    }
+    let (mut segments, mut used) = (1, 0);
+    for width in widths {
+        if used + width > each {
+            segments += 1;
+            used = 0;
+        }
+        used += width;
+    }
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LINK: &str = "https://teams.microsoft.com/l/meetup-join/19%3ameeting_x%40thread.v2/0?context=%7b%7d";
+
+    fn template(text: &str) -> Result<Template, String> {
+        text.parse()
+    }
+
+    #[test]
+    fn the_built_in_text_as_the_phone_shows_it() {
+        insta::assert_snapshot!(Template::built_in(true).render(None, LINK, Some("Kim"), Some("Contoso")));
+        insta::assert_snapshot!(Template::built_in(false).render(Some("fr"), LINK, None, None));
+    }
+
+    #[test]
+    fn a_template_speaks_the_caller_s_language() {
+        let json = r#"{"default":"Join {link} STOP","de":"{agent} ({brand}): {link}\nSTOP zum Abmelden","pt-br":"Entre {link} STOP"}"#;
+        let template = template(json).unwrap();
+        let render = |language| template.render(language, "L", Some("Kim"), Some("Contoso"));
+        assert_eq!(render(Some("de-AT")), "Kim (Contoso): L\nSTOP zum Abmelden");
+        assert_eq!(render(Some("pt_BR")), "Entre L STOP");
+        assert_eq!(render(Some("pt")), "Join L STOP");
+        assert_eq!(render(None), "Join L STOP");
+    }
+
+    #[test]
+    fn every_text_has_a_link_and_a_way_out() {
+        assert_eq!(
+            template("Nonstop: {link}").unwrap().render(None, "L", None, None),
+            format!("Nonstop: L{WAY_OUT}")
+        );
+        assert_eq!(
+            template(r"{link}\nSTOP").unwrap().render(None, "L", None, None),
+            "L\nSTOP"
+        );
+        for bad in [
+            "Join us",
+            "{link} {name}",
+            r#"{"de":"{link}"}"#,
+            r#"{"default":"x"}"#,
+            r#"{"default":1}"#,
+            "{\"",
+            "{link",
+        ] {
+            assert!(template(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_a_name_and_no_template() {
+        let text = Template::built_in(false).render(None, "L", Some(" {link}\n\u{7}{brand} "), None);
+        assert!(text.starts_with("{link}  {brand} invites you"), "{text}");
+        assert_eq!(text.matches("Join here: L").count(), 1);
+    }
+
+    #[test]
+    fn somebody_else_s_text_gets_the_link_too() {
+        assert_eq!(
+            with_link("Hi {agent}, {link} now", "L", Some("Kim"), None),
+            "Hi Kim, L now"
+        );
+        assert_eq!(with_link("Join us {now}", "L", None, None), "Join us {now}\nL");
+    }
+
+    #[test]
+    fn segments_are_counted_as_carriers_do() {
+        for (text, characters, segments) in [
+            (String::new(), 0, 1),
+            ("a".repeat(160), 160, 1),
+            ("a".repeat(161), 161, 2),
+            ("a".repeat(306), 306, 2),
+            ("a".repeat(307), 307, 3),
+            ("€".repeat(80), 80, 1),
+            ("€".repeat(81), 81, 2),
+            // An extended character is not parted: the 153rd septet stays empty.
+            ("a".repeat(152) + "€" + &"a".repeat(152), 305, 3),
+            ("ł".repeat(70), 70, 1),
+            ("ł".repeat(71), 71, 2),
+            ("😀".repeat(35), 70, 1),
+            ("😀".repeat(36), 72, 2),
+            // Nor is a surrogate pair: 33 pairs and an empty unit fill a segment of 67.
+            ("😀".repeat(67), 134, 3),
+        ] {
+            assert_eq!(measure(&text), Length { characters, segments }, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn more_text_never_takes_fewer_segments(text in "[a-z€ł😀]{0,300}", more in "[a-z€ł😀]{0,20}") {
+            let longer = measure(&format!("{text}{more}"));
+            prop_assert!(longer.segments >= measure(&text).segments);
+        }
+
+        #[test]
+        fn a_filled_template_always_carries_the_link(agent in ".{0,60}", brand in ".{0,20}", language in ".{0,8}") {
+            let text = Template::built_in(true).render(Some(&language), LINK, Some(&agent), Some(&brand));
+            prop_assert!(text.contains(LINK));
+        }
+    }
+
+    #[test]
+    fn the_alphabet_is_that_of_an_independent_encoder() {
+        // The escape itself is in the encoder's table and stands for nothing.
+        for c in ('\0'..'\u{3000}').filter(|c| *c != '\u{1b}') {
+            let encoded = gsm7::Gsm7Writer::new(Vec::new()).write_char(c).is_ok();
+            assert_eq!(GSM_BASIC.contains(c) || GSM_EXTENDED.contains(c), encoded, "{c:?}");
+        }
+    }
+}
