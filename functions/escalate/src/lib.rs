@@ -1,0 +1,142 @@
+//! `POST /escalations`: one click to a Teams meeting. The meeting is made, then its lobby is opened and its link texted
+//! to the customer at the same time, so that the agent waits for two round trips.
+//!
+//! Two clicks are one: Graph gives the second the first one's meeting, and the text message's record lets it be sent
+//! once. A process that dies in between leaves a meeting that the next click finds, and a text message that it sends.
+
+use bridge::api::{Answer, Request, Route};
+use bridge::config::Environment;
+use bridge::error::{Code, Error};
+use bridge::fields::ConversationId;
+use bridge::genesys::GenesysClient;
+use bridge::graph::GraphClient;
+use bridge::http::RequestContext;
+use bridge::meeting::{self, Meeting, MeetingFields, MeetingOrder, MeetingSettings};
+use bridge::sms::{self, LinkFrom, Sent, SmsFields, SmsOrder, SmsSettings};
+use bridge::startup::{Startup, warm_up};
+use bridge::store::{DynamoRecords, Records};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Where the function stands in the API.
+pub const ROUTE: Route = Route {
+    function: "escalate",
+    roles: &["Meetings.Create", "Sms.Send"],
+};
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct App<R = DynamoRecords> {
+    graph: GraphClient,
+    genesys: GenesysClient,
+    records: R,
+    meetings: MeetingSettings,
+    messages: SmsSettings,
+}
+
+impl App {
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    pub async fn from_env(env: &mut Environment) -> Option<Self> {
+        let mut startup = Startup::load(env).await?;
+        let (graph, genesys, records) = (startup.graph(), startup.genesys(), startup.records());
+        let (meetings, messages) = (MeetingSettings::read(startup.env), SmsSettings::read(startup.env));
+        let app = Self {
+            graph: graph?,
+            genesys: genesys?,
+            records: records?,
+            meetings: meetings?,
+            messages: messages?,
+        };
+        warm_up(async |cx| {
+            tokio::join!(
+                app.graph.warm_up(&cx),
+                app.genesys.warm_up(&cx),
+                app.records.warm_up(&cx)
+            );
+        })
+        .await;
+        Some(app)
+    }
+}
+
+/// The fields of the answer. All are always there; unknown is empty.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EscalationFields {
+    /// The meeting.
+    #[serde(flatten)]
+    pub meeting: MeetingFields,
+    /// `accepted`, `duplicate`, `unknown`, `failed`; empty when there was no meeting to send a link to.
+    pub sms_status: &'static str,
+    /// Genesys Cloud's message id.
+    pub sms_message_id: String,
+    /// The code that `POST /sms` would have answered with.
+    pub sms_code: &'static str,
+}
+
+/// Answers one request.
+///
+/// # Errors
+/// When a field is missing or wrong, or there is no meeting. A failed text message is an answer that carries the meeting.
+pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<Answer<EscalationFields>, Error> {
+    let conversation = request.conversation_id();
+    let Request {
+        mut fields,
+        context: cx,
+    } = request;
+    if conversation.is_none() && !fields.has_problem("conversationId") {
+        fields.problem("conversationId", "required: it makes two clicks one");
+    }
+    let order = MeetingOrder::read(&mut fields, &app.meetings, conversation.as_ref(), Timestamp::now());
+    let sms = SmsOrder::read(&mut fields, &app.messages, LinkFrom::Meeting);
+    let ((order, sms), conversation) = fields.finish(order.zip(sms).zip(conversation))?;
+
+    let meeting = meeting::create(&app.graph, &cx, &order).await?;
+    let (lobby, sent) = tokio::join!(
+        meeting::open_lobby(&app.graph, &cx, &app.meetings, &meeting),
+        text_link(app, &cx, &sms, &conversation, &meeting),
+    );
+    let status = SmsFields::of(&sent, "").status;
+    let fields = |message_id: String, code: Code| EscalationFields {
+        meeting: MeetingFields::of(&meeting, &lobby),
+        sms_status: status,
+        sms_message_id: message_id,
+        sms_code: code.text(),
+    };
+    Ok(match sent {
+        Ok(sent) => {
+            let message = format!("{} {}", meeting.message(&lobby), sent.message());
+            let code = sent.code();
+            Answer::ok(meeting.code(), message, fields(sent.receipt.message_id, code))
+        }
+        Err(error) => {
+            let fields = fields(String::new(), error.code);
+            let retryable = error.code.retryable();
+            Answer::failed(without_message(error), fields).retryable(retryable)
+        }
+    })
+}
+
+async fn text_link<R: Records>(
+    app: &App<R>,
+    cx: &RequestContext,
+    sms: &SmsOrder,
+    conversation: &ConversationId,
+    meeting: &Meeting,
+) -> Result<Sent, Error> {
+    let message = sms.compose(&app.messages, Some(conversation), Some(&meeting.join_url))?;
+    sms::send(&app.genesys, &app.records, cx, &message).await
+}
+
+/// The meeting is there and its link is not with the customer, or nobody knows: what an author branches on.
+fn without_message(error: Error) -> Error {
+    let code = match error.code {
+        code @ (Code::OUTCOME_UNKNOWN | Code::IN_PROGRESS) => code,
+        _ => Code::SMS_FAILED,
+    };
+    Error {
+        code,
+        message: format!("The meeting is there; its link was not texted. {}", error.message),
+        ..error
+    }
+}

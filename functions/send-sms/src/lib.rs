@@ -1,0 +1,67 @@
+//! `POST /sms`: a text message through Genesys Cloud, at most once.
+
+use bridge::api::{Answer, Request, Route};
+use bridge::config::Environment;
+use bridge::error::Error;
+use bridge::genesys::GenesysClient;
+use bridge::sms::{self, LinkFrom, SmsFields, SmsOrder, SmsSettings};
+use bridge::startup::{Startup, warm_up};
+use bridge::store::{DynamoRecords, Records};
+
+/// Where the function stands in the API.
+pub const ROUTE: Route = Route {
+    function: "send-sms",
+    roles: &["Sms.Send"],
+};
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct App<R = DynamoRecords> {
+    genesys: GenesysClient,
+    records: R,
+    settings: SmsSettings,
+}
+
+impl App {
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    pub async fn from_env(env: &mut Environment) -> Option<Self> {
+        let mut startup = Startup::load(env).await?;
+        let (genesys, records) = (startup.genesys(), startup.records());
+        let settings = SmsSettings::read(startup.env);
+        let app = Self {
+            genesys: genesys?,
+            records: records?,
+            settings: settings?,
+        };
+        warm_up(async |cx| {
+            tokio::join!(app.genesys.warm_up(&cx), app.records.warm_up(&cx));
+        })
+        .await;
+        Some(app)
+    }
+}
+
+/// Answers one request.
+///
+/// # Errors
+/// When a field is missing or wrong. Everything else is an answer with the message's status.
+pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<Answer<SmsFields>, Error> {
+    let conversation = request.conversation_id();
+    let Request {
+        mut fields,
+        context: cx,
+    } = request;
+    let order = SmsOrder::read(&mut fields, &app.settings, LinkFrom::Request);
+    let order = fields.finish(order)?;
+
+    let message = match order.compose(&app.settings, conversation.as_ref(), None) {
+        Ok(message) => message,
+        Err(error) => return Ok(Answer::failed(error, SmsFields::default())),
+    };
+    let result = sms::send(&app.genesys, &app.records, &cx, &message).await;
+    let fields = SmsFields::of(&result, &message.to);
+    Ok(match result {
+        Ok(sent) => Answer::ok(sent.code(), sent.message(), fields),
+        Err(error) => Answer::failed(error, fields),
+    })
+}
