@@ -1,0 +1,145 @@
+"""Deploys a SAM template to the local cloud.
+
+Standard input: {"template", "endpoint", "stack", "parameters": {...}, "bootstraps": {function: path of its binary}}
+Standard output: {"outputs": {...}, "api": id of the HTTP API}
+
+The template is the one that is deployed to AWS, untouched. What happens to it here is what `sam deploy` and AWS do to
+it: the code is uploaded, the transform is expanded, the stack is created. Only one thing is done on top: the local
+CloudFormation does not read the OpenAPI body that SAM makes of an HTTP API, so its routes, integrations and authorizers
+are written out as resources.
+"""
+
+import io
+import json
+import os
+import sys
+import zipfile
+from pathlib import PurePosixPath
+
+import boto3
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+REGION = os.environ["AWS_DEFAULT_REGION"]  # boto3 and the SAM translator both look there.
+BUCKET = "sandbox-artifacts"
+
+
+class ManagedPolicies:
+    """The managed policies that SAM attaches by name."""
+
+    def load(self):
+        return {
+            "AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+            "AWSXrayWriteOnlyAccess": "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
+        }
+
+
+def zipped(path):
+    """A deployment package that holds the binary as `bootstrap`; stored, because nobody waits for a download."""
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_STORED) as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o755 << 16
+        with open(path, "rb") as binary:
+            archive.writestr(entry, binary.read())
+    return package.getvalue()
+
+
+def upload_code(template, bootstraps, s3):
+    """`sam deploy`: uploads what CodeUri names, and names the upload."""
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            function = PurePosixPath(resource["Properties"]["CodeUri"]).name
+            s3.put_object(Bucket=BUCKET, Key=f"{function}.zip", Body=zipped(bootstraps[function]))
+            resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{function}.zip"
+
+
+def write_out_routes(template):
+    """What AWS reads from the OpenAPI body of an HTTP API, as resources of their own."""
+    resources = template["Resources"]
+    for api_id, api in list(resources.items()):
+        if api["Type"] != "AWS::ApiGatewayV2::Api" or "Body" not in api["Properties"]:
+            continue
+        body = api["Properties"].pop("Body")
+        api["Properties"].update({"Name": body["info"]["title"], "ProtocolType": "HTTP"})
+        authorizers = {}
+        for name, scheme in body.get("components", {}).get("securitySchemes", {}).items():
+            authorizer = scheme["x-amazon-apigateway-authorizer"]
+            authorizers[name] = f"{api_id}{name}Authorizer"
+            resources[authorizers[name]] = {
+                "Type": "AWS::ApiGatewayV2::Authorizer",
+                "Properties": {
+                    "ApiId": {"Ref": api_id},
+                    "Name": name,
+                    "AuthorizerType": "JWT",
+                    "IdentitySource": [authorizer["identitySource"]],
+                    "JwtConfiguration": {
+                        "Issuer": authorizer["jwtConfiguration"]["issuer"],
+                        "Audience": authorizer["jwtConfiguration"]["audience"],
+                    },
+                },
+            }
+        for path, methods in body["paths"].items():
+            for method, operation in methods.items():
+                key = f"{method.upper()} {path}"
+                stem = api_id + "".join(c for c in key.title() if c.isalnum())
+                integration = operation["x-amazon-apigateway-integration"]
+                resources[f"{stem}Integration"] = {
+                    "Type": "AWS::ApiGatewayV2::Integration",
+                    "Properties": {
+                        "ApiId": {"Ref": api_id},
+                        "IntegrationType": "AWS_PROXY",
+                        "IntegrationUri": integration["uri"],
+                        "PayloadFormatVersion": integration["payloadFormatVersion"],
+                    },
+                }
+                route = {
+                    "ApiId": {"Ref": api_id},
+                    "RouteKey": key,
+                    "Target": {"Fn::Join": ["/", ["integrations", {"Ref": f"{stem}Integration"}]]},
+                    "AuthorizationType": "NONE",
+                }
+                for requirement in operation.get("security", []):
+                    for name in requirement:
+                        if name in authorizers:
+                            route.update({"AuthorizationType": "JWT", "AuthorizerId": {"Ref": authorizers[name]}})
+                resources[f"{stem}Route"] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": route}
+
+
+def main():
+    order = json.load(sys.stdin)
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+    client = lambda service: session.client(service, endpoint_url=order["endpoint"])
+    with open(order["template"], encoding="utf-8") as file:
+        template = yaml_parse(file.read())
+    upload_code(template, order["bootstraps"], client("s3"))
+
+    defaults = {name: p["Default"] for name, p in template["Parameters"].items() if "Default" in p}
+    values = {**defaults, **order["parameters"]}
+    expanded = transform(template, values, ManagedPolicies())
+    write_out_routes(expanded)
+
+    cloudformation = client("cloudformation")
+    cloudformation.create_stack(
+        StackName=order["stack"],
+        TemplateBody=json.dumps(expanded),
+        Parameters=[{"ParameterKey": k, "ParameterValue": str(v)} for k, v in order["parameters"].items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+    )
+    while True:
+        stack = cloudformation.describe_stacks(StackName=order["stack"])["Stacks"][0]
+        if stack["StackStatus"] == "CREATE_COMPLETE":
+            break
+        if not stack["StackStatus"].endswith("IN_PROGRESS") or stack["StackStatus"].startswith("ROLLBACK"):
+            events = cloudformation.describe_stack_events(StackName=order["stack"])["StackEvents"]
+            failed = [f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}" for e in events
+                      if e["ResourceStatus"].endswith("FAILED")]
+            sys.exit("The stack could not be created. " + "; ".join(failed))
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    api = client("apigatewayv2").get_apis()["Items"][0]["ApiId"]
+    json.dump({"outputs": outputs, "api": api}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+//! `cargo sandbox`: the bundle on a laptop.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use lexopt::prelude::*;
+use sandbox::sandbox::{Ports, Sandbox};
+use sandbox::{Trouble, story};
+
+const USAGE: &str = "\
+Deploys the bundle to a local cloud, with stand-ins for Microsoft 365 and Genesys Cloud, and tells the story of one
+escalation. Stays up until Ctrl-C.
+
+Usage: cargo sandbox [--once] [--port N]
+
+  --once     ends after the story, with 0 only if all of it held
+  --port N   takes the ports N to N+4 (4566 to 4570 when not given): cloud, control panel, Entra, Graph, Genesys Cloud";
+
+struct Options {
+    once: bool,
+    port: u16,
+}
+
+fn options() -> Result<Option<Options>, lexopt::Error> {
+    let mut options = Options {
+        once: false,
+        port: 4566,
+    };
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("once") => options.once = true,
+            Long("port") => options.port = arguments.value()?.parse()?,
+            Long("help") | Short('h') => return Ok(None),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some(options))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut out = io::stdout();
+    let outcome = match options() {
+        Ok(Some(options)) => run(&options, &mut out).await,
+        Ok(None) => writeln!(out, "{USAGE}")
+            .map(|()| true)
+            .map_err(|error| Trouble(error.to_string())),
+        Err(error) => Err(Trouble(format!("{error}\n\n{USAGE}"))),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            let _ = writeln!(
+                io::stderr(),
+                "\nNot everything in the story held: see the lines with ✗."
+            );
+            ExitCode::FAILURE
+        }
+        Err(trouble) => {
+            let _ = writeln!(io::stderr(), "\n{trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
+    let started = Instant::now();
+    let progress = |what: &str| {
+        let _ = writeln!(io::stdout(), "[{:>5.1} s] {what}", started.elapsed().as_secs_f32());
+    };
+    // Whoever ends the sandbox early ends everything it started: the local cloud goes when this process does.
+    let sandbox = tokio::select! {
+        sandbox = Sandbox::start(Ports::From(options.port), progress) => sandbox?,
+        _ = tokio::signal::ctrl_c() => return Ok(true),
+    };
+    progress("ready");
+    let held = story::tell(&sandbox, out).await;
+    if !options.once && held.is_ok() {
+        stay(&sandbox, out).await?;
+    }
+    sandbox.cloud.stop().await;
+    held
+}
+
+async fn stay(sandbox: &Sandbox, out: &mut impl Write) -> Result<(), Trouble> {
+    let env_file = sandbox.write_env_file()?;
+    let written = out
+        .write_all(instructions(sandbox).as_bytes())
+        .and_then(|()| out.flush());
+    written.map_err(|error| Trouble(format!("The terminal is gone: {error}")))?;
+    let interrupted = tokio::signal::ctrl_c().await;
+    let _ = std::fs::remove_file(env_file);
+    interrupted.map_err(|error| Trouble(format!("Ctrl-C cannot be waited for: {error}")))
+}
+
+fn instructions(sandbox: &Sandbox) -> String {
+    let (url, host) = sandbox.route("/escalations");
+    let control = &sandbox.control;
+    let token_request = sandbox.caller_token_command();
+    format!(
+        r#"
+The sandbox is up until Ctrl-C. Copy and paste:
+
+  # a token, as Genesys Cloud's customAuth action fetches it
+  TOKEN=$({token_request} | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
+
+  # one click; the same line again is a second click
+  curl -s {url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN"     -d '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900456","conversationId":"demo-1"}}'
+
+  # what the phones got
+  curl -s {control}/phone
+
+  # things that go wrong: Graph throttles, Genesys Cloud resets after it took the message, a secret is rotated
+  curl -s {control}/faults -d '{{"at":"graph","match":"createOrGet","status":429,"retryAfter":"1.5"}}'
+  curl -s {control}/faults -d '{{"at":"genesys","match":"agentless","when":"after","reset":true}}'
+  curl -s {control}/rotate -d '{{"at":"entra"}}'
+  curl -s {control}/          # all that can be switched on
+
+  # the functions without the local cloud, in another terminal (needs cargo-lambda)
+  cargo lambda watch --env-file .env
+  cargo lambda invoke create-meeting --data-file tests/events/create-meeting.json
+
+"#
+    )
+}

@@ -1,0 +1,312 @@
+//! All of it together: stand-ins, local cloud, the deployed bundle, and its secrets.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::cloud::{Cloud, Deployment, REGION};
+use crate::stand_ins::{API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, World};
+use crate::{Trouble, functions, python, root};
+
+/// Which ports of this machine are taken.
+#[derive(Debug, Clone, Copy)]
+pub enum Ports {
+    /// Five in a row from this one on: cloud, control panel, Entra, Graph, Genesys Cloud.
+    From(u16),
+    /// Whichever are free.
+    Any,
+}
+
+/// The bundle, deployed and ready for requests.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// What the vendors know and do.
+    pub world: Arc<World>,
+    /// Origin of the control panel.
+    pub control: String,
+    /// The local AWS.
+    pub cloud: Cloud,
+    /// What was deployed to it.
+    pub deployment: Deployment,
+    /// The template's parameters.
+    pub parameters: BTreeMap<String, String>,
+    entra: String,
+    client: reqwest::Client,
+}
+
+/// An answer of the deployed API.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Value,
+    /// How long the caller waited.
+    pub took: Duration,
+}
+
+impl Answer {
+    /// A text field of the body; empty when it is not there.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.body[name].as_str().unwrap_or_default()
+    }
+
+    /// The body's `ok`.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.body["ok"] == true
+    }
+}
+
+impl Sandbox {
+    /// Builds the functions, starts everything and deploys; says through `progress` what takes a while.
+    ///
+    /// # Errors
+    /// What is missing on this machine, or went wrong.
+    pub async fn start(ports: Ports, progress: impl Fn(&str)) -> Result<Self, Trouble> {
+        let (cloud_port, stand_in_ports) = match ports {
+            Ports::From(first) => (first, [1, 2, 3, 4].map(|offset| first.saturating_add(offset))),
+            Ports::Any => (free_port()?, [0; 4]),
+        };
+        let mut stand_ins = StandIns::start(stand_in_ports).await?;
+        let interpreter = python::interpreter(&progress)?;
+        progress("building the functions");
+        let binaries = functions::build(&[])?;
+        progress("starting the local cloud");
+        let cloud = Cloud::start(&interpreter, cloud_port).await?;
+        progress("deploying infra/template.yaml");
+        let parameters = parameters(&stand_ins);
+        let deployment = cloud.deploy(&parameters, &binaries).await?;
+        let world = stand_ins.world.clone();
+        let sandbox = Self {
+            world,
+            control: stand_ins.control.clone(),
+            cloud,
+            deployment,
+            parameters,
+            entra: stand_ins.entra.clone(),
+            client: reqwest::Client::new(),
+        };
+        sandbox.store_secret(Vendor::Entra).await?;
+        sandbox.store_secret(Vendor::Genesys).await?;
+        let keeper = sandbox.secret_keeper();
+        tokio::spawn(async move {
+            while let Some(vendor) = stand_ins.rotations.recv().await {
+                let _ = keeper.store(vendor).await;
+            }
+        });
+        Ok(sandbox)
+    }
+
+    /// Stores the credential that a vendor takes now, as an administrator does after a rotation.
+    ///
+    /// # Errors
+    /// When Secrets Manager does not take it.
+    pub async fn store_secret(&self, vendor: Vendor) -> Result<(), Trouble> {
+        self.secret_keeper().store(vendor).await
+    }
+
+    fn secret_keeper(&self) -> SecretKeeper {
+        SecretKeeper {
+            world: self.world.clone(),
+            client: self.cloud.secrets_manager(),
+            entra_secret: self.output("EntraSecret").to_owned(),
+            genesys_secret: self.output("GenesysSecret").to_owned(),
+        }
+    }
+
+    /// An output of the template.
+    #[must_use]
+    pub fn output(&self, name: &str) -> &str {
+        self.deployment.outputs.get(name).map_or("", String::as_str)
+    }
+
+    /// Where a route of the deployed API is on this machine, and the header that names the API.
+    #[must_use]
+    pub fn route(&self, path: &str) -> (String, String) {
+        let host = format!("{}.execute-api.localhost:{}", self.deployment.api, self.cloud.port);
+        (format!("{}{path}", self.cloud.endpoint), host)
+    }
+
+    /// The token request that Genesys Cloud's customAuth action makes, answered by the Entra stand-in.
+    ///
+    /// # Errors
+    /// When Entra gives none.
+    pub async fn caller_token(&self) -> Result<String, Trouble> {
+        let secret = self
+            .world
+            .directory()
+            .apps
+            .get(CALLER_APP)
+            .and_then(|app| app.secrets.last().cloned());
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", CALLER_APP),
+            ("client_secret", secret.as_deref().unwrap_or_default()),
+            ("scope", &format!("{API_AUDIENCE}/.default")),
+        ];
+        let url = format!("{}/{TENANT}/oauth2/v2.0/token", self.entra);
+        let failed = |error: reqwest::Error| Trouble::from("The caller got no token", error);
+        let answer: Value = self
+            .client
+            .post(url)
+            .form(&form)
+            .send()
+            .await
+            .map_err(failed)?
+            .json()
+            .await
+            .map_err(failed)?;
+        match answer["access_token"].as_str() {
+            Some(token) => Ok(token.to_owned()),
+            None => Err(Trouble(format!(
+                "The caller got no token: {}",
+                answer["error_description"]
+            ))),
+        }
+    }
+
+    /// The same request as a command line.
+    #[must_use]
+    pub fn caller_token_command(&self) -> String {
+        let secret = self
+            .world
+            .directory()
+            .apps
+            .get(CALLER_APP)
+            .and_then(|app| app.secrets.last().cloned());
+        format!(
+            "curl -s {}/{TENANT}/oauth2/v2.0/token -d grant_type=client_credentials -d client_id={CALLER_APP} \
+             --data-urlencode 'client_secret={}' -d scope={API_AUDIENCE}/.default",
+            self.entra,
+            secret.unwrap_or_default(),
+        )
+    }
+
+    /// Sends a request as Genesys Cloud's data action does, with this token or without any.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn post(&self, path: &str, token: Option<&str>, body: impl Into<String>) -> Result<Answer, Trouble> {
+        let (url, host) = self.route(path);
+        let mut request = self
+            .client
+            .post(url)
+            .header("host", host)
+            .header("content-type", "application/json")
+            .timeout(Duration::from_secs(60))
+            .body(body.into());
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let started = Instant::now();
+        let failed = |error: reqwest::Error| Trouble::from("The deployed API did not answer", error);
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(failed)?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(Answer {
+            status,
+            body,
+            took: started.elapsed(),
+        })
+    }
+
+    /// Writes `.env` into the workspace: the environment in which `cargo lambda watch` runs the functions against this
+    /// sandbox. Gives its path.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_env_file(&self) -> Result<PathBuf, Trouble> {
+        let path = root().join(".env");
+        let written = std::fs::write(&path, self.environment());
+        written
+            .map(|()| path)
+            .map_err(|error| Trouble::from("The .env file could not be written", error))
+    }
+
+    fn environment(&self) -> String {
+        let parameter = |name: &str| self.parameters.get(name).cloned().unwrap_or_default();
+        let variables = [
+            ("AWS_ENDPOINT_URL", self.cloud.endpoint.clone()),
+            ("AWS_REGION", REGION.into()),
+            ("AWS_ACCESS_KEY_ID", "test".into()),
+            ("AWS_SECRET_ACCESS_KEY", "test".into()),
+            ("ENTRA_SECRET_ID", self.output("EntraSecret").into()),
+            ("ENTRA_LOGIN_URL", parameter("EntraLoginUrl")),
+            ("GRAPH_URL", parameter("GraphUrl")),
+            ("DEFAULT_ORGANIZER", parameter("DefaultOrganizer")),
+            ("GENESYS_SECRET_ID", self.output("GenesysSecret").into()),
+            ("GENESYS_DOMAIN", parameter("GenesysDomain")),
+            ("GENESYS_LOGIN_URL", parameter("GenesysLoginUrl")),
+            ("GENESYS_API_URL", parameter("GenesysApiUrl")),
+            ("STATE_TABLE", self.output("StateTable").into()),
+            ("SMS_FROM", parameter("SmsFrom")),
+            ("SMS_COUNTRY", parameter("SmsCountry")),
+            ("SMS_BRAND", parameter("SmsBrand")),
+            // `cargo lambda watch` has no authorizer, so there are no roles to check.
+            ("REQUIRE_ROLES", "false".into()),
+        ];
+        variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect()
+    }
+}
+
+/// Stores what a vendor takes.
+struct SecretKeeper {
+    world: Arc<World>,
+    client: aws_sdk_secretsmanager::Client,
+    entra_secret: String,
+    genesys_secret: String,
+}
+
+impl SecretKeeper {
+    async fn store(&self, vendor: Vendor) -> Result<(), Trouble> {
+        let (id, credential) = match vendor {
+            Vendor::Entra | Vendor::Graph => (&self.entra_secret, self.world.directory().entra_credential()),
+            Vendor::Genesys => (&self.genesys_secret, self.world.directory().genesys_credential()),
+        };
+        let put = self
+            .client
+            .put_secret_value()
+            .secret_id(id)
+            .secret_string(credential.to_string());
+        put.send()
+            .await
+            .map_err(|error| Trouble::from("A secret could not be stored", error))?;
+        Ok(())
+    }
+}
+
+/// What the template is deployed with.
+fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
+    let parameters = json!({
+        "JwtIssuer": format!("{}/{TENANT}/v2.0", stand_ins.entra),
+        "JwtAudience": API_AUDIENCE,
+        "EntraLoginUrl": stand_ins.entra,
+        "GraphUrl": format!("{}/v1.0", stand_ins.graph),
+        "DefaultOrganizer": "bridge@contoso.com",
+        "GenesysDomain": "mypurecloud.com",
+        "GenesysLoginUrl": stand_ins.genesys,
+        "GenesysApiUrl": stand_ins.genesys,
+        "SmsFrom": SMS_NUMBER,
+        "SmsCountry": "GB",
+        "SmsBrand": "Contoso",
+        "LogLevel": "TRACE",
+    });
+    serde_json::from_value(parameters).unwrap_or_default()
+}
+
+fn free_port() -> Result<u16, Trouble> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
+    let address = listener.and_then(|listener| listener.local_addr());
+    address
+        .map(|address| address.port())
+        .map_err(|error| Trouble::from("No port is free", error))
+}

@@ -1,0 +1,285 @@
+//! Microsoft Entra ID: the client-credentials grant with secret or certificate, discovery, signing keys.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKeyComponents};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use axum::Router;
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::directory::App;
+use super::{TENANT, World, locked};
+use crate::Trouble;
+
+/// Audience of tokens for the bridge's API: its application id, as v2 tokens have it.
+pub const API_AUDIENCE: &str = "0d5f2a54-7c1b-4b0e-8f57-52a4a4c5e000";
+
+/// Seconds a token is valid.
+const LIFE: i64 = 3599;
+
+/// A certificate that is uploaded to an app registration.
+#[derive(Debug, Clone)]
+pub struct UploadedCertificate {
+    /// base64url of the SHA-256 of its DER form.
+    pub thumbprint: String,
+    /// Its public key.
+    pub public_key_pem: String,
+}
+
+/// The tokens that were issued, and the key they are signed with.
+pub(super) struct Tokens {
+    key: KeyPair,
+    key_id: String,
+    entra: String,
+    graph: String,
+    /// Expiry of each valid Graph token.
+    for_graph: Mutex<HashMap<String, i64>>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    pub(super) fn new(entra: String, graph: String) -> Result<Self, Trouble> {
+        let key = KeyPair::generate(KeySize::Rsa2048)
+            .map_err(|error| Trouble::from("The Entra stand-in has no signing key", error))?;
+        Ok(Self {
+            key,
+            key_id: Uuid::new_v4().to_string(),
+            entra,
+            graph,
+            for_graph: Mutex::default(),
+        })
+    }
+
+    /// Whether Graph takes this token.
+    pub(super) fn opens_graph(&self, token: &str) -> bool {
+        let now = Timestamp::now().as_second();
+        locked(&self.for_graph).get(token).is_some_and(|expires| *expires > now)
+    }
+
+    pub(super) fn expire_all(&self) {
+        locked(&self.for_graph).clear();
+    }
+
+    fn issuer(&self) -> String {
+        format!("{}/{TENANT}/v2.0", self.entra)
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let header = json!({"typ": "JWT", "alg": "RS256", "kid": self.key_id});
+        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&header), part(claims));
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        // Signing with a fresh key of the right size does not fail; an empty signature would fail the caller's check.
+        let _ = self.key.sign(
+            &RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            signed.as_bytes(),
+            &mut signature,
+        );
+        format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn issue(&self, client_id: &str, app: &App, audience: &str) -> String {
+        let now = Timestamp::now().as_second();
+        let mut claims = json!({
+            "aud": audience, "iss": self.issuer(), "iat": now, "nbf": now, "exp": now + LIFE,
+            "azp": client_id, "azpacr": "1", "oid": Uuid::new_v5(&Uuid::NAMESPACE_OID, client_id.as_bytes()),
+            "sub": Uuid::new_v5(&Uuid::NAMESPACE_OID, client_id.as_bytes()), "tid": TENANT,
+            "uti": Uuid::new_v4().simple().to_string(), "ver": "2.0",
+        });
+        let for_graph = audience == self.graph;
+        let roles: Vec<&str> = if for_graph {
+            app.permissions.iter().map(String::as_str).collect()
+        } else {
+            app.roles.iter().map(String::as_str).collect()
+        };
+        // Without consent Entra issues the token all the same, and leaves the claim out.
+        if !roles.is_empty()
+            && let Some(claims) = claims.as_object_mut()
+        {
+            claims.insert("roles".into(), roles.into());
+        }
+        let token = self.sign(&claims);
+        if for_graph {
+            locked(&self.for_graph).insert(token.clone(), now + LIFE);
+        }
+        token
+    }
+}
+
+pub(super) fn router(world: Arc<World>) -> Router {
+    Router::new()
+        .route("/{tenant}/oauth2/v2.0/token", post(token))
+        .route("/{tenant}/v2.0/.well-known/openid-configuration", get(discovery))
+        .route("/{tenant}/discovery/v2.0/keys", get(keys))
+        .with_state(world)
+}
+
+async fn discovery(State(world): State<Arc<World>>) -> Json<Value> {
+    let entra = &world.tokens.entra;
+    Json(json!({
+        "issuer": world.tokens.issuer(),
+        "token_endpoint": format!("{entra}/{TENANT}/oauth2/v2.0/token"),
+        "jwks_uri": format!("{entra}/{TENANT}/discovery/v2.0/keys"),
+    }))
+}
+
+async fn keys(State(world): State<Arc<World>>) -> Json<Value> {
+    let public: PublicKeyComponents<Vec<u8>> = world.tokens.key.public_key().into();
+    let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let (n, e) = (part(&public.n), part(&public.e));
+    Json(json!({"keys": [{"kty": "RSA", "use": "sig", "kid": world.tokens.key_id, "n": n, "e": e}]}))
+}
+
+async fn token(
+    State(world): State<Arc<World>>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+    Form(mut form): Form<HashMap<String, String>>,
+) -> Response {
+    if let Some((id, secret)) = basic(&headers) {
+        form.entry("client_id".into()).or_insert(id);
+        form.entry("client_secret".into()).or_insert(secret);
+    }
+    match grant(&world, &tenant, &form) {
+        Ok(token) => Json(json!({
+            "token_type": "Bearer", "expires_in": LIFE, "ext_expires_in": LIFE, "access_token": token,
+        }))
+        .into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Basic ")?;
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(value).ok()?).ok()?;
+    decoded
+        .split_once(':')
+        .map(|(id, secret)| (id.to_owned(), secret.to_owned()))
+}
+
+struct Refusal(StatusCode, &'static str, u64, &'static str);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, error, code, text) = self;
+        let trace = Uuid::new_v4();
+        let description = format!("AADSTS{code}: {text}\r\nTrace ID: {trace}\r\nCorrelation ID: {trace}");
+        let body = json!({
+            "error": error, "error_description": description, "error_codes": [code],
+            "trace_id": trace, "correlation_id": trace,
+            "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
+        });
+        (status, Json(body)).into_response()
+    }
+}
+
+fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<String, Refusal> {
+    let invalid = |code, text| Refusal(StatusCode::BAD_REQUEST, "invalid_request", code, text);
+    let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+    if Uuid::try_parse(tenant).is_err() && !tenant.contains('.') {
+        return Err(invalid(
+            900_023,
+            "Specified tenant identifier is neither a valid DNS name, nor a valid external domain.",
+        ));
+    }
+    if tenant != TENANT {
+        return Err(invalid(90_002, "Tenant not found."));
+    }
+    if field("grant_type") != "client_credentials" {
+        return Err(Refusal(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            70_003,
+            "The grant type is not supported.",
+        ));
+    }
+    let client_id = field("client_id");
+    let directory = world.directory();
+    let Some(app) = directory.apps.get(client_id) else {
+        let text = "Application was not found in the directory.";
+        return Err(Refusal(StatusCode::BAD_REQUEST, "unauthorized_client", 700_016, text));
+    };
+    let wrong = |code, text| Refusal(StatusCode::UNAUTHORIZED, "invalid_client", code, text);
+    match (form.get("client_secret"), form.get("client_assertion")) {
+        (Some(secret), None) if app.secrets.contains(secret) => {}
+        (Some(secret), None) if app.expired_secrets.contains(secret) => {
+            return Err(wrong(7_000_222, "The provided client secret keys for app are expired."));
+        }
+        (None, Some(assertion)) => check_assertion(world, app, client_id, field("client_assertion_type"), assertion)?,
+        _ => return Err(wrong(7_000_215, "Invalid client secret provided.")),
+    }
+    let scope = field("scope");
+    let Some(resource) = scope
+        .strip_suffix("/.default")
+        .filter(|resource| !resource.contains(' '))
+    else {
+        return Err(Refusal(
+            StatusCode::BAD_REQUEST,
+            "invalid_scope",
+            1_002_012,
+            "The provided scope is not valid.",
+        ));
+    };
+    let audience = if resource == world.tokens.graph {
+        world.tokens.graph.clone()
+    } else if resource.trim_start_matches("api://") == API_AUDIENCE {
+        API_AUDIENCE.to_owned()
+    } else {
+        let text = "The resource principal was not found in the tenant.";
+        return Err(Refusal(StatusCode::BAD_REQUEST, "invalid_resource", 500_011, text));
+    };
+    Ok(world.tokens.issue(client_id, app, &audience))
+}
+
+/// The client assertion of a certificate: PS256, `x5t#S256`, the token endpoint as audience, at most ten minutes.
+fn check_assertion(world: &World, app: &App, client_id: &str, kind: &str, assertion: &str) -> Result<(), Refusal> {
+    let wrong = |code, text| Refusal(StatusCode::UNAUTHORIZED, "invalid_client", code, text);
+    if kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+        return Err(wrong(700_027, "The client assertion type is not supported."));
+    }
+    let unsigned = || wrong(700_027, "Client assertion failed signature validation.");
+    let header = jsonwebtoken::decode_header(assertion).map_err(|_| unsigned())?;
+    let thumbprint = header.x5t_s256.ok_or_else(unsigned)?;
+    let certificate = app
+        .certificates
+        .iter()
+        .find(|known| known.thumbprint == thumbprint)
+        .ok_or_else(unsigned)?;
+    let key = DecodingKey::from_rsa_pem(certificate.public_key_pem.as_bytes()).map_err(|_| unsigned())?;
+    let mut checks = Validation::new(Algorithm::PS256);
+    checks.set_audience(&[format!("{}/{TENANT}/oauth2/v2.0/token", world.tokens.entra)]);
+    checks.set_issuer(&[client_id]);
+    checks.sub = Some(client_id.to_owned());
+    checks.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
+    let claims = jsonwebtoken::decode::<Value>(assertion, &key, &checks)
+        .map_err(|_| unsigned())?
+        .claims;
+    let life = claims["exp"].as_i64().unwrap_or(i64::MAX) - Timestamp::now().as_second();
+    if life > 600 || claims["jti"].as_str().is_none_or(str::is_empty) {
+        return Err(wrong(700_024, "Client assertion is not within its valid time range."));
+    }
+    Ok(())
+}

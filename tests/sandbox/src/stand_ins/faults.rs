@@ -1,0 +1,161 @@
+//! What goes wrong, on demand.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Vendor, locked};
+
+/// Something that goes wrong with a request.
+///
+/// As JSON for the control panel: `{"at":"graph","match":"createOrGet","status":429,"retryAfter":"1.5"}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fault {
+    /// Whose requests.
+    pub at: Vendor,
+    /// A part of the request (`METHOD path?query body`) that it must contain; empty is every request.
+    #[serde(default, rename = "match")]
+    pub matching: String,
+    /// How many requests it hits; absent is one, 0 is all until it is cleared.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// Whether the request is taken all the same: `after` does first what was asked and then goes wrong.
+    #[serde(default)]
+    pub when: When,
+    /// Waits this long.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// Answers with this status.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// `Retry-After` of that answer, to the letter.
+    #[serde(default)]
+    pub retry_after: Option<String>,
+    /// Resets the connection without an answer.
+    #[serde(default)]
+    pub reset: bool,
+}
+
+/// Whether the request is taken before things go wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum When {
+    /// It is not.
+    #[default]
+    Before,
+    /// It is.
+    After,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Fault {
+    /// A fault that hits one request at this vendor which contains this text, and does nothing yet.
+    #[must_use]
+    pub fn at(at: Vendor, matching: impl Into<String>) -> Self {
+        let matching = matching.into();
+        Self {
+            at,
+            matching,
+            times: 1,
+            when: When::Before,
+            delay_ms: 0,
+            status: None,
+            retry_after: None,
+            reset: false,
+        }
+    }
+
+    /// Takes the request first.
+    #[must_use]
+    pub fn after(self) -> Self {
+        Self {
+            when: When::After,
+            ..self
+        }
+    }
+
+    /// Hits this many requests.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Answers with a status.
+    #[must_use]
+    pub fn status(self, status: u16) -> Self {
+        Self {
+            status: Some(status),
+            ..self
+        }
+    }
+
+    /// Answers 429 with this `Retry-After`.
+    #[must_use]
+    pub fn throttled(self, retry_after: &str) -> Self {
+        Self {
+            status: Some(429),
+            retry_after: Some(retry_after.into()),
+            ..self
+        }
+    }
+
+    /// Waits.
+    #[must_use]
+    pub fn delay(self, delay: Duration) -> Self {
+        Self {
+            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            ..self
+        }
+    }
+
+    /// Resets the connection.
+    #[must_use]
+    pub fn reset(self) -> Self {
+        Self { reset: true, ..self }
+    }
+}
+
+/// The faults that are switched on.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Vec<Fault>>);
+
+impl Faults {
+    /// Switches one on.
+    pub fn add(&self, fault: Fault) {
+        locked(&self.0).push(fault);
+    }
+
+    /// Switches all off.
+    pub fn clear(&self) {
+        locked(&self.0).clear();
+    }
+
+    /// Those that are on.
+    #[must_use]
+    pub fn all(&self) -> Vec<Fault> {
+        locked(&self.0).clone()
+    }
+
+    /// The first fault that hits this request, used up by one.
+    pub(super) fn take(&self, vendor: Vendor, request: &str) -> Option<Fault> {
+        let mut faults = locked(&self.0);
+        let index = faults
+            .iter()
+            .position(|fault| fault.at == vendor && request.contains(&fault.matching))?;
+        let fault = faults.get_mut(index)?;
+        let taken = fault.clone();
+        match fault.times {
+            0 => {}
+            1 => {
+                faults.remove(index);
+            }
+            _ => fault.times -= 1,
+        }
+        Some(taken)
+    }
+}

@@ -1,0 +1,164 @@
+//! Microsoft Graph: online meetings, calendar events, users.
+
+mod events;
+mod online_meetings;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, patch, post};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::directory::User;
+use super::{World, locked};
+
+/// The meetings and events that exist.
+#[derive(Debug, Default)]
+pub(super) struct Meetings {
+    online: Vec<online_meetings::OnlineMeeting>,
+    events: Vec<events::Event>,
+}
+
+impl Meetings {
+    pub(super) fn with_external_id(&self, external_id: &str) -> usize {
+        self.online
+            .iter()
+            .filter(|meeting| meeting.external_id.as_deref() == Some(external_id))
+            .count()
+    }
+
+    pub(super) fn events_of(&self, user_id: &str) -> usize {
+        self.events.iter().filter(|event| event.owner == user_id).count()
+    }
+}
+
+pub(super) fn router(world: Arc<World>) -> Router {
+    Router::new()
+        .route("/v1.0/users/{user}", get(user))
+        .route("/v1.0/users/{user}/onlineMeetings", get(online_meetings::find))
+        .route(
+            "/v1.0/users/{user}/onlineMeetings/createOrGet",
+            post(online_meetings::create_or_get),
+        )
+        .route(
+            "/v1.0/users/{user}/onlineMeetings/{meeting}",
+            patch(online_meetings::update).get(online_meetings::read),
+        )
+        .route("/v1.0/users/{user}/events", post(events::create))
+        .route("/v1.0/users/{user}/calendar/events", post(events::create))
+        .route(
+            "/v1.0/users/{user}/events/{event}",
+            get(events::read).delete(events::delete),
+        )
+        .route("/v1.0/users/{user}/calendarView", get(events::view))
+        .layer(middleware::from_fn(with_request_ids))
+        .with_state(world)
+}
+
+/// Graph puts its own id on every answer, and the caller's back.
+async fn with_request_ids(request: axum::extract::Request, next: Next) -> Response {
+    let client_id = request.headers().get("client-request-id").cloned();
+    let mut response = next.run(request).await;
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        response
+            .headers_mut()
+            .insert("client-request-id", client_id.unwrap_or_else(|| id.clone()));
+        response.headers_mut().insert("request-id", id);
+    }
+    response
+}
+
+/// A refusal in Graph's form.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// Annotations beside code and message.
+    more: Value,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            more: json!({}),
+        }
+    }
+
+    fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let id = Uuid::new_v4();
+        let inner = json!({"date": "2026-01-02T03:04:05", "request-id": id, "client-request-id": id});
+        let mut error = json!({"code": self.code, "message": self.message, "innerError": inner});
+        if let (Some(error), Some(more)) = (error.as_object_mut(), self.more.as_object()) {
+            error.extend(more.clone());
+        }
+        (self.status, Json(json!({"error": error}))).into_response()
+    }
+}
+
+type Answer = Result<Response, Refusal>;
+
+/// A caller with a token that is valid here and now.
+struct Caller;
+
+impl FromRequestParts<Arc<World>> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, world: &Arc<World>) -> Result<Self, Refusal> {
+        let bearer = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        match bearer.and_then(|value| value.strip_prefix("Bearer ")) {
+            Some(token) if world.tokens.opens_graph(token) => Ok(Self),
+            _ => {
+                let message = "Lifetime validation failed, the token is expired.";
+                Err(Refusal::new(
+                    StatusCode::UNAUTHORIZED,
+                    "InvalidAuthenticationToken",
+                    message,
+                ))
+            }
+        }
+    }
+}
+
+/// `GET /users/{upn}`
+async fn user(_: Caller, State(world): State<Arc<World>>, Path(key): Path<String>) -> Answer {
+    let directory = world.directory();
+    if !directory.has_permission("User.ReadBasic.All") {
+        let message = "Insufficient privileges to complete the operation.";
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "Authorization_RequestDenied",
+            message,
+        ));
+    }
+    let user = directory.user(&key).ok_or_else(|| no_such_user(&key))?;
+    Ok(Json(json!({"id": user.id, "userPrincipalName": user.upn})).into_response())
+}
+
+fn no_such_user(key: &str) -> Refusal {
+    let message =
+        format!("Resource '{key}' does not exist or one of its queried reference-property objects are not present.");
+    Refusal::new(StatusCode::NOT_FOUND, "Request_ResourceNotFound", message)
+}
+
+fn copy_of(world: &World, find: impl FnOnce(&super::Directory) -> Option<&User>) -> Option<User> {
+    find(&locked(&world.directory)).cloned()
+}

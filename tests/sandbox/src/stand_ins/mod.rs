@@ -1,0 +1,176 @@
+//! Microsoft Entra ID, Microsoft Graph and Genesys Cloud, as far as the bridge talks to them.
+//!
+//! They behave as the vendors' documentation and what was observed of the vendors says, not as the bridge's code
+//! expects: they validate, they recognise repetitions, they refuse what the vendors refuse and in the same words. What
+//! the vendors do only now and then (throttling, time-outs, resets, expiry) is switched on as a [`Fault`](faults::Fault).
+
+mod control;
+mod directory;
+mod entra;
+pub mod faults;
+mod genesys;
+mod graph;
+mod server;
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+pub use directory::{AGENT, AGENT_ID, App, BRIDGE_APP, CALLER_APP, Directory, ORGANIZER_ID, TENANT, User};
+pub use entra::{API_AUDIENCE, UploadedCertificate};
+pub use genesys::{SMS_NUMBER, Text};
+
+use crate::cloud::port_taken;
+use crate::{Trouble, stand_ins::faults::Faults};
+
+/// A vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Vendor {
+    /// Microsoft Entra ID: tokens.
+    Entra,
+    /// Microsoft Graph.
+    Graph,
+    /// Genesys Cloud: tokens and API.
+    Genesys,
+}
+
+/// A request that a vendor got.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenCall {
+    /// Who got it.
+    pub vendor: Vendor,
+    /// Method, path and query.
+    pub request: String,
+    /// What it was answered with; 0 when the connection was reset.
+    pub status: u16,
+}
+
+/// Everything the vendors know.
+#[derive(Debug)]
+pub struct World {
+    /// Users, apps and what was granted to whom.
+    pub directory: Mutex<Directory>,
+    /// What goes wrong.
+    pub faults: Faults,
+    tokens: entra::Tokens,
+    meetings: Mutex<graph::Meetings>,
+    messages: Mutex<genesys::Messages>,
+    calls: Mutex<Vec<SeenCall>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// The directory, to look at or to change.
+    pub fn directory(&self) -> MutexGuard<'_, Directory> {
+        locked(&self.directory)
+    }
+
+    /// The text messages that phones got, oldest first.
+    #[must_use]
+    pub fn texts(&self) -> Vec<Text> {
+        locked(&self.messages).texts.clone()
+    }
+
+    /// The text messages to one number.
+    #[must_use]
+    pub fn texts_to(&self, number: &str) -> Vec<Text> {
+        self.texts().into_iter().filter(|text| text.to == number).collect()
+    }
+
+    /// The requests that the vendors got, oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<SeenCall> {
+        locked(&self.calls).clone()
+    }
+
+    /// How many online meetings exist with this external id, of whichever organizer.
+    #[must_use]
+    pub fn online_meetings(&self, external_id: &str) -> usize {
+        locked(&self.meetings).with_external_id(external_id)
+    }
+
+    /// How many calendar events a user has.
+    #[must_use]
+    pub fn events_of(&self, user_id: &str) -> usize {
+        locked(&self.meetings).events_of(user_id)
+    }
+
+    /// Makes every token that was issued so far invalid.
+    pub fn expire_tokens(&self) {
+        self.tokens.expire_all();
+        locked(&self.messages).expire_tokens();
+    }
+}
+
+/// The stand-ins, serving.
+#[derive(Debug)]
+pub struct StandIns {
+    /// What they know.
+    pub world: Arc<World>,
+    /// Origin of the Entra stand-in.
+    pub entra: String,
+    /// Origin of the Graph stand-in; `/v1.0` is appended.
+    pub graph: String,
+    /// Origin of the Genesys Cloud stand-in, login and API.
+    pub genesys: String,
+    /// Origin of the control panel.
+    pub control: String,
+    /// What the control panel's rotation hands to whoever stores secrets.
+    pub rotations: tokio::sync::mpsc::UnboundedReceiver<Vendor>,
+}
+
+impl StandIns {
+    /// Starts them on these ports of this machine: control, Entra, Graph, Genesys Cloud; 0 is any free port.
+    ///
+    /// # Errors
+    /// A port is taken.
+    pub async fn start(ports: [u16; 4]) -> Result<Self, Trouble> {
+        let mut listeners = Vec::new();
+        for port in ports {
+            listeners.push(
+                TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+                    .await
+                    .map_err(|_| port_taken(port))?,
+            );
+        }
+        let origins = listeners
+            .iter()
+            .map(|listener| listener.local_addr().map(|address| format!("http://{address}")))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Trouble::from("A stand-in has no address", error))?;
+        let [control, entra, graph, genesys] = <[String; 4]>::try_from(origins).unwrap_or_default();
+        let world = Arc::new(World {
+            directory: Mutex::new(Directory::new()),
+            faults: Faults::default(),
+            tokens: entra::Tokens::new(entra.clone(), graph.clone())?,
+            meetings: Mutex::default(),
+            messages: Mutex::default(),
+            calls: Mutex::default(),
+        });
+        let (rotated, rotations) = tokio::sync::mpsc::unbounded_channel();
+        let routers = [
+            (None, control::router(world.clone(), rotated)),
+            (Some(Vendor::Entra), entra::router(world.clone())),
+            (Some(Vendor::Graph), graph::router(world.clone())),
+            (Some(Vendor::Genesys), genesys::router(world.clone())),
+        ];
+        for (listener, (vendor, router)) in listeners.into_iter().zip(routers) {
+            tokio::spawn(server::serve(listener, router, vendor, world.clone()));
+        }
+        Ok(Self {
+            world,
+            entra,
+            graph,
+            genesys,
+            control,
+            rotations,
+        })
+    }
+}

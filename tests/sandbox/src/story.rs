@@ -1,0 +1,133 @@
+//! One escalation, told on the terminal: what the agent clicks, what the phone shows, and what a second click does.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use crate::Trouble;
+use crate::sandbox::{Answer, Sandbox};
+use crate::stand_ins::AGENT;
+
+/// The customer of the story: a number that is reserved for stories.
+const CUSTOMER: &str = "+447700900123";
+
+/// Tells the story. Gives whether everything in it held.
+///
+/// # Errors
+/// When no answer came, or the terminal is gone.
+pub async fn tell(sandbox: &Sandbox, out: &mut impl Write) -> Result<bool, Trouble> {
+    Teller {
+        sandbox,
+        out,
+        held: true,
+    }
+    .tell()
+    .await
+}
+
+struct Teller<'a, W> {
+    sandbox: &'a Sandbox,
+    out: &'a mut W,
+    held: bool,
+}
+
+impl<W: Write> Teller<'_, W> {
+    fn say(&mut self, text: &str) -> Result<(), Trouble> {
+        let written: io::Result<()> = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+        written.map_err(|error| Trouble::from("The terminal is gone", error))
+    }
+
+    fn check(&mut self, what: &str, holds: bool) -> Result<(), Trouble> {
+        self.held &= holds;
+        self.say(&format!("   {} {what}", if holds { "✓" } else { "✗" }))
+    }
+
+    async fn click(&mut self, token: &str, body: &str) -> Result<Answer, Trouble> {
+        let answer = self.sandbox.post("/escalations", Some(token), body).await?;
+        self.say(&format!(
+            "   HTTP {} after {} ms",
+            answer.status,
+            answer.took.as_millis()
+        ))?;
+        for name in [
+            "code",
+            "message",
+            "joinUrl",
+            "organizer",
+            "mode",
+            "lobby",
+            "smsStatus",
+            "smsCode",
+            "requestId",
+        ] {
+            let value = answer.text(name);
+            self.say(&format!("     {name:<10} {}", shortened(value)))?;
+        }
+        Ok(answer)
+    }
+
+    async fn tell(mut self) -> Result<bool, Trouble> {
+        self.say("\n1. Genesys Cloud's customAuth action fetches a token from Entra ID for the bridge's audience.")?;
+        let token = self.sandbox.caller_token().await?;
+        self.check(
+            "a signed token with the app roles Meetings.Create and Sms.Send",
+            token.split('.').count() == 3,
+        )?;
+
+        self.say("\n2. Without a token nobody gets past API Gateway.")?;
+        let refused = self.sandbox.post("/escalations", None, "{}").await?;
+        self.check("HTTP 401", refused.status == 401)?;
+
+        let conversation = uuid::Uuid::new_v4().to_string();
+        let body = json!({
+            "user": AGENT, "agentName": "Kim", "toAddress": format!("tel:{CUSTOMER}"), "conversationId": conversation,
+        })
+        .to_string();
+        self.say("\n3. The agent clicks \"Escalate to Teams\".")?;
+        self.say(&format!("   POST /escalations {body}"))?;
+        let first = self.click(&token, &body).await?;
+        self.check("a new meeting", first.ok() && first.text("code") == "created")?;
+        self.check("its lobby is open for the caller", first.text("lobby") == "everyone")?;
+        self.check(
+            "Genesys Cloud has the text message",
+            first.text("smsStatus") == "accepted",
+        )?;
+
+        self.say("\n4. The customer's phone shows")?;
+        let texts = self.sandbox.world.texts_to(CUSTOMER);
+        for text in &texts {
+            self.say(&format!("   ┌─ {}", text.from))?;
+            for line in text.text.lines() {
+                self.say(&format!("   │ {line}"))?;
+            }
+            self.say("   └─")?;
+        }
+        let link = first.text("joinUrl");
+        let shown = !link.is_empty() && texts.iter().any(|text| text.text.contains(link));
+        self.check("one text message, with the link", texts.len() == 1 && shown)?;
+
+        self.say("\n5. The agent is impatient and clicks again.")?;
+        let second = self.click(&token, &body).await?;
+        self.check(
+            "the same meeting",
+            second.text("code") == "existing" && second.text("joinUrl") == link,
+        )?;
+        self.check("no second text message", second.text("smsStatus") == "duplicate")?;
+        let meetings = self.sandbox.world.online_meetings(&conversation);
+        let count = self.sandbox.world.texts_to(CUSTOMER).len();
+        self.check(
+            "Teams has one meeting and the phone one text message",
+            (meetings, count) == (1, 1),
+        )?;
+        Ok(self.held)
+    }
+}
+
+/// A long value, cut to fit a terminal.
+fn shortened(value: &str) -> String {
+    if value.chars().count() > 100 {
+        value.chars().take(99).chain(['…']).collect()
+    } else {
+        value.to_owned()
+    }
+}
