@@ -11,10 +11,7 @@ where
     match error {
         SdkError::ServiceError(refused) => {
             let status = refused.raw().status().as_u16();
-            format!(
-                "{} (HTTP {status})",
-                refused.err().code().unwrap_or("error without a code")
-            )
+            format!("{} (HTTP {status})", refused.err().code().unwrap_or("error without a code"))
         }
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
             Some(error) => DisplayErrorContext(error).to_string(),

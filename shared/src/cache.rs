@@ -48,13 +48,7 @@ struct Held<T> {
 
 impl<T, E> Default for Cached<T, E> {
     fn default() -> Self {
-        Self {
-            slot: Mutex::new(Slot {
-                held: None,
-                failure: None,
-            }),
-            fetches: AtomicU64::new(0),
-        }
+        Self { slot: Mutex::new(Slot { held: None, failure: None }), fetches: AtomicU64::new(0) }
     }
 }
 
@@ -89,10 +83,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
                     refresh_at: now + fresh.refresh_after.min(fresh.expires_after),
                     expires_at: now + fresh.expires_after,
                 };
-                *slot = Slot {
-                    held: Some(held),
-                    failure: None,
-                };
+                *slot = Slot { held: Some(held), failure: None };
                 Ok(fresh.value)
             }
             Err(failure) => match slot.held.as_mut().filter(|held| now < held.expires_at) {
@@ -101,10 +92,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
                     Ok(held.value.clone())
                 }
                 None => {
-                    *slot = Slot {
-                        held: None,
-                        failure: Some(failure.clone()),
-                    };
+                    *slot = Slot { held: None, failure: Some(failure.clone()) };
                     Err(failure)
                 }
             },
@@ -132,11 +120,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn lasting(value: usize) -> Fresh<usize> {
-        Fresh {
-            value,
-            refresh_after: 50 * MINUTE,
-            expires_after: 60 * MINUTE,
-        }
+        Fresh { value, refresh_after: 50 * MINUTE, expires_after: 60 * MINUTE }
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,24 +159,12 @@ mod tests {
         tokio::time::advance(49 * MINUTE).await;
         assert_eq!(cached.get(|| async { Ok(lasting(2)) }).await, Ok(1), "not due yet");
         tokio::time::advance(2 * MINUTE).await;
-        assert_eq!(
-            cached.get(|| async { Err("down") }).await,
-            Ok(1),
-            "due, but the renewal failed"
-        );
-        assert_eq!(
-            cached.get(|| async { Ok(lasting(3)) }).await,
-            Ok(1),
-            "left alone for a while"
-        );
+        assert_eq!(cached.get(|| async { Err("down") }).await, Ok(1), "due, but the renewal failed");
+        assert_eq!(cached.get(|| async { Ok(lasting(3)) }).await, Ok(1), "left alone for a while");
         tokio::time::advance(REFRESH_PAUSE).await;
         assert_eq!(cached.get(|| async { Ok(lasting(4)) }).await, Ok(4));
         tokio::time::advance(61 * MINUTE).await;
-        assert_eq!(
-            cached.get(|| async { Err("down") }).await,
-            Err("down"),
-            "expired: never given out again"
-        );
+        assert_eq!(cached.get(|| async { Err("down") }).await, Err("down"), "expired: never given out again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,25 +30,14 @@ impl Environment {
     pub fn of_process() -> Self {
         // `vars_os`, because `vars` panics on a variable that is not UTF-8.
         let text = |s: std::ffi::OsString| s.into_string().ok();
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
-            .collect();
-        Self {
-            variables,
-            problems: Vec::new(),
-        }
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+        Self { variables, problems: Vec::new() }
     }
 
     /// An environment of exactly these variables.
     pub fn of<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
-        let variables = variables
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        Self {
-            variables,
-            problems: Vec::new(),
-        }
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { variables, problems: Vec::new() }
     }
 
     /// A variable that must be there. `None` means that the mistake has been noted. An empty variable is an absent one,
@@ -65,10 +54,6 @@ impl Environment {
     }
 
     /// A variable that may be absent: `Some(None)` then. `None` means that it is there, wrong, and noted.
-    #[expect(
-        clippy::option_option,
-        reason = "absent and wrong are two different things, and `?` is wanted for one"
-    )]
     pub fn optional<T>(&mut self, name: &str) -> Option<Option<T>>
     where
         T: FromStr<Err: Display>,
@@ -110,9 +95,7 @@ impl Environment {
     pub fn finish<T>(self, settings: Option<T>) -> Result<T, ConfigError> {
         match settings {
             Some(settings) if self.problems.is_empty() => Ok(settings),
-            _ => Err(ConfigError {
-                problems: self.problems,
-            }),
+            _ => Err(ConfigError { problems: self.problems }),
         }
     }
 }
@@ -151,10 +134,7 @@ fn secure_url(text: &str) -> Result<Url, UrlError> {
     let url = Url::parse(text).map_err(|_| UrlError::NotAUrl)?;
     let host = url.host_str().ok_or(UrlError::NotAUrl)?;
     let loopback = host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
@@ -281,17 +261,11 @@ mod tests {
 
     #[test]
     fn credentials_never_cross_a_network_in_the_clear() {
-        assert_eq!(
-            "http://graph.microsoft.com/v1.0".parse::<BaseUrl>(),
-            Err(UrlError::NotHttps)
-        );
+        assert_eq!("http://graph.microsoft.com/v1.0".parse::<BaseUrl>(), Err(UrlError::NotHttps));
         for local in ["http://127.0.0.1:4571", "http://localhost:1", "http://[::1]:2"] {
             assert!(local.parse::<Origin>().is_ok(), "{local}");
         }
-        assert_eq!(
-            "https://api.mypurecloud.com/api/v2".parse::<Origin>(),
-            Err(UrlError::HasPath)
-        );
+        assert_eq!("https://api.mypurecloud.com/api/v2".parse::<Origin>(), Err(UrlError::HasPath));
         assert_eq!("mypurecloud.com".parse::<Origin>(), Err(UrlError::NotAUrl));
     }
 
@@ -299,32 +273,17 @@ mod tests {
     fn path_segments_are_encoded() {
         let base: BaseUrl = "https://graph.microsoft.com/v1.0/".parse().unwrap();
         let url = base.join(["users", "kim_fabrikam.com#EXT#@contoso.com", "events"]);
-        assert_eq!(
-            url.as_str(),
-            "https://graph.microsoft.com/v1.0/users/kim_fabrikam.com%23EXT%23@contoso.com/events"
-        );
+        assert_eq!(url.as_str(), "https://graph.microsoft.com/v1.0/users/kim_fabrikam.com%23EXT%23@contoso.com/events");
         assert_eq!(base.origin(), "https://graph.microsoft.com");
         assert!(!base.is_origin_of(&Url::parse("https://graph.microsoft.com.evil.example/v1.0").unwrap()));
     }
 
     #[test]
     fn a_domain_is_a_bare_host_suffix() {
-        for good in [
-            "mypurecloud.com",
-            "euw2.pure.cloud",
-            "MyPureCloud.de",
-            "use2.us-gov-pure.cloud",
-        ] {
+        for good in ["mypurecloud.com", "euw2.pure.cloud", "MyPureCloud.de", "use2.us-gov-pure.cloud"] {
             assert!(good.parse::<GenesysDomain>().is_ok(), "{good}");
         }
-        for bad in [
-            "api.mypurecloud.com",
-            "mypurecloud",
-            "a b.com",
-            "mypurecloud.com/x",
-            ".com",
-            "",
-        ] {
+        for bad in ["api.mypurecloud.com", "mypurecloud", "a b.com", "mypurecloud.com/x", ".com", ""] {
             assert!(bad.parse::<GenesysDomain>().is_err(), "{bad}");
         }
     }

@@ -153,12 +153,7 @@ impl Error {
     /// An error with the text the caller reads.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            detail: None,
-            cause: None,
-        }
+        Self { code, message: message.into(), detail: None, cause: None }
     }
 
     /// Adds what only the caller should know.

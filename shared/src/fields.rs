@@ -43,26 +43,16 @@ impl Fields {
     /// `malformedJson`, when it is not a JSON object.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         let malformed = |problem: String| {
-            Error::new(
-                Code::MALFORMED_JSON,
-                format!("The request's body must be a JSON object; {problem}."),
-            )
+            Error::new(Code::MALFORMED_JSON, format!("The request's body must be a JSON object; {problem}."))
         };
         if body.iter().all(u8::is_ascii_whitespace) {
             return Err(malformed("it is empty".into()));
         }
         match serde_json::from_slice(body) {
-            Ok(Value::Object(values)) => Ok(Self {
-                values,
-                ..Self::default()
-            }),
+            Ok(Value::Object(values)) => Ok(Self { values, ..Self::default() }),
             Ok(_) => Err(malformed("it is JSON of another kind".into())),
             // Place and kind of the mistake; the text around it stays out.
-            Err(error) => Err(malformed(format!(
-                "it is not JSON at line {}, column {}",
-                error.line(),
-                error.column()
-            ))),
+            Err(error) => Err(malformed(format!("it is not JSON at line {}, column {}", error.line(), error.column()))),
         }
     }
 
@@ -202,15 +192,9 @@ mod tests {
     fn a_script_s_way_of_sending_things_is_understood() {
         let mut fields =
             fields(r#"{"a":"", "b":null, "c":" x ", "d":"30", "e":45, "f":"true", "g":true, "h":"False", "i":7}"#);
-        assert_eq!(
-            (fields.text("a"), fields.text("b"), fields.text("z")),
-            (None, None, None)
-        );
+        assert_eq!((fields.text("a"), fields.text("b"), fields.text("z")), (None, None, None));
         assert_eq!(fields.text("c").as_deref(), Some("x"));
-        assert_eq!(
-            (fields.whole_number("d", 1..=60), fields.whole_number("e", 1..=60)),
-            (Some(30), Some(45))
-        );
+        assert_eq!((fields.whole_number("d", 1..=60), fields.whole_number("e", 1..=60)), (Some(30), Some(45)));
         assert!(fields.flag("f") && fields.flag("g") && !fields.flag("h") && !fields.flag("z"));
         assert_eq!(fields.text("i").as_deref(), Some("7"));
         assert!(fields.finish(Some(())).is_ok());
@@ -231,15 +215,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_object_is_refused_without_being_repeated() {
-        for body in [
-            "",
-            "  ",
-            "[]",
-            "\"x\"",
-            "{\"toAddress\": \"+447700900123\"",
-            "{\"a\":}",
-            "\u{feff}{}",
-        ] {
+        for body in ["", "  ", "[]", "\"x\"", "{\"toAddress\": \"+447700900123\"", "{\"a\":}", "\u{feff}{}"] {
             let error = Fields::parse(body.as_bytes()).unwrap_err();
             assert_eq!(error.code, Code::MALFORMED_JSON, "{body}");
             assert!(!error.message.contains("447700900123"));

@@ -40,29 +40,20 @@ impl Remote {
 
     /// Expects this mock to be asked exactly so often, one after the other in the order they are set.
     pub(crate) async fn expect(&self, mock: MockBuilder, times: u64, response: ResponseTemplate) {
-        mock.respond_with(response)
-            .up_to_n_times(times)
-            .expect(times)
-            .mount(&self.0)
-            .await;
+        mock.respond_with(response).up_to_n_times(times).expect(times).mount(&self.0).await;
     }
 
     /// Expects one call and answers with JSON.
     pub(crate) async fn once(&self, verb: &str, at: &str, status: u16, body: Value) {
-        self.expect(
-            Mock::given(method(verb)).and(path(at)),
-            1,
-            ResponseTemplate::new(status).set_body_json(body),
-        )
-        .await;
+        self.expect(Mock::given(method(verb)).and(path(at)), 1, ResponseTemplate::new(status).set_body_json(body))
+            .await;
     }
 
     /// Expects Secrets Manager to be asked for a secret that holds this text.
     pub(crate) async fn secret(&self, text: &str, times: u64) {
         let read = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
         let body = json!({"ARN": "arn:test", "Name": "test", "SecretString": text});
-        self.expect(read, times, ResponseTemplate::new(200).set_body_json(body))
-            .await;
+        self.expect(read, times, ResponseTemplate::new(200).set_body_json(body)).await;
     }
 
     /// An SDK client that talks to this server.
@@ -81,17 +72,14 @@ impl Remote {
     pub(crate) async fn bodies(&self, at: &str) -> Vec<String> {
         let requests = self.0.received_requests().await.unwrap();
         let at_path = requests.iter().filter(|request| request.url.path() == at);
-        at_path
-            .map(|request| String::from_utf8(request.body.clone()).unwrap())
-            .collect()
+        at_path.map(|request| String::from_utf8(request.body.clone()).unwrap()).collect()
     }
 }
 
 impl Remote {
     /// The HTTP client and the token for a client under test; Secrets Manager and Entra are here too.
     pub(crate) async fn entra(&self) -> Authorized {
-        self.secret(r#"{"tenant_id":"t","client_id":"c","client_secret":"s"}"#, 1)
-            .await;
+        self.secret(r#"{"tenant_id":"t","client_id":"c","client_secret":"s"}"#, 1).await;
         let token = json!({"access_token": "graph-token", "expires_in": 3599});
         self.once("POST", "/t/oauth2/v2.0/token", 200, token).await;
         let secret = Secret::new(self.secrets_manager(), "bridge/entra".into());
@@ -103,13 +91,7 @@ impl Remote {
     /// The same for Genesys Cloud.
     pub(crate) async fn genesys(&self) -> Authorized {
         self.secret(r#"{"client_id":"c","client_secret":"s"}"#, 1).await;
-        self.once(
-            "POST",
-            "/oauth/token",
-            200,
-            json!({"access_token": "gc-token", "expires_in": 86399}),
-        )
-        .await;
+        self.once("POST", "/oauth/token", 200, json!({"access_token": "gc-token", "expires_in": 86399})).await;
         let secret = Secret::new(self.secrets_manager(), "bridge/genesys".into());
         let http = HttpClient::new().unwrap();
         let login = Login::new(http.clone(), self.uri().parse().unwrap(), secret);

@@ -106,11 +106,7 @@ impl<C: Credential> Secret<C> {
     /// A secret by its name or ARN.
     #[must_use]
     pub fn new(client: aws_sdk_secretsmanager::Client, id: String) -> Self {
-        Self {
-            client,
-            id,
-            cached: Cached::default(),
-        }
+        Self { client, id, cached: Cached::default() }
     }
 
     /// The credential, read from Secrets Manager when it is not at hand.
@@ -126,11 +122,7 @@ impl<C: Credential> Secret<C> {
                     problem,
                     expected: C::EXPECTED,
                 })?;
-                Ok(Fresh {
-                    value: Arc::new(credential),
-                    refresh_after: REFRESH_AFTER,
-                    expires_after: EXPIRES_AFTER,
-                })
+                Ok(Fresh { value: Arc::new(credential), refresh_after: REFRESH_AFTER, expires_after: EXPIRES_AFTER })
             })
             .await
     }
@@ -149,18 +141,11 @@ impl<C: Credential> Secret<C> {
         let started = Instant::now();
         // Boxed, as every call of the SDK: its future is some kilobytes large and a hundred types deep.
         // The stage is always named: the IAM condition on it matches only then.
-        let request = self
-            .client
-            .get_secret_value()
-            .secret_id(&self.id)
-            .version_stage("AWSCURRENT");
+        let request = self.client.get_secret_value().secret_id(&self.id).version_stage("AWSCURRENT");
         let result = match tokio::time::timeout(cx.deadline.for_a_call(), Box::pin(request.send())).await {
             Ok(result) => result,
             Err(_) => {
-                return Err(SecretError::Unavailable {
-                    id: self.id.clone(),
-                    cause: "no answer in time".into(),
-                });
+                return Err(SecretError::Unavailable { id: self.id.clone(), cause: "no answer in time".into() });
             }
         };
         let status = match &result {
@@ -174,10 +159,7 @@ impl<C: Credential> Secret<C> {
             took: started.elapsed(),
             remote_id: String::new(),
         });
-        let missing = || SecretError::Missing {
-            id: self.id.clone(),
-            expected: C::EXPECTED,
-        };
+        let missing = || SecretError::Missing { id: self.id.clone(), expected: C::EXPECTED };
         match result {
             Ok(output) => output.secret_string.map(SecretString::from).ok_or_else(missing),
             Err(error) => Err(match error.as_service_error() {
@@ -186,10 +168,7 @@ impl<C: Credential> Secret<C> {
                 Some(other) if matches!(other.code(), Some("AccessDeniedException" | "DecryptionFailure")) => {
                     SecretError::Denied { id: self.id.clone() }
                 }
-                _ => SecretError::Unavailable {
-                    id: self.id.clone(),
-                    cause: aws::describe(&error),
-                },
+                _ => SecretError::Unavailable { id: self.id.clone(), cause: aws::describe(&error) },
             }),
         }
     }

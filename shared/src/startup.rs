@@ -33,34 +33,30 @@ pub struct Startup<'e> {
 impl<'e> Startup<'e> {
     /// Prepares HTTP and AWS access. `None` when TLS cannot be set up; that is noted as a problem.
     pub async fn load(env: &'e mut Environment) -> Option<Self> {
-        let http = match HttpClient::new() {
-            Ok(http) => http,
+        let aws = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        Self::with(env, aws)
+    }
+
+    /// As [`Self::load`], with AWS access that somebody else has configured.
+    pub fn with(env: &'e mut Environment, aws: SdkConfig) -> Option<Self> {
+        match HttpClient::new() {
+            Ok(http) => Some(Self { env, http, aws }),
             Err(error) => {
                 env.problem(format!("outbound TLS cannot be set up ({error})"));
-                return None;
+                None
             }
-        };
-        let aws = aws_config::defaults(BehaviorVersion::latest()).load().await;
-        Some(Self { env, http, aws })
+        }
     }
 
     /// Microsoft Graph: `ENTRA_SECRET_ID`, `ENTRA_LOGIN_URL`, `GRAPH_URL`.
     pub fn graph(&mut self) -> Option<GraphClient> {
         let secret_id = self.env.required::<String>("ENTRA_SECRET_ID");
-        let login = self.env.or(
-            "ENTRA_LOGIN_URL",
-            "https://login.microsoftonline.com".parse::<Origin>().ok()?,
-        );
-        let base = self
-            .env
-            .or("GRAPH_URL", "https://graph.microsoft.com/v1.0".parse::<BaseUrl>().ok()?);
+        let login = self.env.or("ENTRA_LOGIN_URL", "https://login.microsoftonline.com".parse::<Origin>().ok()?);
+        let base = self.env.or("GRAPH_URL", "https://graph.microsoft.com/v1.0".parse::<BaseUrl>().ok()?);
         let (secret_id, login, base) = (secret_id?, login?, base?);
         let secret = Secret::new(self.secrets(), secret_id);
         let entra = Entra::new(self.http.clone(), login, &base.origin(), secret);
-        Some(GraphClient::new(
-            Authorized::new(self.http.clone(), Issuer::Entra(entra)),
-            base,
-        ))
+        Some(GraphClient::new(Authorized::new(self.http.clone(), Issuer::Entra(entra)), base))
     }
 
     /// Genesys Cloud: `GENESYS_SECRET_ID`, `GENESYS_DOMAIN`, or `GENESYS_LOGIN_URL` and `GENESYS_API_URL`.
@@ -70,10 +66,7 @@ impl<'e> Startup<'e> {
         let api = self.genesys_origin("GENESYS_API_URL", "api");
         let (secret_id, login, api) = (secret_id?, login?, api?);
         let login = Login::new(self.http.clone(), login, Secret::new(self.secrets(), secret_id));
-        Some(GenesysClient::new(
-            Authorized::new(self.http.clone(), Issuer::Genesys(login)),
-            api,
-        ))
+        Some(GenesysClient::new(Authorized::new(self.http.clone(), Issuer::Genesys(login)), api))
     }
 
     /// The state table: `STATE_TABLE`.
@@ -91,10 +84,7 @@ impl<'e> Startup<'e> {
             return Some(origin);
         }
         let domain = self.env.required::<GenesysDomain>("GENESYS_DOMAIN")?;
-        domain
-            .origin(service)
-            .map_err(|error| self.env.problem(format!("GENESYS_DOMAIN: {error}")))
-            .ok()
+        domain.origin(service).map_err(|error| self.env.problem(format!("GENESYS_DOMAIN: {error}"))).ok()
     }
 }
 

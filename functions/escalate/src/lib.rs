@@ -19,10 +19,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 /// Where the function stands in the API.
-pub const ROUTE: Route = Route {
-    function: "escalate",
-    roles: &["Meetings.Create", "Sms.Send"],
-};
+pub const ROUTE: Route = Route { function: "escalate", roles: &["Meetings.Create", "Sms.Send"] };
 
 /// What the function works with.
 #[derive(Debug)]
@@ -34,25 +31,29 @@ pub struct App<R = DynamoRecords> {
     messages: SmsSettings,
 }
 
+impl<R: Records> App<R> {
+    /// An app of these parts.
+    #[must_use]
+    pub fn new(
+        graph: GraphClient,
+        genesys: GenesysClient,
+        records: R,
+        meetings: MeetingSettings,
+        messages: SmsSettings,
+    ) -> Self {
+        Self { graph, genesys, records, meetings, messages }
+    }
+}
+
 impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, genesys, records) = (startup.graph(), startup.genesys(), startup.records());
         let (meetings, messages) = (MeetingSettings::read(startup.env), SmsSettings::read(startup.env));
-        let app = Self {
-            graph: graph?,
-            genesys: genesys?,
-            records: records?,
-            meetings: meetings?,
-            messages: messages?,
-        };
+        let app = Self::new(graph?, genesys?, records?, meetings?, messages?);
         warm_up(async |cx| {
-            tokio::join!(
-                app.graph.warm_up(&cx),
-                app.genesys.warm_up(&cx),
-                app.records.warm_up(&cx)
-            );
+            tokio::join!(app.graph.warm_up(&cx), app.genesys.warm_up(&cx), app.records.warm_up(&cx));
         })
         .await;
         Some(app)
@@ -80,10 +81,7 @@ pub struct EscalationFields {
 /// When a field is missing or wrong, or there is no meeting. A failed text message is an answer that carries the meeting.
 pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<Answer<EscalationFields>, Error> {
     let conversation = request.conversation_id();
-    let Request {
-        mut fields,
-        context: cx,
-    } = request;
+    let Request { mut fields, context: cx } = request;
     if conversation.is_none() && !fields.has_problem("conversationId") {
         fields.problem("conversationId", "required: it makes two clicks one");
     }
@@ -112,7 +110,7 @@ pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<An
         Err(error) => {
             let fields = fields(String::new(), error.code);
             let retryable = error.code.retryable();
-            Answer::failed(without_message(error), fields).retryable(retryable)
+            Answer::failed(beside_meeting(error), fields).retryable(retryable)
         }
     })
 }
@@ -128,15 +126,11 @@ async fn text_link<R: Records>(
     sms::send(&app.genesys, &app.records, cx, &message).await
 }
 
-/// The meeting is there and its link is not with the customer, or nobody knows: what an author branches on.
-fn without_message(error: Error) -> Error {
-    let code = match error.code {
-        code @ (Code::OUTCOME_UNKNOWN | Code::IN_PROGRESS) => code,
-        _ => Code::SMS_FAILED,
+/// What an author branches on when there is a meeting and its link is not with the customer, or nobody knows.
+fn beside_meeting(error: Error) -> Error {
+    let (code, what) = match error.code {
+        code @ (Code::OUTCOME_UNKNOWN | Code::IN_PROGRESS) => (code, "The meeting is there."),
+        _ => (Code::SMS_FAILED, "The meeting is there; its link was not texted."),
     };
-    Error {
-        code,
-        message: format!("The meeting is there; its link was not texted. {}", error.message),
-        ..error
-    }
+    Error { code, message: format!("{what} {}", error.message), ..error }
 }

@@ -9,10 +9,7 @@ use bridge::startup::{Startup, warm_up};
 use bridge::store::{DynamoRecords, Records};
 
 /// Where the function stands in the API.
-pub const ROUTE: Route = Route {
-    function: "send-sms",
-    roles: &["Sms.Send"],
-};
+pub const ROUTE: Route = Route { function: "send-sms", roles: &["Sms.Send"] };
 
 /// What the function works with.
 #[derive(Debug)]
@@ -22,17 +19,21 @@ pub struct App<R = DynamoRecords> {
     settings: SmsSettings,
 }
 
+impl<R: Records> App<R> {
+    /// An app of these parts.
+    #[must_use]
+    pub fn new(genesys: GenesysClient, records: R, settings: SmsSettings) -> Self {
+        Self { genesys, records, settings }
+    }
+}
+
 impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (genesys, records) = (startup.genesys(), startup.records());
         let settings = SmsSettings::read(startup.env);
-        let app = Self {
-            genesys: genesys?,
-            records: records?,
-            settings: settings?,
-        };
+        let app = Self::new(genesys?, records?, settings?);
         warm_up(async |cx| {
             tokio::join!(app.genesys.warm_up(&cx), app.records.warm_up(&cx));
         })
@@ -47,10 +48,7 @@ impl App {
 /// When a field is missing or wrong. Everything else is an answer with the message's status.
 pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<Answer<SmsFields>, Error> {
     let conversation = request.conversation_id();
-    let Request {
-        mut fields,
-        context: cx,
-    } = request;
+    let Request { mut fields, context: cx } = request;
     let order = SmsOrder::read(&mut fields, &app.settings, LinkFrom::Request);
     let order = fields.finish(order)?;
 

@@ -16,20 +16,12 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The id the caller knows the request by: API Gateway's, which is in its access log too; Lambda's where there is none.
 pub(super) fn request_id(event: &ApiGatewayV2httpRequest, lambda: &Context) -> String {
-    event
-        .request_context
-        .request_id
-        .clone()
-        .filter(|id| !id.is_empty())
-        .unwrap_or_else(|| lambda.request_id.clone())
+    event.request_context.request_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| lambda.request_id.clone())
 }
 
 /// Notes what Genesys Cloud says of the call it makes. A hint to search by, not an authentication.
 pub(super) fn label_caller(event: &ApiGatewayV2httpRequest, record: &Record) {
-    let id = event
-        .headers
-        .get("inin-correlation-id")
-        .and_then(|value| value.to_str().ok());
+    let id = event.headers.get("inin-correlation-id").and_then(|value| value.to_str().ok());
     if let Some(id) = id.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')) {
         record.label("callerCorrelationId", id);
     }
@@ -47,26 +39,15 @@ pub(super) fn body(event: ApiGatewayV2httpRequest) -> Result<Vec<u8>, Error> {
         Error::new(Code::BODY_TOO_LARGE, message)
     };
     if !event.is_base64_encoded {
-        return if body.len() > MAX_BODY_BYTES {
-            Err(too_large())
-        } else {
-            Ok(body.into_bytes())
-        };
+        return if body.len() > MAX_BODY_BYTES { Err(too_large()) } else { Ok(body.into_bytes()) };
     }
     if body.len() > MAX_BODY_BYTES.div_ceil(3) * 4 {
         return Err(too_large());
     }
-    let decoded = BASE64_STANDARD.decode(body).map_err(|_| {
-        Error::new(
-            Code::MALFORMED_JSON,
-            "The request's body is announced as base64 and is not.",
-        )
-    })?;
-    if decoded.len() > MAX_BODY_BYTES {
-        Err(too_large())
-    } else {
-        Ok(decoded)
-    }
+    let decoded = BASE64_STANDARD
+        .decode(body)
+        .map_err(|_| Error::new(Code::MALFORMED_JSON, "The request's body is announced as base64 and is not."))?;
+    if decoded.len() > MAX_BODY_BYTES { Err(too_large()) } else { Ok(decoded) }
 }
 
 /// The response for an answer.
@@ -74,10 +55,7 @@ pub(super) fn response<F: Serialize>(answer: &Answer<F>) -> ApiGatewayV2httpResp
     let (status, body) = match serde_json::to_string(answer) {
         Ok(body) => (answer.status, body),
         // Strings, flags and numbers always serialize; this constant is for the compiler.
-        Err(_) => (
-            500,
-            r#"{"ok":false,"code":"internal","message":"","retryable":false,"requestId":""}"#.to_owned(),
-        ),
+        Err(_) => (500, r#"{"ok":false,"code":"internal","message":"","retryable":false,"requestId":""}"#.to_owned()),
     };
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
@@ -116,17 +94,10 @@ mod tests {
         let over = vec![b' '; MAX_BODY_BYTES + 1];
         for encoded in [false, true] {
             let text = |bytes: &[u8]| {
-                if encoded {
-                    BASE64_STANDARD.encode(bytes)
-                } else {
-                    String::from_utf8(bytes.to_vec()).unwrap()
-                }
+                if encoded { BASE64_STANDARD.encode(bytes) } else { String::from_utf8(bytes.to_vec()).unwrap() }
             };
             assert_eq!(body(event(&text(&full), encoded)).unwrap().len(), MAX_BODY_BYTES);
-            assert_eq!(
-                body(event(&text(&over), encoded)).unwrap_err().code,
-                Code::BODY_TOO_LARGE
-            );
+            assert_eq!(body(event(&text(&over), encoded)).unwrap_err().code, Code::BODY_TOO_LARGE);
         }
     }
 }

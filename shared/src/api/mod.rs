@@ -7,7 +7,6 @@ mod answer;
 mod edge;
 mod roles;
 
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -74,26 +73,14 @@ impl<A> Function<A> {
             tracing::error!(%error, "the function cannot work");
         }
         let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| route.function.into());
-        Self {
-            route,
-            name,
-            app,
-            require_roles: require_roles.unwrap_or(true),
-            served_before: AtomicBool::new(false),
-        }
+        Self { route, name, app, require_roles: require_roles.unwrap_or(true), served_before: AtomicBool::new(false) }
     }
 
     /// A function around an app that exists; its callers need roles.
     #[must_use]
     pub fn of(route: Route, app: A) -> Self {
         let name = route.function.into();
-        Self {
-            route,
-            name,
-            app: Ok(app),
-            require_roles: true,
-            served_before: AtomicBool::new(false),
-        }
+        Self { route, name, app: Ok(app), require_roles: true, served_before: AtomicBool::new(false) }
     }
 
     /// Answers requests until Lambda ends the process.
@@ -108,11 +95,9 @@ impl<A> Function<A> {
         F: Serialize + Default,
     {
         let handle = &handle;
-        lambda_runtime::run(service_fn(
-            move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
-                Ok::<_, lambda_runtime::Error>(self.answer(event.payload, event.context, handle).await)
-            },
-        ))
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+            Ok::<_, lambda_runtime::Error>(self.answer(event.payload, event.context, handle).await)
+        }))
         .await
     }
 
@@ -126,17 +111,10 @@ impl<A> Function<A> {
     where
         F: Serialize + Default,
     {
-        let context = RequestContext::new(
-            edge::request_id(&event, &lambda),
-            Deadline::of_invocation(lambda.deadline),
-        );
+        let context = RequestContext::new(edge::request_id(&event, &lambda), Deadline::of_invocation(lambda.deadline));
         context.record.label("lambdaRequestId", lambda.request_id.as_str());
-        context
-            .record
-            .label("xrayTraceId", lambda.xray_trace_id.unwrap_or_default());
-        context
-            .record
-            .label("coldStart", !self.served_before.swap(true, Ordering::Relaxed));
+        context.record.label("xrayTraceId", lambda.xray_trace_id.unwrap_or_default());
+        context.record.label("coldStart", !self.served_before.swap(true, Ordering::Relaxed));
         edge::label_caller(&event, &context.record);
 
         // The record outlives the request: it is written whatever became of the handler.
@@ -146,18 +124,12 @@ impl<A> Function<A> {
             Ok(Ok(Ok(answer))) => answer,
             Ok(Ok(Err(error))) => Answer::failed(error, F::default()),
             Ok(Err(_panic)) => Answer::failed(
-                Error::new(
-                    Code::INTERNAL,
-                    format!("The bridge has a bug. Report it with request id {request_id}."),
-                )
-                .because("panic"),
+                Error::new(Code::INTERNAL, format!("The bridge has a bug. Report it with request id {request_id}."))
+                    .because("panic"),
                 F::default(),
             ),
             Err(_elapsed) => Answer::failed(
-                Error::new(
-                    Code::OUT_OF_TIME,
-                    "The bridge's time ran out. Send the same request again.",
-                ),
+                Error::new(Code::OUT_OF_TIME, "The bridge's time ran out. Send the same request again."),
                 F::default(),
             ),
         };
@@ -175,22 +147,20 @@ impl<A> Function<A> {
         edge::response(&answer)
     }
 
-    fn handle_within<F>(
+    async fn handle_within<F>(
         &self,
         event: ApiGatewayV2httpRequest,
         context: RequestContext,
         handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
-    ) -> impl Future<Output = Result<Answer<F>, Error>> {
-        async move {
-            let app = self.app.as_ref().map_err(|error| {
-                let message = format!("The bridge is not set up: {error}. Correct the stack's parameters.");
-                Error::new(Code::MISCONFIGURED, message)
-            })?;
-            if self.require_roles {
-                roles::check(&event, self.route.roles)?;
-            }
-            let fields = Fields::parse(&edge::body(event)?)?;
-            handle(app, Request { fields, context }).await
+    ) -> Result<Answer<F>, Error> {
+        let app = self.app.as_ref().map_err(|error| {
+            let message = format!("The bridge is not set up: {error}. Correct the stack's parameters.");
+            Error::new(Code::MISCONFIGURED, message)
+        })?;
+        if self.require_roles {
+            roles::check(&event, self.route.roles)?;
         }
+        let fields = Fields::parse(&edge::body(event)?)?;
+        handle(app, Request { fields, context }).await
     }
 }

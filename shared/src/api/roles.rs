@@ -9,11 +9,7 @@ use crate::error::{Code, Error};
 /// # Errors
 /// `unauthorized` without verified claims, `roleMissing` naming the first missing role.
 pub(super) fn check(event: &ApiGatewayV2httpRequest, required: &[&str]) -> Result<(), Error> {
-    let jwt = event
-        .request_context
-        .authorizer
-        .as_ref()
-        .and_then(|authorizer| authorizer.jwt.as_ref());
+    let jwt = event.request_context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
     let claims = &jwt
         .ok_or_else(|| {
             Error::new(
@@ -23,10 +19,7 @@ pub(super) fn check(event: &ApiGatewayV2httpRequest, required: &[&str]) -> Resul
             )
         })?
         .claims;
-    let granted: Vec<&str> = claims
-        .get("roles")
-        .map(|roles| in_claim(roles).collect())
-        .unwrap_or_default();
+    let granted: Vec<&str> = claims.get("roles").map(|roles| in_claim(roles).collect()).unwrap_or_default();
     match required.iter().find(|role| !granted.contains(role)) {
         None => Ok(()),
         Some(role) => Err(Error::new(
@@ -41,10 +34,7 @@ pub(super) fn check(event: &ApiGatewayV2httpRequest, required: &[&str]) -> Resul
 
 /// The roles in the claim: API Gateway writes an array as `[a b]`.
 fn in_claim(claim: &str) -> impl Iterator<Item = &str> {
-    let inner = claim
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(claim);
+    let inner = claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(claim);
     inner.split_whitespace()
 }
 
@@ -78,11 +68,7 @@ mod tests {
             "[]",
             "",
         ] {
-            assert_eq!(
-                check(&with_roles(claim), &required).unwrap_err().code,
-                Code::ROLE_MISSING,
-                "{claim}"
-            );
+            assert_eq!(check(&with_roles(claim), &required).unwrap_err().code, Code::ROLE_MISSING, "{claim}");
         }
     }
 
@@ -95,10 +81,7 @@ mod tests {
     #[test]
     fn without_verified_claims_nobody_passes() {
         for authorizer in [json!(null), json!({}), json!({"lambda": {"roles": "[Sms.Send]"}})] {
-            assert_eq!(
-                check(&event(authorizer), &["Sms.Send"]).unwrap_err().code,
-                Code::UNAUTHORIZED
-            );
+            assert_eq!(check(&event(authorizer), &["Sms.Send"]).unwrap_err().code, Code::UNAUTHORIZED);
         }
         let no_roles = event(json!({"jwt": {"claims": {"sub": "x"}}}));
         assert_eq!(check(&no_roles, &["Sms.Send"]).unwrap_err().code, Code::ROLE_MISSING);

@@ -51,9 +51,7 @@ struct Certificate {
 
 impl fmt::Debug for EntraCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EntraCredential")
-            .field("client_id", &self.client_id)
-            .finish_non_exhaustive()
+        f.debug_struct("EntraCredential").field("client_id", &self.client_id).finish_non_exhaustive()
     }
 }
 
@@ -64,22 +62,14 @@ impl Credential for EntraCredential {
         let json: serde_json::Value = serde_json::from_str(text).map_err(|_| "it is not JSON")?;
         let field = |name: &str| secret_field(&json, name);
         let required = |name: &str| field(name).ok_or_else(|| format!("`{name}` is missing"));
-        let proof = match (
-            field("certificate_pem"),
-            field("private_key_pem"),
-            field("client_secret"),
-        ) {
+        let proof = match (field("certificate_pem"), field("private_key_pem"), field("client_secret")) {
             (Some(certificate), Some(key), _) => Proof::Certificate(Certificate::parse(&certificate, &key)?),
             (Some(_), None, _) => return Err("`certificate_pem` is there, `private_key_pem` is missing".into()),
             (None, Some(_), _) => return Err("`private_key_pem` is there, `certificate_pem` is missing".into()),
             (None, None, Some(secret)) => Proof::Secret(secret.into()),
             (None, None, None) => return Err("`client_secret` is missing".into()),
         };
-        Ok(Self {
-            tenant_id: required("tenant_id")?,
-            client_id: required("client_id")?,
-            proof,
-        })
+        Ok(Self { tenant_id: required("tenant_id")?, client_id: required("client_id")?, proof })
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -119,10 +109,7 @@ pub struct Entra {
 
 impl fmt::Debug for Entra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entra")
-            .field("login", &self.login)
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
+        f.debug_struct("Entra").field("login", &self.login).field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 
@@ -141,12 +128,7 @@ impl Entra {
     /// Tokens for `resource` (Graph's origin) from the login host.
     #[must_use]
     pub fn new(http: HttpClient, login: Origin, resource: &str, secret: Secret<EntraCredential>) -> Self {
-        Self {
-            http,
-            login,
-            scope: format!("{resource}/.default"),
-            secret,
-        }
+        Self { http, login, scope: format!("{resource}/.default"), secret }
     }
 }
 
@@ -158,14 +140,9 @@ impl TokenEndpoint for Entra {
     }
 
     async fn request(&self, cx: &RequestContext, credential: &EntraCredential) -> Result<TokenAnswer, AuthError> {
-        let unavailable = |reason: String| AuthError::Unavailable {
-            issuer: ISSUER,
-            reason,
-            code: Code::ENTRA_UNAVAILABLE,
-        };
-        let url = self
-            .login
-            .join([credential.tenant_id.as_str(), "oauth2", "v2.0", "token"]);
+        let unavailable =
+            |reason: String| AuthError::Unavailable { issuer: ISSUER, reason, code: Code::ENTRA_UNAVAILABLE };
+        let url = self.login.join([credential.tenant_id.as_str(), "oauth2", "v2.0", "token"]);
         let mut form = vec![
             ("grant_type", "client_credentials"),
             ("client_id", credential.client_id.as_str()),
@@ -178,10 +155,7 @@ impl TokenEndpoint for Entra {
                 assertion = certificate
                     .assertion(url.as_str(), &credential.client_id)
                     .map_err(|_| unavailable("the client assertion could not be signed".into()))?;
-                form.push((
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                ));
+                form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
                 form.push(("client_assertion", assertion.expose_secret()));
             }
         }
@@ -192,15 +166,9 @@ impl TokenEndpoint for Entra {
             remote_id_header: "x-ms-request-id",
             request: self.http.post(url).form(&form),
         };
-        let reply = self
-            .http
-            .send(cx, call)
-            .await
-            .map_err(|error| unavailable(error.to_string()))?;
+        let reply = self.http.send(cx, call).await.map_err(|error| unavailable(error.to_string()))?;
         if reply.status == StatusCode::OK {
-            return reply
-                .json()
-                .map_err(|_| unavailable("its answer holds no token".into()));
+            return reply.json().map_err(|_| unavailable("its answer holds no token".into()));
         }
         let refusal: Refusal = reply.json().unwrap_or_default();
         match remedy(&refusal, reply.status) {
@@ -218,10 +186,7 @@ impl TokenEndpoint for Entra {
 
 impl Certificate {
     fn assertion(&self, audience: &str, client_id: &str) -> Result<SecretString, jsonwebtoken::errors::Error> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let claims = Assertion {
             aud: audience,
             iss: client_id,
@@ -231,10 +196,7 @@ impl Certificate {
             iat: now,
             exp: now + ASSERTION_LIFE.as_secs(),
         };
-        let header = Header {
-            x5t_s256: Some(self.thumbprint.clone()),
-            ..Header::new(Algorithm::PS256)
-        };
+        let header = Header { x5t_s256: Some(self.thumbprint.clone()), ..Header::new(Algorithm::PS256) };
         jsonwebtoken::encode(&header, &claims, &self.key).map(SecretString::from)
     }
 }

@@ -29,9 +29,7 @@ pub struct GenesysCredential {
 
 impl fmt::Debug for GenesysCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GenesysCredential")
-            .field("client_id", &self.client_id)
-            .finish_non_exhaustive()
+        f.debug_struct("GenesysCredential").field("client_id", &self.client_id).finish_non_exhaustive()
     }
 }
 
@@ -41,10 +39,7 @@ impl Credential for GenesysCredential {
     fn parse(text: &str) -> Result<Self, String> {
         let json: serde_json::Value = serde_json::from_str(text).map_err(|_| "it is not JSON")?;
         let required = |name: &str| secret_field(&json, name).ok_or_else(|| format!("`{name}` is missing"));
-        Ok(Self {
-            client_id: required("client_id")?,
-            client_secret: required("client_secret")?.into(),
-        })
+        Ok(Self { client_id: required("client_id")?, client_secret: required("client_secret")?.into() })
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -61,9 +56,7 @@ pub struct Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
-            .field("login", &self.login)
-            .finish_non_exhaustive()
+        f.debug_struct("Login").field("login", &self.login).finish_non_exhaustive()
     }
 }
 
@@ -83,11 +76,8 @@ impl TokenEndpoint for Login {
     }
 
     async fn request(&self, cx: &RequestContext, credential: &GenesysCredential) -> Result<TokenAnswer, AuthError> {
-        let unavailable = |reason: String| AuthError::Unavailable {
-            issuer: ISSUER,
-            reason,
-            code: Code::GENESYS_UNAVAILABLE,
-        };
+        let unavailable =
+            |reason: String| AuthError::Unavailable { issuer: ISSUER, reason, code: Code::GENESYS_UNAVAILABLE };
         let request = self
             .http
             .post(self.login.join(["oauth", "token"]))
@@ -100,15 +90,9 @@ impl TokenEndpoint for Login {
             remote_id_header: "inin-correlation-id",
             request,
         };
-        let reply = self
-            .http
-            .send(cx, call)
-            .await
-            .map_err(|error| unavailable(error.to_string()))?;
+        let reply = self.http.send(cx, call).await.map_err(|error| unavailable(error.to_string()))?;
         match reply.status {
-            StatusCode::OK => reply
-                .json()
-                .map_err(|_| unavailable("its answer holds no token".into())),
+            StatusCode::OK => reply.json().map_err(|_| unavailable("its answer holds no token".into())),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let refusal: Refusal = reply.json().unwrap_or_default();
                 Err(AuthError::Refused {

@@ -92,10 +92,7 @@ impl TokenCache {
     /// An empty cache.
     #[must_use]
     pub fn new(issuer: Issuer) -> Self {
-        Self {
-            issuer,
-            cached: Cached::default(),
-        }
+        Self { issuer, cached: Cached::default() }
     }
 
     /// The token, fetched when there is none or when it is about to expire.
@@ -121,9 +118,7 @@ impl TokenCache {
 
     /// Drops a token that the remote refused.
     pub async fn drop(&self, refused: &Token) {
-        self.cached
-            .drop_if(|held| held.0.expose_secret() == refused.0.expose_secret())
-            .await;
+        self.cached.drop_if(|held| held.0.expose_secret() == refused.0.expose_secret()).await;
     }
 }
 
@@ -151,10 +146,7 @@ impl Authorized {
     /// Calls go out through `http` with tokens of `issuer`.
     #[must_use]
     pub fn new(http: HttpClient, issuer: Issuer) -> Self {
-        Self {
-            http,
-            tokens: TokenCache::new(issuer),
-        }
+        Self { http, tokens: TokenCache::new(issuer) }
     }
 
     /// Makes a call.
@@ -164,13 +156,7 @@ impl Authorized {
     pub async fn send(&self, cx: &RequestContext, call: Call) -> Result<Reply, CallError> {
         let token = self.tokens.get(cx).await?;
         let again = call.request.try_clone();
-        let Call {
-            upstream,
-            operation,
-            repeat,
-            remote_id_header,
-            request,
-        } = call;
+        let Call { upstream, operation, repeat, remote_id_header, request } = call;
         let with = |request: reqwest::RequestBuilder, token: &Token| Call {
             upstream,
             operation,
@@ -245,11 +231,7 @@ struct Refusal {
 
 /// Reads a text field that a secret's JSON may lack.
 fn secret_field(json: &serde_json::Value, name: &str) -> Option<String> {
-    json.get(name)?
-        .as_str()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
+    json.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

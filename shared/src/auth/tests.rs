@@ -24,12 +24,7 @@ fn entra(remote: &Remote) -> TokenCache {
     let http = HttpClient::new().unwrap();
     let secret = Secret::new(remote.secrets_manager(), "bridge/entra".into());
     let login = remote.uri().parse().unwrap();
-    TokenCache::new(Issuer::Entra(Entra::new(
-        http,
-        login,
-        "https://graph.microsoft.com",
-        secret,
-    )))
+    TokenCache::new(Issuer::Entra(Entra::new(http, login, "https://graph.microsoft.com", secret)))
 }
 
 fn genesys(remote: &Remote) -> TokenCache {
@@ -56,12 +51,9 @@ fn text(token: &Token) -> &str {
 async fn a_hundred_requests_cause_one_token_call_and_one_secret_call() {
     let remote = Remote::start().await;
     remote.secret(&secret_text("s3cret+/=~"), 1).await;
-    let form = Mock::given(method("POST"))
-        .and(path(ENTRA_TOKEN))
-        .and(body_string_contains("grant_type=client_credentials"));
-    remote
-        .expect(form, 1, token("t-1").set_delay(Duration::from_millis(100)))
-        .await;
+    let form =
+        Mock::given(method("POST")).and(path(ENTRA_TOKEN)).and(body_string_contains("grant_type=client_credentials"));
+    remote.expect(form, 1, token("t-1").set_delay(Duration::from_millis(100))).await;
     let cache = entra(&remote);
     let contexts: Vec<_> = (0..100).map(|_| context(10)).collect();
     let tokens = join_all(contexts.iter().map(|cx| cache.get(cx))).await;
@@ -86,9 +78,7 @@ async fn a_refused_secret_is_read_again_once_so_that_a_rotation_needs_no_redeplo
 async fn a_secret_that_is_still_the_same_is_not_tried_twice() {
     let remote = Remote::start().await;
     remote.secret(&secret_text("wrong"), 2).await;
-    remote
-        .expect(Mock::given(path(ENTRA_TOKEN)), 1, refusal(401, 7_000_215))
-        .await;
+    remote.expect(Mock::given(path(ENTRA_TOKEN)), 1, refusal(401, 7_000_215)).await;
     let error = Error::from(entra(&remote).get(&context(10)).await.unwrap_err());
     assert_eq!(error.code, Code::ENTRA_REFUSED);
     insta::assert_snapshot!(error.message);
@@ -114,9 +104,7 @@ async fn every_code_of_entra_becomes_a_message_with_its_remedy() {
     ] {
         let remote = Remote::start().await;
         remote.secret(&secret_text("s"), 2).await;
-        remote
-            .expect(Mock::given(path(ENTRA_TOKEN)), 1, refusal(status, code))
-            .await;
+        remote.expect(Mock::given(path(ENTRA_TOKEN)), 1, refusal(status, code)).await;
         let error = Error::from(entra(&remote).get(&context(10)).await.unwrap_err());
         assert_eq!(error.code, Code::ENTRA_REFUSED);
         messages.push(error.message);
@@ -128,17 +116,13 @@ async fn every_code_of_entra_becomes_a_message_with_its_remedy() {
 async fn a_passing_fault_of_entra_is_tried_again_and_is_nobody_s_fault() {
     let remote = Remote::start().await;
     remote.secret(&secret_text("s"), 1).await;
-    remote
-        .expect(Mock::given(path(ENTRA_TOKEN)), 1, ResponseTemplate::new(503))
-        .await;
+    remote.expect(Mock::given(path(ENTRA_TOKEN)), 1, ResponseTemplate::new(503)).await;
     remote.expect(Mock::given(path(ENTRA_TOKEN)), 1, token("t-3")).await;
     assert_eq!(text(&entra(&remote).get(&context(10)).await.unwrap()), "t-3");
 
     let remote = Remote::start().await;
     remote.secret(&secret_text("s"), 1).await;
-    remote
-        .expect(Mock::given(path(ENTRA_TOKEN)), 1, refusal(400, 90_033))
-        .await;
+    remote.expect(Mock::given(path(ENTRA_TOKEN)), 1, refusal(400, 90_033)).await;
     let error = Error::from(entra(&remote).get(&context(1)).await.unwrap_err());
     assert_eq!(error.code, Code::ENTRA_UNAVAILABLE);
 }
@@ -146,10 +130,7 @@ async fn a_passing_fault_of_entra_is_tried_again_and_is_nobody_s_fault() {
 #[tokio::test]
 async fn a_certificate_signs_a_client_assertion() {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let certificate = rcgen::CertificateParams::new(["bridge".into()])
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
+    let certificate = rcgen::CertificateParams::new(["bridge".into()]).unwrap().self_signed(&key).unwrap();
     let remote = Remote::start().await;
     let secret = json!({
         "tenant_id": "contoso.onmicrosoft.com", "client_id": "app-1",
@@ -162,19 +143,13 @@ async fn a_certificate_signs_a_client_assertion() {
     let body = remote.bodies(ENTRA_TOKEN).await.remove(0);
     let url = reqwest::Url::parse(&format!("http://x/?{body}")).unwrap();
     let form: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();
-    assert_eq!(
-        form["client_assertion_type"],
-        "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-    );
+    assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     assert!(!form.contains_key("client_secret"));
 
     let assertion = &form["client_assertion"];
     let header = jsonwebtoken::decode_header(assertion).unwrap();
     let thumbprint = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(certificate.der()));
-    assert_eq!(
-        (header.alg, header.typ.as_deref()),
-        (jsonwebtoken::Algorithm::PS256, Some("JWT"))
-    );
+    assert_eq!((header.alg, header.typ.as_deref()), (jsonwebtoken::Algorithm::PS256, Some("JWT")));
     assert_eq!(header.x5t_s256, Some(thumbprint));
     let key = jsonwebtoken::DecodingKey::from_rsa_pem(key.public_key_pem().as_bytes()).unwrap();
     let mut checks = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::PS256);
@@ -201,11 +176,7 @@ async fn a_secret_that_cannot_be_used_is_explained_without_its_value() {
         remote.secret(text, 1).await;
         let error = Error::from(entra(&remote).get(&context(10)).await.unwrap_err());
         assert_eq!(error.code, Code::SECRET_UNREADABLE, "{text}");
-        assert!(
-            error.message.contains("bridge/entra") && error.message.contains("tenant_id"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains("bridge/entra") && error.message.contains("tenant_id"), "{}", error.message);
         assert!(!format!("{error:?}").contains("hunter2"));
     }
 }
@@ -257,10 +228,7 @@ fn get(authorized: &Authorized, remote: &Remote) -> Call {
 
 fn authorized(remote: &Remote) -> Authorized {
     let tokens = entra(remote);
-    Authorized {
-        http: HttpClient::new().unwrap(),
-        tokens,
-    }
+    Authorized { http: HttpClient::new().unwrap(), tokens }
 }
 
 #[tokio::test]
@@ -276,11 +244,7 @@ async fn a_refused_token_is_dropped_and_fetched_once_more() {
     // Two requests bring back the same stale token; it is replaced once.
     let contexts = [context(10), context(10)];
     let replies = join_all(contexts.iter().map(|cx| authorized.send(cx, get(&authorized, &remote)))).await;
-    assert!(
-        replies
-            .iter()
-            .all(|reply| reply.as_ref().unwrap().status == StatusCode::OK)
-    );
+    assert!(replies.iter().all(|reply| reply.as_ref().unwrap().status == StatusCode::OK));
 }
 
 #[tokio::test]
@@ -288,9 +252,7 @@ async fn a_second_401_is_final() {
     let remote = Remote::start().await;
     remote.secret(&secret_text("s"), 1).await;
     remote.expect(Mock::given(path(ENTRA_TOKEN)), 2, token("t")).await;
-    remote
-        .expect(Mock::given(path("/")), 2, ResponseTemplate::new(401))
-        .await;
+    remote.expect(Mock::given(path("/")), 2, ResponseTemplate::new(401)).await;
     let authorized = authorized(&remote);
     let reply = authorized.send(&context(10), get(&authorized, &remote)).await.unwrap();
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED);

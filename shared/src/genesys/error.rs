@@ -90,37 +90,20 @@ impl GenesysError {
         let code = body.code.unwrap_or_default();
         let params = body.message_params.unwrap_or_default();
         match reply.status {
-            StatusCode::TOO_MANY_REQUESTS => Self::Throttled {
-                retry_after: reply.retry_after,
-                code,
-            },
+            StatusCode::TOO_MANY_REQUESTS => Self::Throttled { retry_after: reply.retry_after, code },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let named = params
-                    .iter()
-                    .find(|(name, _)| name.to_ascii_lowercase().contains("permission"));
+                let named = params.iter().find(|(name, _)| name.to_ascii_lowercase().contains("permission"));
                 let permission = match named {
                     Some((_, serde_json::Value::String(text))) => text.clone(),
                     Some((_, other)) => other.to_string(),
                     None => permission.to_owned(),
                 };
-                Self::PermissionMissing {
-                    permission,
-                    status,
-                    code,
-                }
+                Self::PermissionMissing { permission, status, code }
             }
             other if other.is_client_error() => {
                 let details = body.details.unwrap_or_default();
-                let fields = details
-                    .into_iter()
-                    .filter_map(|detail| detail.field_name)
-                    .chain(params.into_keys());
-                Self::Rejected {
-                    status,
-                    code,
-                    fields: fields.collect(),
-                    text: body.message.unwrap_or_default(),
-                }
+                let fields = details.into_iter().filter_map(|detail| detail.field_name).chain(params.into_keys());
+                Self::Rejected { status, code, fields: fields.collect(), text: body.message.unwrap_or_default() }
             }
             _ => Self::Ambiguous(format!("HTTP {status} {code}")),
         }
@@ -163,10 +146,7 @@ mod tests {
     fn a_missing_permission_is_named() {
         let named =
             r#"{"code":"missing.any.permissions","messageParams":{"permissions":"[conversation:message:create]"}}"#;
-        for (body, expected) in [
-            (named, "[conversation:message:create]"),
-            ("", "conversation:message:create"),
-        ] {
+        for (body, expected) in [(named, "[conversation:message:create]"), ("", "conversation:message:create")] {
             match refusal(403, body) {
                 GenesysError::PermissionMissing { permission, .. } => assert_eq!(permission, expected),
                 other => panic!("{other:?}"),

@@ -8,9 +8,7 @@ use crate::remote::{Remote, context};
 const AT: &str = "/api/v2/conversations/messages/agentless";
 
 fn call() -> MockBuilder {
-    Mock::given(method("POST"))
-        .and(path(AT))
-        .and(header("authorization", "Bearer gc-token"))
+    Mock::given(method("POST")).and(path(AT)).and(header("authorization", "Bearer gc-token"))
 }
 
 fn message() -> AgentlessMessage {
@@ -35,18 +33,12 @@ async fn answer(responses: impl IntoIterator<Item = ResponseTemplate>) -> Result
 #[tokio::test]
 async fn any_2xx_is_an_acceptance_whatever_its_body() {
     let receipt = json!({"id": "m-1", "conversationId": "gc-1", "toAddress": "+447700900123"});
-    let expected = AgentlessReceipt {
-        id: "m-1".into(),
-        conversation_id: "gc-1".into(),
-    };
+    let expected = AgentlessReceipt { id: "m-1".into(), conversation_id: "gc-1".into() };
     for status in [200, 202] {
         let response = ResponseTemplate::new(status).set_body_json(&receipt);
         assert_eq!(answer([response]).await, Ok(expected.clone()));
     }
-    assert_eq!(
-        answer([ResponseTemplate::new(202)]).await,
-        Ok(AgentlessReceipt::default())
-    );
+    assert_eq!(answer([ResponseTemplate::new(202)]).await, Ok(AgentlessReceipt::default()));
 }
 
 #[tokio::test]
@@ -60,9 +52,6 @@ async fn a_429_is_sent_again_because_it_was_not_accepted() {
 async fn a_5xx_is_never_sent_again() {
     for status in [500, 502, 503, 504] {
         let failed = ResponseTemplate::new(status).insert_header("Retry-After", "0");
-        assert!(
-            matches!(answer([failed]).await, Err(GenesysError::Ambiguous(_))),
-            "{status}"
-        );
+        assert!(matches!(answer([failed]).await, Err(GenesysError::Ambiguous(_))), "{status}");
     }
 }

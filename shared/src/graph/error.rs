@@ -111,35 +111,22 @@ impl GraphError {
     /// Reads a refusal. Codes and status decide. The two exceptions are the access policy and the licence, for which
     /// Graph has no code of their own but `Forbidden`.
     pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {
-        let ErrorDetail {
-            code,
-            message,
-            existing_event_id,
-        } = reply.json::<ErrorBody>().unwrap_or_default().error;
+        let ErrorDetail { code, message, existing_event_id } = reply.json::<ErrorBody>().unwrap_or_default().error;
         let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
         let status = reply.status.as_u16();
         let said = message.to_ascii_lowercase();
         if code == "ErrorDuplicateTransactionId" {
-            return Self::DuplicateTransaction {
-                existing: existing_event_id,
-            };
+            return Self::DuplicateTransaction { existing: existing_event_id };
         }
         match reply.status {
-            StatusCode::TOO_MANY_REQUESTS => Self::Throttled {
-                retry_after: reply.retry_after,
-                code,
-            },
+            StatusCode::TOO_MANY_REQUESTS => Self::Throttled { retry_after: reply.retry_after, code },
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED
                 if said.contains("application access policy") || said.contains("on behalf of user") =>
             {
                 Self::AccessPolicyMissing
             }
             StatusCode::FORBIDDEN if said.contains("licen") => Self::NotLicensed { code },
-            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Self::PermissionMissing {
-                permission,
-                status,
-                code,
-            },
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Self::PermissionMissing { permission, status, code },
             StatusCode::NOT_FOUND if code == "MailboxNotEnabledForRESTAPI" => Self::NotLicensed { code },
             StatusCode::NOT_FOUND => Self::NotFound { code },
             other if other.is_server_error() => Self::Unavailable { status, code },
@@ -170,47 +157,21 @@ mod tests {
     fn the_access_policy_is_recognised_in_all_its_wordings() {
         for (status, code, message) in [
             (403, "Forbidden", "No Application Access Policy found for this app"),
-            (
-                403,
-                "Forbidden",
-                "No application access policy found for this app a on the user u.",
-            ),
-            (
-                403,
-                "Unauthorized",
-                "App a is not authorized to Create meeting on behalf of user u.",
-            ),
+            (403, "Forbidden", "No application access policy found for this app a on the user u."),
+            (403, "Unauthorized", "App a is not authorized to Create meeting on behalf of user u."),
         ] {
             assert_eq!(refusal(status, code, message), GraphError::AccessPolicyMissing);
         }
-        assert!(matches!(
-            refusal(403, "Forbidden", ""),
-            GraphError::PermissionMissing { .. }
-        ));
+        assert!(matches!(refusal(403, "Forbidden", ""), GraphError::PermissionMissing { .. }));
     }
 
     #[test]
     fn status_and_code_decide() {
-        assert!(matches!(
-            refusal(403, "ErrorAccessDenied", "Access is denied."),
-            GraphError::PermissionMissing { .. }
-        ));
-        assert!(matches!(
-            refusal(404, "MailboxNotEnabledForRESTAPI", ""),
-            GraphError::NotLicensed { .. }
-        ));
-        assert!(matches!(
-            refusal(404, "Request_ResourceNotFound", ""),
-            GraphError::NotFound { .. }
-        ));
-        assert!(matches!(
-            refusal(429, "TooManyRequests", ""),
-            GraphError::Throttled { .. }
-        ));
-        assert!(matches!(
-            refusal(503, "serviceNotAvailable", ""),
-            GraphError::Unavailable { .. }
-        ));
+        assert!(matches!(refusal(403, "ErrorAccessDenied", "Access is denied."), GraphError::PermissionMissing { .. }));
+        assert!(matches!(refusal(404, "MailboxNotEnabledForRESTAPI", ""), GraphError::NotLicensed { .. }));
+        assert!(matches!(refusal(404, "Request_ResourceNotFound", ""), GraphError::NotFound { .. }));
+        assert!(matches!(refusal(429, "TooManyRequests", ""), GraphError::Throttled { .. }));
+        assert!(matches!(refusal(503, "serviceNotAvailable", ""), GraphError::Unavailable { .. }));
         assert!(matches!(refusal(400, "BadRequest", "no"), GraphError::Rejected { .. }));
     }
 
@@ -222,12 +183,7 @@ mod tests {
         }
         let body = r#"{"error":{"code":"ErrorDuplicateTransactionId","@event.existingEventId":"AAMk"}}"#;
         let error = GraphError::from_reply(&reply(409, body), "");
-        assert_eq!(
-            error,
-            GraphError::DuplicateTransaction {
-                existing: Some("AAMk".into())
-            }
-        );
+        assert_eq!(error, GraphError::DuplicateTransaction { existing: Some("AAMk".into()) });
     }
 
     #[test]
@@ -242,13 +198,7 @@ mod tests {
             r#"{"error":{"code":null}}"#,
         ] {
             let error = GraphError::from_reply(&reply(502, body), "");
-            assert_eq!(
-                error,
-                GraphError::Unavailable {
-                    status: 502,
-                    code: String::new()
-                }
-            );
+            assert_eq!(error, GraphError::Unavailable { status: 502, code: String::new() });
         }
     }
 }

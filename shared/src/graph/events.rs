@@ -85,11 +85,7 @@ impl Event {
     /// The join URL, which Teams fills in some moments after the event was created.
     #[must_use]
     pub fn join_url(&self) -> Option<&str> {
-        self.online_meeting
-            .as_ref()?
-            .join_url
-            .as_deref()
-            .filter(|url| !url.is_empty())
+        self.online_meeting.as_ref()?.join_url.as_deref().filter(|url| !url.is_empty())
     }
 
     /// Whether Graph has silently made a plain event of it, because the organizer cannot use Teams.
@@ -128,15 +124,8 @@ impl GraphClient {
     /// other.
     pub async fn create_event(&self, cx: &RequestContext, user: &str, event: &NewEvent) -> Result<Event, GraphError> {
         let url = self.base.join(["users", user, "events"]);
-        let request = self
-            .remote
-            .http
-            .post(url)
-            .header("Prefer", r#"outlook.timezone="UTC""#)
-            .json(&event.body());
-        self.fetch(cx, "create event", PERMISSION, request)
-            .await
-            .map(|(_, event)| event)
+        let request = self.remote.http.post(url).header("Prefer", r#"outlook.timezone="UTC""#).json(&event.body());
+        self.fetch(cx, "create event", PERMISSION, request).await.map(|(_, event)| event)
     }
 
     /// `GET /users/{user}/events/{id}`
@@ -146,14 +135,9 @@ impl GraphClient {
     /// # Errors
     /// [`GraphError`]
     pub async fn get_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<Event, GraphError> {
-        let url = with_query(
-            self.base.join(["users", user, "events", event_id]),
-            &[("$select", SELECT)],
-        );
+        let url = with_query(self.base.join(["users", user, "events", event_id]), &[("$select", SELECT)]);
         let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);
-        self.fetch(cx, "get event", PERMISSION, request)
-            .await
-            .map(|(_, event)| event)
+        self.fetch(cx, "get event", PERMISSION, request).await.map(|(_, event)| event)
     }
 
     /// `DELETE /users/{user}/events/{id}`; an event that is gone already is as good as deleted.
@@ -163,10 +147,7 @@ impl GraphClient {
     /// # Errors
     /// [`GraphError`]
     pub async fn delete_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<(), GraphError> {
-        let request = self
-            .remote
-            .http
-            .delete(self.base.join(["users", user, "events", event_id]));
+        let request = self.remote.http.delete(self.base.join(["users", user, "events", event_id]));
         match self.send(cx, "delete event", PERMISSION, request).await {
             Ok(_) | Err(GraphError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -187,33 +168,21 @@ impl GraphClient {
         transaction_id: &str,
         (from, to): (&str, &str),
     ) -> Result<Event, GraphError> {
-        let query = [
-            ("startDateTime", from),
-            ("endDateTime", to),
-            ("$select", SELECT),
-            ("$top", "50"),
-        ];
+        let query = [("startDateTime", from), ("endDateTime", to), ("$select", SELECT), ("$top", "50")];
         let mut next = Some(with_query(self.base.join(["users", user, "calendarView"]), &query));
         for _ in 0..MAX_PAGES {
             let Some(url) = next.take() else { break };
             let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);
             let (_, page): (_, Page) = self.fetch(cx, "list calendarView", PERMISSION, request).await?;
-            if let Some(event) = page
-                .value
-                .into_iter()
-                .find(|event| event.transaction_id.as_deref() == Some(transaction_id))
+            if let Some(event) =
+                page.value.into_iter().find(|event| event.transaction_id.as_deref() == Some(transaction_id))
             {
                 return Ok(event);
             }
             // The link is followed as it came; the token goes with it, so it must lead to Graph.
-            next = page
-                .next_link
-                .and_then(|link| Url::parse(&link).ok())
-                .filter(|url| self.base.is_origin_of(url));
+            next = page.next_link.and_then(|link| Url::parse(&link).ok()).filter(|url| self.base.is_origin_of(url));
         }
-        Err(GraphError::NotFound {
-            code: "no event has this transactionId".into(),
-        })
+        Err(GraphError::NotFound { code: "no event has this transactionId".into() })
     }
 }
 

@@ -32,11 +32,7 @@ impl GraphClient {
     /// Calls go to `base` (with `/v1.0`).
     #[must_use]
     pub fn new(remote: Authorized, base: BaseUrl) -> Self {
-        Self {
-            remote,
-            base,
-            object_ids: ObjectIds::default(),
-        }
+        Self { remote, base, object_ids: ObjectIds::default() }
     }
 
     /// Fetches the token and opens the connection, so that the first call finds both. Failure is of no consequence but
@@ -65,11 +61,7 @@ impl GraphClient {
             request: request.header("client-request-id", Uuid::new_v4().to_string()),
         };
         let reply = self.remote.send(cx, call).await?;
-        if reply.status.is_success() {
-            Ok(reply)
-        } else {
-            Err(GraphError::from_reply(&reply, permission))
-        }
+        if reply.status.is_success() { Ok(reply) } else { Err(GraphError::from_reply(&reply, permission)) }
     }
 
     /// As [`Self::send`], and reads the answer.
@@ -81,9 +73,7 @@ impl GraphClient {
         request: reqwest::RequestBuilder,
     ) -> Result<(StatusCode, T), GraphError> {
         let reply = self.send(cx, operation, permission, request).await?;
-        let body = reply.json().map_err(|error| GraphError::Unreadable {
-            problem: error.to_string(),
-        })?;
+        let body = reply.json().map_err(|error| GraphError::Unreadable { problem: error.to_string() })?;
         Ok((reply.status, body))
     }
 }

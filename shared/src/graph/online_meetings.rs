@@ -120,9 +120,7 @@ impl GraphClient {
     ) -> Result<OnlineMeeting, GraphError> {
         let url = self.base.join(["users", user_id, "onlineMeetings", meeting_id]);
         let request = self.remote.http.patch(url).json(options);
-        self.fetch(cx, "update onlineMeeting", PERMISSION, request)
-            .await
-            .map(|(_, meeting)| meeting)
+        self.fetch(cx, "update onlineMeeting", PERMISSION, request).await.map(|(_, meeting)| meeting)
     }
 
     /// `GET /users/{id}/onlineMeetings/{id}`
@@ -139,9 +137,7 @@ impl GraphClient {
     ) -> Result<OnlineMeeting, GraphError> {
         let url = self.base.join(["users", user_id, "onlineMeetings", meeting_id]);
         let request = self.remote.http.get(url);
-        self.fetch(cx, "get onlineMeeting", PERMISSION, request)
-            .await
-            .map(|(_, meeting)| meeting)
+        self.fetch(cx, "get onlineMeeting", PERMISSION, request).await.map(|(_, meeting)| meeting)
     }
 
     /// `GET /users/{id}/onlineMeetings?$filter=JoinWebUrl eq '…'`: the meeting behind a link, also behind a calendar
@@ -158,14 +154,9 @@ impl GraphClient {
         join_url: &str,
     ) -> Result<OnlineMeeting, GraphError> {
         let filter = format!("JoinWebUrl eq '{}'", join_url.replace('\'', "''"));
-        let url = with_query(
-            self.base.join(["users", user_id, "onlineMeetings"]),
-            &[("$filter", &filter)],
-        );
+        let url = with_query(self.base.join(["users", user_id, "onlineMeetings"]), &[("$filter", &filter)]);
         let request = self.remote.http.get(url);
         let (_, page): (_, Page) = self.fetch(cx, "find onlineMeeting", PERMISSION, request).await?;
-        page.value.into_iter().next().ok_or_else(|| GraphError::NotFound {
-            code: "no meeting has this link".into(),
-        })
+        page.value.into_iter().next().ok_or_else(|| GraphError::NotFound { code: "no meeting has this link".into() })
     }
 }

@@ -32,27 +32,14 @@ async fn a_meeting_is_created_or_got_and_the_call_is_noted_with_graph_s_own_id()
             .and(header_exists("client-request-id"))
     };
     let body = json!({"id": "m-1", "joinWebUrl": "https://teams.microsoft.com/x", "lobbyBypassSettings": null});
-    let created = ResponseTemplate::new(201)
-        .set_body_json(&body)
-        .insert_header("request-id", "g-9");
+    let created = ResponseTemplate::new(201).set_body_json(&body).insert_header("request-id", "g-9");
     remote.expect(call(), 1, created).await;
-    remote
-        .expect(call(), 1, ResponseTemplate::new(200).set_body_json(&body))
-        .await;
+    remote.expect(call(), 1, ResponseTemplate::new(200).set_body_json(&body)).await;
 
     let cx = context(10);
-    let (is_new, meeting) = graph
-        .create_or_get_online_meeting(&cx, USER, &new_meeting())
-        .await
-        .unwrap();
-    assert_eq!(
-        (is_new, meeting.id.as_str(), meeting.lobby_scope()),
-        (true, "m-1", None)
-    );
-    let (is_new, _) = graph
-        .create_or_get_online_meeting(&cx, USER, &new_meeting())
-        .await
-        .unwrap();
+    let (is_new, meeting) = graph.create_or_get_online_meeting(&cx, USER, &new_meeting()).await.unwrap();
+    assert_eq!((is_new, meeting.id.as_str(), meeting.lobby_scope()), (true, "m-1", None));
+    let (is_new, _) = graph.create_or_get_online_meeting(&cx, USER, &new_meeting()).await.unwrap();
     assert!(!is_new);
     assert_eq!(cx.record.calls(), 4, "secret, token and two calls");
     insta::assert_snapshot!(remote.bodies(&at).await[0]);
@@ -66,16 +53,10 @@ async fn the_options_are_patched_and_the_answer_says_what_became_of_them() {
     let body = json!({"id": "m-1", "lobbyBypassSettings": {"scope": "everyone", "isDialInBypassEnabled": true}});
     remote.once("PATCH", &at, 200, body).await;
     let options = MeetingOptions {
-        lobby_bypass_settings: LobbyBypassSettings {
-            scope: "everyone".into(),
-            is_dial_in_bypass_enabled: true,
-        },
+        lobby_bypass_settings: LobbyBypassSettings { scope: "everyone".into(), is_dial_in_bypass_enabled: true },
         allowed_presenters: "organization".into(),
     };
-    let meeting = graph
-        .update_online_meeting(&context(10), USER, "m-1", &options)
-        .await
-        .unwrap();
+    let meeting = graph.update_online_meeting(&context(10), USER, "m-1", &options).await.unwrap();
     assert_eq!(meeting.lobby_scope(), Some("everyone"));
     insta::assert_snapshot!(remote.bodies(&at).await[0]);
 }
@@ -85,13 +66,7 @@ async fn a_user_is_looked_up_once() {
     let remote = Remote::start().await;
     let graph = client(&remote).await;
     let look_up = Mock::given(path("/v1.0/users/kim%23EXT%23@contoso.com")).and(query_param("$select", "id"));
-    remote
-        .expect(
-            look_up,
-            1,
-            ResponseTemplate::new(200).set_body_json(json!({"id": USER})),
-        )
-        .await;
+    remote.expect(look_up, 1, ResponseTemplate::new(200).set_body_json(json!({"id": USER}))).await;
     for upn in ["kim#EXT#@contoso.com", "Kim#ext#@CONTOSO.com"] {
         // The second is answered from memory: names know no case.
         assert_eq!(graph.get_object_id(&context(10), upn).await.unwrap(), USER);
@@ -104,13 +79,8 @@ async fn a_meeting_is_found_by_its_link_with_every_character_encoded() {
     let graph = client(&remote).await;
     let link = "https://teams.microsoft.com/l/meetup-join/19%3ameeting+x'y/0?context=%7b%7d";
     let page = json!({"value": [{"id": "m-1"}]});
-    remote
-        .once("GET", &format!("/v1.0/users/{USER}/onlineMeetings"), 200, page)
-        .await;
-    assert_eq!(
-        graph.find_online_meeting(&context(10), USER, link).await.unwrap().id,
-        "m-1"
-    );
+    remote.once("GET", &format!("/v1.0/users/{USER}/onlineMeetings"), 200, page).await;
+    assert_eq!(graph.find_online_meeting(&context(10), USER, link).await.unwrap().id, "m-1");
     let requests = remote.0.received_requests().await.unwrap();
     insta::assert_snapshot!(requests.last().unwrap().url.query().unwrap());
 }
@@ -121,21 +91,14 @@ async fn an_event_is_searched_page_by_page_and_a_link_elsewhere_gets_no_token() 
     let graph = client(&remote).await;
     let first = json!({"value": [{"id": "1"}], "@odata.nextLink": format!("{}/v1.0/next?$skip=50", remote.uri())});
     let second = json!({"value": [{"id": "2", "transactionId": "t-1"}]});
-    remote
-        .once("GET", "/v1.0/users/kim@contoso.com/calendarView", 200, first)
-        .await;
+    remote.once("GET", "/v1.0/users/kim@contoso.com/calendarView", 200, first).await;
     remote.once("GET", "/v1.0/next", 200, second).await;
     let between = ("2026-05-04T00:00:00Z", "2026-05-05T00:00:00Z");
-    let found = graph
-        .find_event(&context(10), "kim@contoso.com", "t-1", between)
-        .await
-        .unwrap();
+    let found = graph.find_event(&context(10), "kim@contoso.com", "t-1", between).await.unwrap();
     assert_eq!(found.id, "2");
 
     let elsewhere = json!({"value": [], "@odata.nextLink": "https://evil.example/v1.0/next"});
-    remote
-        .once("GET", "/v1.0/users/kim@contoso.com/calendarView", 200, elsewhere)
-        .await;
+    remote.once("GET", "/v1.0/users/kim@contoso.com/calendarView", 200, elsewhere).await;
     let missing = graph.find_event(&context(10), "kim@contoso.com", "t-1", between).await;
     assert!(matches!(missing, Err(GraphError::NotFound { .. })));
 }
@@ -145,9 +108,7 @@ async fn an_event_that_is_gone_is_as_good_as_deleted() {
     let remote = Remote::start().await;
     let graph = client(&remote).await;
     for status in [204, 404] {
-        remote
-            .once("DELETE", "/v1.0/users/u@contoso.com/events/e-1", status, json!({}))
-            .await;
+        remote.once("DELETE", "/v1.0/users/u@contoso.com/events/e-1", status, json!({})).await;
         assert_eq!(graph.delete_event(&context(10), "u@contoso.com", "e-1").await, Ok(()));
     }
 }
@@ -157,16 +118,7 @@ async fn an_answer_of_another_shape_is_an_error_and_no_panic() {
     let remote = Remote::start().await;
     let graph = client(&remote).await;
     let at = format!("/v1.0/users/{USER}/onlineMeetings/createOrGet");
-    remote
-        .expect(
-            Mock::given(path(at)),
-            1,
-            ResponseTemplate::new(201).set_body_string("<html>"),
-        )
-        .await;
-    let error = graph
-        .create_or_get_online_meeting(&context(10), USER, &new_meeting())
-        .await
-        .unwrap_err();
+    remote.expect(Mock::given(path(at)), 1, ResponseTemplate::new(201).set_body_string("<html>")).await;
+    let error = graph.create_or_get_online_meeting(&context(10), USER, &new_meeting()).await.unwrap_err();
     assert!(matches!(error, GraphError::Unreadable { .. }), "{error}");
 }

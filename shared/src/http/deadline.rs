@@ -24,21 +24,13 @@ impl Deadline {
     #[must_use]
     pub fn of_invocation(deadline_ms: u64) -> Self {
         let until = UNIX_EPOCH + Duration::from_millis(deadline_ms);
-        Self::after(
-            until
-                .duration_since(SystemTime::now())
-                .ok()
-                .filter(|left| !left.is_zero())
-                .unwrap_or(WHEN_UNKNOWN),
-        )
+        Self::after(until.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero()).unwrap_or(WHEN_UNKNOWN))
     }
 
     /// A deadline this far ahead.
     #[must_use]
     pub fn after(duration: Duration) -> Self {
-        Self {
-            ends_at: Instant::now() + duration,
-        }
+        Self { ends_at: Instant::now() + duration }
     }
 
     /// What an outbound call may take.

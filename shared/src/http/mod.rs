@@ -48,11 +48,7 @@ impl RequestContext {
         let request_id = request_id.into();
         let record = Arc::new(Record::default());
         record.label("requestId", request_id.as_str());
-        Self {
-            request_id,
-            deadline,
-            record,
-        }
+        Self { request_id, deadline, record }
     }
 }
 
@@ -118,14 +114,10 @@ impl HttpClient {
     /// # Errors
     /// When TLS cannot be set up, which is a bug.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let roots = rustls::RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
-        };
+        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
         // A second installation is refused; the first was ours or equal.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let tls = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let inner = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .http1_only()
@@ -139,25 +131,21 @@ impl HttpClient {
     }
 
     /// Starts a GET.
-    #[must_use]
     pub fn get(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.get(url)
     }
 
     /// Starts a POST.
-    #[must_use]
     pub fn post(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.post(url)
     }
 
     /// Starts a PATCH.
-    #[must_use]
     pub fn patch(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.patch(url)
     }
 
     /// Starts a DELETE.
-    #[must_use]
     pub fn delete(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.delete(url)
     }
@@ -182,10 +170,7 @@ impl HttpClient {
             };
             let result = attempt_once(cx, &call, request).await;
             let ending = match &result {
-                Ok(reply) => Ending::Answered {
-                    status: reply.status.as_u16(),
-                    retry_after: reply.retry_after,
-                },
+                Ok(reply) => Ending::Answered { status: reply.status.as_u16(), retry_after: reply.retry_after },
                 Err(NoReply::NotSent(_)) => Ending::NotSent,
                 Err(NoReply::Ambiguous(_)) => Ending::Ambiguous,
             };
@@ -193,12 +178,7 @@ impl HttpClient {
             let Some(pause) = retry::pause(ending, attempt, call.repeat, left, fastrand::f64()) else {
                 return result;
             };
-            tracing::debug!(
-                operation = call.operation,
-                attempt,
-                pause_ms = pause.as_millis(),
-                "trying again"
-            );
+            tracing::debug!(operation = call.operation, attempt, pause_ms = pause.as_millis(), "trying again");
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
@@ -216,9 +196,8 @@ async fn attempt_once(cx: &RequestContext, call: &Call, request: reqwest::Reques
             Err(_) => Err(NoReply::Ambiguous(format!("gave up after {} ms", left.as_millis()))),
         }
     };
-    let (status, remote_id) = result.as_ref().map_or((0, String::new()), |reply| {
-        (reply.status.as_u16(), reply.remote_id.clone())
-    });
+    let (status, remote_id) =
+        result.as_ref().map_or((0, String::new()), |reply| (reply.status.as_u16(), reply.remote_id.clone()));
     tracing::debug!(operation = call.operation, status, remote_id, failure = ?result.as_ref().err(), "call");
     cx.record.call(telemetry::Call {
         upstream: call.upstream,
@@ -249,21 +228,11 @@ async fn exchange(request: reqwest::RequestBuilder, remote_id_header: &str) -> R
             Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
             Ok(Some(_)) => return Err(NoReply::Ambiguous("the answer is too large".into())),
             Ok(None) => {
-                return Ok(Reply {
-                    status,
-                    retry_after,
-                    remote_id,
-                    body,
-                });
+                return Ok(Reply { status, retry_after, remote_id, body });
             }
             // A refusal whose text was lost is a refusal all the same.
             Err(_) if !status.is_success() => {
-                return Ok(Reply {
-                    status,
-                    retry_after,
-                    remote_id,
-                    body,
-                });
+                return Ok(Reply { status, retry_after, remote_id, body });
             }
             Err(error) => return Err(NoReply::Ambiguous(causes(&error))),
         }
@@ -309,24 +278,14 @@ mod tests {
     async fn a_throttled_call_waits_as_told_and_comes_through() {
         let server = MockServer::start().await;
         let throttled = ResponseTemplate::new(429).insert_header("Retry-After", "0.3");
-        Mock::given(any())
-            .respond_with(throttled)
-            .up_to_n_times(1)
-            .expect(1)
-            .mount(&server)
-            .await;
-        let answered = ResponseTemplate::new(202)
-            .insert_header("request-id", "g-7")
-            .set_body_string("taken");
+        Mock::given(any()).respond_with(throttled).up_to_n_times(1).expect(1).mount(&server).await;
+        let answered = ResponseTemplate::new(202).insert_header("request-id", "g-7").set_body_string("taken");
         Mock::given(any()).respond_with(answered).expect(1).mount(&server).await;
 
         let client = HttpClient::new().unwrap();
         let cx = context(10);
         let started = Instant::now();
-        let reply = client
-            .send(&cx, call(&client, &server.uri(), Repeat::UnlessAccepted))
-            .await
-            .unwrap();
+        let reply = client.send(&cx, call(&client, &server.uri(), Repeat::UnlessAccepted)).await.unwrap();
         assert_eq!(
             (reply.status.as_u16(), reply.remote_id.as_str(), reply.body.as_slice()),
             (202, "g-7", &b"taken"[..])
@@ -339,32 +298,18 @@ mod tests {
     async fn a_retry_after_that_does_not_fit_is_handed_on() {
         let server = MockServer::start().await;
         let throttled = ResponseTemplate::new(429).insert_header("Retry-After", "120");
-        Mock::given(any())
-            .respond_with(throttled)
-            .expect(1)
-            .mount(&server)
-            .await;
+        Mock::given(any()).respond_with(throttled).expect(1).mount(&server).await;
         let client = HttpClient::new().unwrap();
-        let reply = client
-            .send(&context(10), call(&client, &server.uri(), Repeat::Always))
-            .await
-            .unwrap();
+        let reply = client.send(&context(10), call(&client, &server.uri(), Repeat::Always)).await.unwrap();
         assert_eq!(reply.retry_after, Some(Duration::from_secs(120)));
     }
 
     #[tokio::test]
     async fn nothing_is_repeated_after_it_may_have_been_accepted() {
         let server = MockServer::start().await;
-        Mock::given(any())
-            .respond_with(ResponseTemplate::new(503))
-            .expect(1)
-            .mount(&server)
-            .await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(503)).expect(1).mount(&server).await;
         let client = HttpClient::new().unwrap();
-        let reply = client
-            .send(&context(10), call(&client, &server.uri(), Repeat::UnlessAccepted))
-            .await
-            .unwrap();
+        let reply = client.send(&context(10), call(&client, &server.uri(), Repeat::UnlessAccepted)).await.unwrap();
         assert_eq!(reply.status.as_u16(), 503);
     }
 
@@ -375,22 +320,13 @@ mod tests {
         Mock::given(any()).respond_with(slow).mount(&server).await;
         let client = HttpClient::new().unwrap();
         let started = Instant::now();
-        let error = client
-            .send(&context(1), call(&client, &server.uri(), Repeat::UnlessAccepted))
-            .await
-            .unwrap_err();
+        let error = client.send(&context(1), call(&client, &server.uri(), Repeat::UnlessAccepted)).await.unwrap_err();
         assert!(matches!(error, NoReply::Ambiguous(_)), "{error}");
         assert!(started.elapsed() < Duration::from_secs(1));
 
-        let closed = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = client
-            .send(
-                &context(1),
-                call(&client, &format!("http://{closed}"), Repeat::UnlessAccepted),
-            )
+            .send(&context(1), call(&client, &format!("http://{closed}"), Repeat::UnlessAccepted))
             .await
             .unwrap_err();
         assert!(matches!(error, NoReply::NotSent(_)), "{error}");
@@ -399,16 +335,9 @@ mod tests {
     #[tokio::test]
     async fn a_call_without_time_left_is_not_made() {
         let server = MockServer::start().await;
-        Mock::given(any())
-            .respond_with(ResponseTemplate::new(200))
-            .expect(0)
-            .mount(&server)
-            .await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(0).mount(&server).await;
         let client = HttpClient::new().unwrap();
-        let error = client
-            .send(&context(0), call(&client, &server.uri(), Repeat::Always))
-            .await
-            .unwrap_err();
+        let error = client.send(&context(0), call(&client, &server.uri(), Repeat::Always)).await.unwrap_err();
         assert!(matches!(error, NoReply::NotSent(_)), "{error}");
     }
 

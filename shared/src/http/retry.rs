@@ -57,14 +57,10 @@ pub fn pause(ending: Ending, attempt: u32, repeat: Repeat, left: Duration, jitte
     };
     let pause = match ending {
         // A 429 is an explicit "not accepted", so even a text message may be sent again after it.
-        Ending::Answered {
-            status: 429,
-            retry_after,
-        } => retry_after.unwrap_or_else(|| backoff(THROTTLED_PAUSE)),
-        Ending::Answered {
-            status: 500 | 502 | 503 | 504,
-            retry_after,
-        } if repeat == Repeat::Always => retry_after.unwrap_or_else(|| backoff(BASE_PAUSE)),
+        Ending::Answered { status: 429, retry_after } => retry_after.unwrap_or_else(|| backoff(THROTTLED_PAUSE)),
+        Ending::Answered { status: 500 | 502 | 503 | 504, retry_after } if repeat == Repeat::Always => {
+            retry_after.unwrap_or_else(|| backoff(BASE_PAUSE))
+        }
         Ending::NotSent => backoff(BASE_PAUSE),
         Ending::Ambiguous if repeat == Repeat::Always => backoff(BASE_PAUSE),
         _ => return None,
@@ -162,10 +158,7 @@ mod tests {
         let now: Timestamp = "2026-05-04T10:00:00Z".parse().unwrap();
         assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("2.128", now), Some(Duration::from_millis(2128)));
-        assert_eq!(
-            retry_after("Mon, 04 May 2026 10:00:05 GMT", now),
-            Some(Duration::from_secs(5))
-        );
+        assert_eq!(retry_after("Mon, 04 May 2026 10:00:05 GMT", now), Some(Duration::from_secs(5)));
         assert_eq!(retry_after("Mon, 04 May 2026 09:00:00 GMT", now), Some(Duration::ZERO));
         for nonsense in ["", "soon", "-1", "NaN", "inf", "1e400"] {
             assert_eq!(retry_after(nonsense, now), None, "{nonsense}");

@@ -59,9 +59,7 @@ impl MeetingFields {
             start_time: utc(meeting.window.start),
             end_time: utc(meeting.window.end),
             lobby: lobby.scope.clone(),
-            online_meeting: BlueprintMeeting {
-                join_url: meeting.join_url.clone(),
-            },
+            online_meeting: BlueprintMeeting { join_url: meeting.join_url.clone() },
         }
     }
 }
@@ -76,11 +74,7 @@ impl Meeting {
     /// What to tell a person: that the meeting is there, and everything that did not go the first way.
     #[must_use]
     pub fn message(&self, lobby: &Lobby) -> String {
-        let what = if self.is_new {
-            "The meeting was created."
-        } else {
-            "The meeting of this conversation was found."
-        };
+        let what = if self.is_new { "The meeting was created." } else { "The meeting of this conversation was found." };
         let notes = self.notes.iter().chain(&lobby.note).map(String::as_str);
         std::iter::once(what).chain(notes).collect::<Vec<_>>().join(" ")
     }

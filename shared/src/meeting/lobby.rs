@@ -27,10 +27,7 @@ pub async fn open_lobby(
         MadeAs::OnlineMeeting(online) => Ok((meeting.organizer.as_str().to_owned(), online.as_ref().clone())),
         MadeAs::CalendarEvent { policy_missing: true } => {
             let note = "The caller may have to be let in: without the access policy the lobby cannot be set.";
-            return Lobby {
-                scope: String::new(),
-                note: Some(note.into()),
-            };
+            return Lobby { scope: String::new(), note: Some(note.into()) };
         }
         MadeAs::CalendarEvent { policy_missing: false } => behind_event(graph, cx, meeting).await,
     };
@@ -57,14 +54,8 @@ pub async fn open_lobby(
             cx.record.fallback("lobby");
             let why = explain(error, &meeting.organizer);
             tracing::warn!(code = %why.code, cause = why.cause, "the lobby could not be set");
-            let note = format!(
-                "The caller may have to be let in: the lobby could not be set. {}",
-                why.message
-            );
-            Lobby {
-                scope: known,
-                note: Some(note),
-            }
+            let note = format!("The caller may have to be let in: the lobby could not be set. {}", why.message);
+            Lobby { scope: known, note: Some(note) }
         }
     }
 }

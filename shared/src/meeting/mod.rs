@@ -147,11 +147,7 @@ pub async fn create(graph: &impl Meetings, cx: &RequestContext, order: &MeetingO
         let trouble = match organize(graph, cx, order, organizer).await {
             Ok(meeting) => {
                 notes.extend(meeting.notes);
-                return Ok(Meeting {
-                    organizer_fallback: index > 0,
-                    notes,
-                    ..meeting
-                });
+                return Ok(Meeting { organizer_fallback: index > 0, notes, ..meeting });
             }
             Err(trouble) => trouble,
         };
@@ -194,9 +190,7 @@ async fn organize(
             match calendar_event(graph, cx, order, organizer, true).await {
                 Ok(mut meeting) => {
                     let why = reason.into_error(organizer).message;
-                    meeting.notes.push(format!(
-                        "A calendar event was made in place of an online meeting. {why}"
-                    ));
+                    meeting.notes.push(format!("A calendar event was made in place of an online meeting. {why}"));
                     Ok(meeting)
                 }
                 // The policy is what has to be mended; that the second way failed too comes on top.
@@ -220,24 +214,14 @@ async fn online_meeting(
         end_date_time: utc(order.window.end),
         subject: order.subject.clone(),
     };
-    let (is_new, online) = graph
-        .create_or_get_online_meeting(cx, organizer.as_str(), &wanted)
-        .await?;
-    let join_url = online
-        .join_web_url
-        .clone()
-        .filter(|url| !url.is_empty())
-        .ok_or(Trouble::UrlPending)?;
+    let (is_new, online) = graph.create_or_get_online_meeting(cx, organizer.as_str(), &wanted).await?;
+    let join_url = online.join_web_url.clone().filter(|url| !url.is_empty()).ok_or(Trouble::UrlPending)?;
     Ok(Meeting {
         join_url,
         id: online.id.clone(),
         organizer: organizer.clone(),
         organizer_fallback: false,
-        window: window_of(
-            online.start_date_time.as_deref(),
-            online.end_date_time.as_deref(),
-            order.window,
-        ),
+        window: window_of(online.start_date_time.as_deref(), online.end_date_time.as_deref(), order.window),
         made_as: MadeAs::OnlineMeeting(Box::new(online)),
         is_new,
         notes: Vec::new(),
@@ -264,12 +248,7 @@ async fn calendar_event(
         Err(GraphError::DuplicateTransaction { existing: None }) => {
             let around = order.window.widened(SEARCH_MARGIN);
             let between = (utc(around.start), utc(around.end));
-            (
-                false,
-                graph
-                    .find_event(cx, user, &wanted.transaction_id, (&between.0, &between.1))
-                    .await?,
-            )
+            (false, graph.find_event(cx, user, &wanted.transaction_id, (&between.0, &between.1)).await?)
         }
         Err(error) => return Err(error.into()),
     };

@@ -37,10 +37,8 @@ impl FromStr for UserRef {
         if let Ok(id) = Uuid::try_parse(text) {
             return Ok(Self::ObjectId(id.to_string()));
         }
-        let plain = text.len() <= 256
-            && !text
-                .chars()
-                .any(|c| c.is_whitespace() || c.is_control() || "/\\?".contains(c));
+        let plain =
+            text.len() <= 256 && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "/\\?".contains(c));
         match text.rsplit_once('@') {
             Some((name, domain)) if plain && !name.is_empty() && domain.contains('.') => Ok(Self::Upn(text.to_owned())),
             _ => Err("expected a user principal name such as kim@contoso.com, or an Entra object id"),
@@ -208,11 +206,7 @@ impl MeetingOrder {
         Some(Self {
             organizers,
             window: window?,
-            subject: subject
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(MAX_SUBJECT_CHARS)
-                .collect(),
+            subject: subject.chars().filter(|c| !c.is_control()).take(MAX_SUBJECT_CHARS).collect(),
             // Without a conversation nothing tells one click from another: each request is a meeting of its own, and two
             // customers never meet by accident.
             external_id: conversation.map_or_else(|| Uuid::new_v4().to_string(), |id| id.as_str().to_owned()),
@@ -231,14 +225,9 @@ fn read_window(fields: &mut Fields, now: Timestamp) -> Option<TimeWindow> {
     let start = fields.parsed::<SentTime>("startTime");
     let end = fields.parsed::<SentTime>("endTime");
     let zone = fields.parsed::<Zone>("timeZone");
-    let minutes = fields
-        .whole_number("durationMinutes", 1..=MAX_MINUTES)
-        .unwrap_or(DEFAULT_MINUTES);
+    let minutes = fields.whole_number("durationMinutes", 1..=MAX_MINUTES).unwrap_or(DEFAULT_MINUTES);
     let duration = Duration::from_secs(u64::from(minutes) * 60);
-    let local = [start, end]
-        .into_iter()
-        .flatten()
-        .any(|time| matches!(time, SentTime::Local(_)));
+    let local = [start, end].into_iter().flatten().any(|time| matches!(time, SentTime::Local(_)));
     if local && zone.is_none() && !fields.has_problem("timeZone") {
         fields.problem("timeZone", "required, because a time has no offset");
     }
@@ -250,10 +239,7 @@ fn read_window(fields: &mut Fields, now: Timestamp) -> Option<TimeWindow> {
         None => now,
     };
     let window = match end {
-        Some(end) => TimeWindow {
-            start,
-            end: end.instant(zone.as_ref())?,
-        },
+        Some(end) => TimeWindow { start, end: end.instant(zone.as_ref())? },
         None => TimeWindow::lasting(start, duration)?,
     };
     if window.end <= window.start && !fields.has_problem("startTime") {
@@ -297,30 +283,18 @@ mod tests {
     #[test]
     fn without_times_it_is_now_for_an_hour() {
         let now = order("{}").unwrap();
-        assert_eq!(
-            (now.window.start.to_string().as_str(), minutes(&now)),
-            ("2026-05-04T10:00:00Z", 60)
-        );
+        assert_eq!((now.window.start.to_string().as_str(), minutes(&now)), ("2026-05-04T10:00:00Z", 60));
         assert_eq!(minutes(&order(r#"{"durationMinutes":15}"#).unwrap()), 15);
         let later = order(r#"{"startTime":"2026-06-01T08:00:00Z","durationMinutes":"30"}"#).unwrap();
-        assert_eq!(
-            (later.window.start.to_string().as_str(), minutes(&later)),
-            ("2026-06-01T08:00:00Z", 30)
-        );
+        assert_eq!((later.window.start.to_string().as_str(), minutes(&later)), ("2026-06-01T08:00:00Z", 30));
     }
 
     #[test]
     fn mistakes_are_named() {
         for (json, expected) in [
-            (
-                r#"{"startTime":"2020-05-4T18:00:00"}"#,
-                "`startTime`: expected an ISO 8601",
-            ),
+            (r#"{"startTime":"2020-05-4T18:00:00"}"#, "`startTime`: expected an ISO 8601"),
             (r#"{"startTime":"2026-05-04T18:00:00"}"#, "`timeZone`: required"),
-            (
-                r#"{"startTime":"2026-05-04T18:00:00","timeZone":"Mordor"}"#,
-                "`timeZone`: expected an IANA name",
-            ),
+            (r#"{"startTime":"2026-05-04T18:00:00","timeZone":"Mordor"}"#, "`timeZone`: expected an IANA name"),
             (r#"{"endTime":"2026-05-04T18:00:00Z"}"#, "`startTime`: required"),
             (
                 r#"{"startTime":"2026-05-04T18:00:00Z","endTime":"2026-05-04T18:00:00Z"}"#,
@@ -328,10 +302,7 @@ mod tests {
             ),
             (r#"{"user":"kim"}"#, "`user`: expected a user principal name"),
             (r#"{"mode":"fax"}"#, "`mode`: expected online-meeting"),
-            (
-                r#"{"durationMinutes":1441}"#,
-                "`durationMinutes`: expected a whole number from 1 to 1440",
-            ),
+            (r#"{"durationMinutes":1441}"#, "`durationMinutes`: expected a whole number from 1 to 1440"),
         ] {
             let message = order(json).unwrap_err();
             assert!(message.contains(expected), "{json}: {message}");
@@ -343,10 +314,7 @@ mod tests {
     fn a_conversation_makes_one_key_and_no_conversation_makes_a_new_one_each_time() {
         let one = |json| order(json).unwrap();
         let (a, b) = (one(r#"{"conversationId":"c-1"}"#), one(r#"{"conversationId":"c-1"}"#));
-        assert_eq!(
-            (&a.external_id, a.transaction_id()),
-            (&b.external_id, b.transaction_id())
-        );
+        assert_eq!((&a.external_id, a.transaction_id()), (&b.external_id, b.transaction_id()));
         assert_ne!(one(r#"{"conversationId":"c-2"}"#).transaction_id(), a.transaction_id());
         assert_ne!(one("{}").external_id, one("{}").external_id);
     }
@@ -356,10 +324,7 @@ mod tests {
         assert_eq!(order(r#"{"user":"kim@contoso.com"}"#).unwrap().organizers.len(), 2);
         assert_eq!(order(r#"{"user":"BRIDGE@contoso.com"}"#).unwrap().organizers.len(), 1);
         let mut fields = Fields::parse(b"{}").unwrap();
-        let nobody = MeetingSettings {
-            default_organizer: None,
-            ..settings()
-        };
+        let nobody = MeetingSettings { default_organizer: None, ..settings() };
         let order = MeetingOrder::read(&mut fields, &nobody, None, Timestamp::UNIX_EPOCH);
         assert!(fields.finish(order).unwrap_err().message.contains("DEFAULT_ORGANIZER"));
     }
@@ -368,19 +333,8 @@ mod tests {
     fn users_are_names_or_object_ids() {
         let id = "11111111-AAAA-3333-4444-555555555555";
         assert_eq!(id.parse(), Ok(UserRef::ObjectId(id.to_lowercase())));
-        assert!(
-            "kim_fabrikam.com#EXT#@contoso.onmicrosoft.com"
-                .parse::<UserRef>()
-                .is_ok()
-        );
-        for bad in [
-            "kim",
-            "kim@contoso",
-            "@contoso.com",
-            "a b@contoso.com",
-            "../x@contoso.com/..",
-            "..",
-        ] {
+        assert!("kim_fabrikam.com#EXT#@contoso.onmicrosoft.com".parse::<UserRef>().is_ok());
+        for bad in ["kim", "kim@contoso", "@contoso.com", "a b@contoso.com", "../x@contoso.com/..", ".."] {
             assert!(bad.parse::<UserRef>().is_err(), "{bad}");
         }
     }

@@ -97,10 +97,7 @@ fn online_with(more: Value) -> OnlineMeeting {
         "id": "meeting-1", "joinWebUrl": LINK,
         "startDateTime": "2026-05-04T10:00:00Z", "endDateTime": "2026-05-04T11:00:00Z",
     });
-    meeting
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    meeting.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(meeting).unwrap()
 }
 
@@ -144,30 +141,19 @@ fn order(mode: Mode, organizers: &[&str]) -> MeetingOrder {
 }
 
 fn not_found() -> GraphError {
-    GraphError::NotFound {
-        code: "Request_ResourceNotFound".into(),
-    }
+    GraphError::NotFound { code: "Request_ResourceNotFound".into() }
 }
 
 fn no_mailbox_permission() -> GraphError {
-    GraphError::PermissionMissing {
-        permission: "Calendars.ReadWrite",
-        status: 403,
-        code: "ErrorAccessDenied".into(),
-    }
+    GraphError::PermissionMissing { permission: "Calendars.ReadWrite", status: 403, code: "ErrorAccessDenied".into() }
 }
 
 const POLICY_MISSING: GraphError = GraphError::AccessPolicyMissing;
 
 #[tokio::test]
 async fn an_object_id_needs_no_look_up_and_a_new_meeting_takes_one_call() {
-    let graph = Graph {
-        meetings: answers([Ok((true, online()))]),
-        ..Graph::default()
-    };
-    let meeting = create(&graph, &context(10), &order(Mode::Auto, &[AGENT]))
-        .await
-        .unwrap();
+    let graph = Graph { meetings: answers([Ok((true, online()))]), ..Graph::default() };
+    let meeting = create(&graph, &context(10), &order(Mode::Auto, &[AGENT])).await.unwrap();
     assert_eq!((meeting.code(), meeting.join_url.as_str()), (Code::CREATED, LINK));
     assert_eq!(graph.asked(), [format!("createOrGet {AGENT}")]);
 }
@@ -179,33 +165,19 @@ async fn a_name_is_looked_up_and_a_repetition_is_the_same_meeting() {
         meetings: answers([Ok((false, online()))]),
         ..Graph::default()
     };
-    let meeting = create(&graph, &context(10), &order(Mode::OnlineMeeting, &["kim@contoso.com"]))
-        .await
-        .unwrap();
-    assert_eq!(
-        (meeting.code(), meeting.organizer),
-        (Code::EXISTING, UserRef::ObjectId(AGENT.into()))
-    );
+    let meeting = create(&graph, &context(10), &order(Mode::OnlineMeeting, &["kim@contoso.com"])).await.unwrap();
+    assert_eq!((meeting.code(), meeting.organizer), (Code::EXISTING, UserRef::ObjectId(AGENT.into())));
 }
 
 #[tokio::test]
 async fn a_missing_access_policy_leads_to_a_calendar_event_of_the_same_organizer() {
-    let graph = Graph {
-        meetings: answers([Err(POLICY_MISSING)]),
-        events: answers([Ok(event())]),
-        ..Graph::default()
-    };
+    let graph = Graph { meetings: answers([Err(POLICY_MISSING)]), events: answers([Ok(event())]), ..Graph::default() };
     let cx = context(10);
-    let meeting = create(&graph, &cx, &order(Mode::Auto, &[AGENT, "bridge@contoso.com"]))
-        .await
-        .unwrap();
+    let meeting = create(&graph, &cx, &order(Mode::Auto, &[AGENT, "bridge@contoso.com"])).await.unwrap();
     assert!(!meeting.organizer_fallback);
     assert_eq!(meeting.made_as, MadeAs::CalendarEvent { policy_missing: true });
     let lobby = open_lobby(&graph, &cx, &settings(), &meeting).await;
-    assert_eq!(
-        graph.asked(),
-        [format!("createOrGet {AGENT}"), format!("create event {AGENT}")]
-    );
+    assert_eq!(graph.asked(), [format!("createOrGet {AGENT}"), format!("create event {AGENT}")]);
     insta::assert_snapshot!(meeting.message(&lobby));
 }
 
@@ -219,9 +191,7 @@ async fn when_neither_way_is_open_the_default_organizer_stands_in() {
             ..Graph::default()
         };
         let other = "99999999-2222-3333-4444-555555555555";
-        let meeting = create(&graph, &context(10), &order(Mode::Auto, &[AGENT, other]))
-            .await
-            .unwrap();
+        let meeting = create(&graph, &context(10), &order(Mode::Auto, &[AGENT, other])).await.unwrap();
         assert!(meeting.organizer_fallback);
         assert_eq!(meeting.organizer.as_str(), other);
     }
@@ -229,22 +199,12 @@ async fn when_neither_way_is_open_the_default_organizer_stands_in() {
 
 #[tokio::test]
 async fn an_organizer_who_does_not_exist_or_cannot_organize_is_stood_in_for_at_once() {
-    let not_licensed = GraphError::NotLicensed {
-        code: "Forbidden".into(),
-    };
-    for (code, error) in [
-        ("organizerNotFound", not_found()),
-        ("organizerNotLicensed", not_licensed),
-    ] {
-        let graph = Graph {
-            meetings: answers([Err(error), Ok((true, online()))]),
-            ..Graph::default()
-        };
+    let not_licensed = GraphError::NotLicensed { code: "Forbidden".into() };
+    for (code, error) in [("organizerNotFound", not_found()), ("organizerNotLicensed", not_licensed)] {
+        let graph = Graph { meetings: answers([Err(error), Ok((true, online()))]), ..Graph::default() };
         let other = "99999999-2222-3333-4444-555555555555";
         let cx = context(10);
-        let meeting = create(&graph, &cx, &order(Mode::OnlineMeeting, &[AGENT, other]))
-            .await
-            .unwrap();
+        let meeting = create(&graph, &cx, &order(Mode::OnlineMeeting, &[AGENT, other])).await.unwrap();
         assert!(meeting.organizer_fallback, "{code}");
         assert!(meeting.notes[0].contains(AGENT), "{:?}", meeting.notes);
     }
@@ -261,13 +221,7 @@ async fn an_organizer_who_does_not_exist_or_cannot_organize_is_stood_in_for_at_o
 async fn without_anybody_to_stand_in_the_reason_and_the_remedy_are_told() {
     let mut messages = Vec::new();
     for (mode, graph) in [
-        (
-            Mode::OnlineMeeting,
-            Graph {
-                meetings: answers([Err(POLICY_MISSING)]),
-                ..Graph::default()
-            },
-        ),
+        (Mode::OnlineMeeting, Graph { meetings: answers([Err(POLICY_MISSING)]), ..Graph::default() }),
         (
             Mode::Auto,
             Graph {
@@ -276,20 +230,10 @@ async fn without_anybody_to_stand_in_the_reason_and_the_remedy_are_told() {
                 ..Graph::default()
             },
         ),
-        (
-            Mode::OnlineMeeting,
-            Graph {
-                meetings: answers([Err(not_found())]),
-                ..Graph::default()
-            },
-        ),
+        (Mode::OnlineMeeting, Graph { meetings: answers([Err(not_found())]), ..Graph::default() }),
         (
             Mode::CalendarEvent,
-            Graph {
-                events: answers([Ok(downgraded_event())]),
-                deletions: answers([Ok(())]),
-                ..Graph::default()
-            },
+            Graph { events: answers([Ok(downgraded_event())]), deletions: answers([Ok(())]), ..Graph::default() },
         ),
         (
             Mode::OnlineMeeting,
@@ -311,14 +255,8 @@ async fn without_anybody_to_stand_in_the_reason_and_the_remedy_are_told() {
 #[tokio::test]
 async fn what_is_not_about_the_organizer_is_not_tried_with_another() {
     for error in [
-        GraphError::Throttled {
-            retry_after: None,
-            code: String::new(),
-        },
-        GraphError::Unavailable {
-            status: 503,
-            code: String::new(),
-        },
+        GraphError::Throttled { retry_after: None, code: String::new() },
+        GraphError::Unavailable { status: 503, code: String::new() },
         GraphError::NoReply(NoReply::Ambiguous("time-out".into())),
         GraphError::PermissionMissing {
             permission: "OnlineMeetings.ReadWrite.All",
@@ -326,10 +264,7 @@ async fn what_is_not_about_the_organizer_is_not_tried_with_another() {
             code: "Forbidden".into(),
         },
     ] {
-        let graph = Graph {
-            meetings: answers([Err(error)]),
-            ..Graph::default()
-        };
+        let graph = Graph { meetings: answers([Err(error)]), ..Graph::default() };
         let order = order(Mode::Auto, &[AGENT, "bridge@contoso.com"]);
         assert!(create(&graph, &context(10), &order).await.is_err());
         assert_eq!(graph.asked().len(), 1);
@@ -355,58 +290,31 @@ async fn a_join_url_that_is_late_is_read_again_and_then_called_pending() {
     assert_eq!((error.code, error.code.retryable()), (Code::MEETING_URL_PENDING, true));
 
     // Without time for a pause there is none.
-    let graph = Graph {
-        events: answers([Ok(pending_event())]),
-        ..Graph::default()
-    };
-    assert_eq!(
-        create(&graph, &context(1), &order).await.unwrap_err().code,
-        Code::MEETING_URL_PENDING
-    );
+    let graph = Graph { events: answers([Ok(pending_event())]), ..Graph::default() };
+    assert_eq!(create(&graph, &context(1), &order).await.unwrap_err().code, Code::MEETING_URL_PENDING);
 }
 
 #[tokio::test]
 async fn the_event_of_an_earlier_click_is_found_by_the_hint_or_by_search() {
-    let hint = GraphError::DuplicateTransaction {
-        existing: Some("event-1".into()),
-    };
-    let graph = Graph {
-        events: answers([Err(hint)]),
-        event_reads: answers([Ok(event())]),
-        ..Graph::default()
-    };
+    let hint = GraphError::DuplicateTransaction { existing: Some("event-1".into()) };
+    let graph = Graph { events: answers([Err(hint)]), event_reads: answers([Ok(event())]), ..Graph::default() };
     let order = order(Mode::CalendarEvent, &[AGENT]);
-    assert_eq!(
-        create(&graph, &context(10), &order).await.unwrap().code(),
-        Code::EXISTING
-    );
+    assert_eq!(create(&graph, &context(10), &order).await.unwrap().code(), Code::EXISTING);
 
     let no_hint = GraphError::DuplicateTransaction { existing: None };
-    let graph = Graph {
-        events: answers([Err(no_hint)]),
-        found_events: answers([Ok(event())]),
-        ..Graph::default()
-    };
-    assert_eq!(
-        create(&graph, &context(10), &order).await.unwrap().code(),
-        Code::EXISTING
-    );
+    let graph = Graph { events: answers([Err(no_hint)]), found_events: answers([Ok(event())]), ..Graph::default() };
+    assert_eq!(create(&graph, &context(10), &order).await.unwrap().code(), Code::EXISTING);
 }
 
 async fn lobby_of(graph: &Graph, meeting: OnlineMeeting) -> Lobby {
     *graph.meetings.0.lock().unwrap() = VecDeque::from([Ok((true, meeting))]);
-    let meeting = create(graph, &context(10), &order(Mode::OnlineMeeting, &[AGENT]))
-        .await
-        .unwrap();
+    let meeting = create(graph, &context(10), &order(Mode::OnlineMeeting, &[AGENT])).await.unwrap();
     open_lobby(graph, &context(10), &settings(), &meeting).await
 }
 
 #[tokio::test]
 async fn the_lobby_is_set_and_read_back_from_the_same_call() {
-    let graph = Graph {
-        updates: answers([Ok(online_with_options("everyone", "organization"))]),
-        ..Graph::default()
-    };
+    let graph = Graph { updates: answers([Ok(online_with_options("everyone", "organization"))]), ..Graph::default() };
     let lobby = lobby_of(&graph, online()).await;
     assert_eq!((lobby.scope.as_str(), lobby.note), ("everyone", None));
     assert_eq!(graph.asked().len(), 2);
@@ -431,18 +339,13 @@ async fn an_answer_that_keeps_silent_about_the_lobby_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_policy_that_overrules_and_a_refusal_are_told_and_the_meeting_stays() {
-    let overruled = Graph {
-        updates: answers([Ok(online_with_options("organization", "organization"))]),
-        ..Graph::default()
-    };
+    let overruled =
+        Graph { updates: answers([Ok(online_with_options("organization", "organization"))]), ..Graph::default() };
     let lobby = lobby_of(&overruled, online()).await;
     assert_eq!(lobby.scope, "organization");
     assert!(lobby.note.unwrap().contains("meeting policy"));
 
-    let refused = Graph {
-        updates: answers([Err(POLICY_MISSING)]),
-        ..Graph::default()
-    };
+    let refused = Graph { updates: answers([Err(POLICY_MISSING)]), ..Graph::default() };
     let lobby = lobby_of(&refused, online_with_options("invited", "organizer")).await;
     assert_eq!(lobby.scope, "invited");
     assert!(lobby.note.unwrap().contains("could not be set"));
@@ -458,15 +361,9 @@ async fn the_lobby_of_a_calendar_event_is_reached_through_its_link() {
         ..Graph::default()
     };
     let cx = context(10);
-    let meeting = create(&graph, &cx, &order(Mode::CalendarEvent, &["kim@contoso.com"]))
-        .await
-        .unwrap();
+    let meeting = create(&graph, &cx, &order(Mode::CalendarEvent, &["kim@contoso.com"])).await.unwrap();
     assert_eq!(open_lobby(&graph, &cx, &settings(), &meeting).await.scope, "everyone");
-    let expected = [
-        "create event kim@contoso.com".into(),
-        "get user kim@contoso.com".into(),
-        format!("find {AGENT}"),
-    ];
+    let expected = ["create event kim@contoso.com".into(), "get user kim@contoso.com".into(), format!("find {AGENT}")];
     assert_eq!(graph.asked()[..3], expected);
 }
 
@@ -477,17 +374,9 @@ fn any_error() -> impl Strategy<Value = GraphError> {
         Just(no_mailbox_permission()),
         Just(GraphError::NotLicensed { code: String::new() }),
         Just(GraphError::DuplicateTransaction { existing: None }),
-        Just(GraphError::DuplicateTransaction {
-            existing: Some("e".into())
-        }),
-        Just(GraphError::Throttled {
-            retry_after: None,
-            code: String::new()
-        }),
-        Just(GraphError::Unavailable {
-            status: 500,
-            code: String::new()
-        }),
+        Just(GraphError::DuplicateTransaction { existing: Some("e".into()) }),
+        Just(GraphError::Throttled { retry_after: None, code: String::new() }),
+        Just(GraphError::Unavailable { status: 500, code: String::new() }),
         Just(GraphError::Unreadable { problem: String::new() }),
     ]
 }

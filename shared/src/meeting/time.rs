@@ -60,10 +60,7 @@ impl FromStr for Zone {
 /// Unicode CLDR's IANA name for a Windows name, where no country narrows it down.
 fn iana_name_of_windows_zone(name: &str) -> Option<&'static str> {
     let zone = WindowsParser::new().parse(name, None)?;
-    IanaParserExtended::new()
-        .iter()
-        .find(|entry| entry.time_zone == zone)
-        .map(|entry| entry.canonical)
+    IanaParserExtended::new().iter().find(|entry| entry.time_zone == zone).map(|entry| entry.canonical)
 }
 
 impl SentTime {
@@ -91,10 +88,7 @@ impl TimeWindow {
     /// From the start, for a duration.
     #[must_use]
     pub fn lasting(start: Timestamp, duration: Duration) -> Option<Self> {
-        Some(Self {
-            start,
-            end: start.checked_add(duration).ok()?,
-        })
+        Some(Self { start, end: start.checked_add(duration).ok()? })
     }
 
     /// The window with this much more on both sides.
@@ -141,11 +135,7 @@ mod tests {
         for (time, zone, expected) in [
             ("2026-05-04T18:00:00+02:00", "", "2026-05-04T16:00:00Z"),
             ("2026-05-04T18:00:00Z", "", "2026-05-04T18:00:00Z"),
-            (
-                "2026-05-04T18:00:00.1234567-08:00",
-                "Europe/Berlin",
-                "2026-05-05T02:00:00Z",
-            ),
+            ("2026-05-04T18:00:00.1234567-08:00", "Europe/Berlin", "2026-05-05T02:00:00Z"),
             ("2026-05-04T18:00:00", "Europe/Berlin", "2026-05-04T16:00:00Z"),
             ("2026-05-04T18:00", "europe/berlin", "2026-05-04T16:00:00Z"),
             ("2026-05-04 18:00:00", "W. Europe Standard Time", "2026-05-04T16:00:00Z"),
@@ -164,15 +154,7 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for bad in [
-            "2020-05-4T18:00:00",
-            "2026-05-04",
-            "tomorrow",
-            "",
-            "2026-13-01T00:00:00Z",
-            "18:00",
-            "T",
-        ] {
+        for bad in ["2020-05-4T18:00:00", "2026-05-04", "tomorrow", "", "2026-13-01T00:00:00Z", "18:00", "T"] {
             assert_eq!(bad.parse::<SentTime>(), Err(EXPECTED_TIME), "{bad}");
         }
         assert_eq!("2026-05-04T18:00:00".parse::<SentTime>().unwrap().instant(None), None);
@@ -183,11 +165,7 @@ mod tests {
 
     #[test]
     fn graphs_times_are_utc_where_they_have_no_offset() {
-        for text in [
-            "2026-05-04T09:00:00.0000000",
-            "2026-05-04T09:00:00Z",
-            "2026-05-04T02:00:00.0000000-07:00",
-        ] {
+        for text in ["2026-05-04T09:00:00.0000000", "2026-05-04T09:00:00Z", "2026-05-04T02:00:00.0000000-07:00"] {
             assert_eq!(from_graph(text).map(utc).as_deref(), Some("2026-05-04T09:00:00Z"));
         }
     }

@@ -47,15 +47,10 @@ impl SmsFields {
                 segments: sent.receipt.segments,
                 to_address,
             },
-            Err(error) if matches!(error.code, Code::OUTCOME_UNKNOWN | Code::IN_PROGRESS) => Self {
-                status: "unknown",
-                to_address,
-                ..Self::default()
-            },
-            Err(_) => Self {
-                to_address,
-                ..Self::default()
-            },
+            Err(error) if matches!(error.code, Code::OUTCOME_UNKNOWN | Code::IN_PROGRESS) => {
+                Self { status: "unknown", to_address, ..Self::default() }
+            }
+            Err(_) => Self { to_address, ..Self::default() },
         }
     }
 }

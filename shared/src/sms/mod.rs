@@ -61,11 +61,7 @@ impl Sent {
     /// `accepted` or `duplicate`.
     #[must_use]
     pub fn code(&self) -> Code {
-        if self.duplicate {
-            Code::DUPLICATE
-        } else {
-            Code::ACCEPTED
-        }
+        if self.duplicate { Code::DUPLICATE } else { Code::ACCEPTED }
     }
 
     /// What to tell a person.
@@ -131,10 +127,7 @@ pub async fn send(
         tracing::error!(%error, "the text message's record could not be completed");
     }
     match result {
-        Ok(receipt) => Ok(Sent {
-            duplicate: false,
-            receipt: message.receipt(&receipt),
-        }),
+        Ok(receipt) => Ok(Sent { duplicate: false, receipt: message.receipt(&receipt) }),
         Err(error) => Err(explain(error)),
     }
 }
@@ -142,15 +135,10 @@ pub async fn send(
 /// What a record that somebody else holds says about the message; nothing while its owner is at work.
 fn settled(held: &StoredRecord, now: Timestamp) -> Option<Result<Sent, Error>> {
     match &held.state {
-        State::Accepted(receipt) => Some(Ok(Sent {
-            duplicate: true,
-            receipt: receipt.clone(),
-        })),
+        State::Accepted(receipt) => Some(Ok(Sent { duplicate: true, receipt: receipt.clone() })),
         State::Unknown => Some(Err(unknown())),
         State::Sending if held.is_in_progress(now) => None,
-        State::Sending => Some(Err(
-            unknown().because("the request that was sending it ended before it knew")
-        )),
+        State::Sending => Some(Err(unknown().because("the request that was sending it ended before it knew"))),
     }
 }
 
@@ -187,32 +175,26 @@ fn explain(error: GenesysError) -> Error {
                 format!("Genesys Cloud asks to slow down; nothing was sent. Send the same request again {wait}."),
             )
         }
-        GenesysError::PermissionMissing {
-            permission,
-            status,
-            code,
-        } => told(
+        GenesysError::PermissionMissing { permission, status, code } => told(
             Code::PERMISSION_MISSING,
             format!(
                 "Genesys Cloud refused for lack of permission ({status} {code}). Give the role of the bridge's OAuth \
                  client the permission {permission}, and the client the division that the number is in."
             ),
         ),
-        GenesysError::Rejected { .. } if error.is_about("toAddress") => told(
-            Code::RECIPIENT_INVALID,
-            "Genesys Cloud does not take the recipient's number.".into(),
-        ),
+        GenesysError::Rejected { .. } if error.is_about("toAddress") => {
+            told(Code::RECIPIENT_INVALID, "Genesys Cloud does not take the recipient's number.".into())
+        }
         GenesysError::Rejected { .. } if error.is_about("fromAddress") => told(
             Code::SENDER_INVALID,
             "Genesys Cloud does not take the sender's number. Use a number that is provisioned for SMS in the org, in \
              `fromAddress` or SMS_FROM."
                 .into(),
         ),
-        GenesysError::Rejected { status, code, text, .. } => told(
-            Code::GENESYS_REJECTED,
-            format!("Genesys Cloud refused the text message ({status} {code})."),
-        )
-        .quoting(text),
+        GenesysError::Rejected { status, code, text, .. } => {
+            told(Code::GENESYS_REJECTED, format!("Genesys Cloud refused the text message ({status} {code})."))
+                .quoting(text)
+        }
     }
 }
 

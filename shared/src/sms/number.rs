@@ -12,9 +12,7 @@ impl FromStr for CountryCode {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = phonelib::country_by_code(text).filter(|country| country.code.len() == 2);
-        known
-            .map(|country| Self(country.code))
-            .ok_or("expected an ISO 3166 alpha-2 country code such as GB or DE")
+        known.map(|country| Self(country.code)).ok_or("expected an ISO 3166 alpha-2 country code such as GB or DE")
     }
 }
 
@@ -58,18 +56,15 @@ impl PhoneNumber {
 }
 
 fn international(text: &str) -> Result<PhoneNumber, NotAPhoneNumber> {
-    phonelib::PhoneNumber::parse(text)
-        .map(|number| PhoneNumber(number.e164().to_owned()))
-        .ok_or(NotAPhoneNumber)
+    phonelib::PhoneNumber::parse(text).map(|number| PhoneNumber(number.e164().to_owned())).ok_or(NotAPhoneNumber)
 }
 
 /// The number in a `tel:` or `sip:` URI, without its parameters or host.
 fn bare(text: &str) -> String {
     let text = text.trim();
-    let scheme = ["tel:", "sip:", "sips:"].into_iter().find(|scheme| {
-        text.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    });
+    let scheme = ["tel:", "sip:", "sips:"]
+        .into_iter()
+        .find(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
     let text = scheme.map_or(text, |scheme| &text[scheme.len()..]);
     let end = text.find([';', '@', '?']).unwrap_or(text.len());
     text[..end].trim().replace("%2B", "+").replace("%2b", "+")
@@ -84,9 +79,7 @@ mod tests {
 
     fn parse(text: &str, country: &str) -> Option<String> {
         let country = (!country.is_empty()).then(|| country.parse().unwrap());
-        PhoneNumber::parse(text, country)
-            .ok()
-            .map(|number| number.e164().to_owned())
+        PhoneNumber::parse(text, country).ok().map(|number| number.e164().to_owned())
     }
 
     #[test]
@@ -105,11 +98,7 @@ mod tests {
             ("0044 7700 900123", "DE"),
             ("00447700900123", ""),
         ] {
-            assert_eq!(
-                parse(text, country).as_deref(),
-                Some("+447700900123"),
-                "{text} {country}"
-            );
+            assert_eq!(parse(text, country).as_deref(), Some("+447700900123"), "{text} {country}");
         }
         assert_eq!(parse("(317) 555-0100", "US").as_deref(), Some("+13175550100"));
         assert_eq!(parse("1 317 555 0100", "US").as_deref(), Some("+13175550100"));
@@ -143,29 +132,19 @@ mod tests {
     #[test]
     fn libphonenumber_s_examples_come_out_as_libphonenumber_says() {
         let mut compared = 0;
-        for region in phonelib::countries()
-            .iter()
-            .map(|country| country.code)
-            .filter(|code| code.len() == 2)
-        {
+        for region in phonelib::countries().iter().map(|country| country.code).filter(|code| code.len() == 2) {
             let Some(metadata) = DATABASE.by_id(region) else {
                 continue;
             };
             let kinds = metadata.descriptors();
-            let examples = [kinds.mobile(), kinds.fixed_line()]
-                .into_iter()
-                .flatten()
-                .filter_map(|kind| kind.example());
+            let examples = [kinds.mobile(), kinds.fixed_line()].into_iter().flatten().filter_map(|kind| kind.example());
             for example in examples {
                 let number = phonenumber::parse(None, format!("+{}{example}", metadata.country_code())).unwrap();
                 let written = |mode| number.format().mode(mode).to_string();
                 let e164 = written(Mode::E164);
                 // Argentina writes "0, area, 15, number" at home for what is "+54 9, area, number" abroad: not read here.
                 let national = (region != "AR").then(|| written(Mode::National));
-                for text in [Some(e164.clone()), Some(written(Mode::International)), national]
-                    .into_iter()
-                    .flatten()
-                {
+                for text in [Some(e164.clone()), Some(written(Mode::International)), national].into_iter().flatten() {
                     assert_eq!(parse(&text, region).as_ref(), Some(&e164), "{region} {text}");
                     compared += 1;
                 }

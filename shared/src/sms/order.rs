@@ -72,11 +72,7 @@ impl FromStr for JoinUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_link = text.starts_with("https://") && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        if is_link {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("expected a link that starts with https://")
-        }
+        if is_link { Ok(Self(text.to_owned())) } else { Err("expected a link that starts with https://") }
     }
 }
 
@@ -108,11 +104,7 @@ impl SmsOrder {
         let from = fields.text("fromAddress");
         let messenger = fields.text("toAddressMessengerType");
         let text = fields.text("textBody");
-        let join_url = if link == LinkFrom::Request {
-            fields.parsed::<JoinUrl>("joinUrl")
-        } else {
-            None
-        };
+        let join_url = if link == LinkFrom::Request { fields.parsed::<JoinUrl>("joinUrl") } else { None };
         let language = fields.text("language");
         let agent = fields.text("agentName");
         let use_existing_active_conversation = fields.flag("useExistingActiveConversation");
@@ -161,12 +153,7 @@ impl SmsOrder {
             (None, None) => return Err(Error::new(Code::INTERNAL, "The text message has no text.")),
         };
         let (messenger, to, from, max_characters) = match self.messenger.to_ascii_lowercase().as_str() {
-            "sms" => (
-                "sms",
-                self.recipient(settings)?,
-                self.sender(settings)?,
-                settings.max_characters,
-            ),
+            "sms" => ("sms", self.recipient(settings)?, self.sender(settings)?, settings.max_characters),
             // A user id that the integration knows and the integration's own id: nothing to parse.
             "open" => ("open", self.to.clone(), self.from.clone(), OPEN_MAX_CHARACTERS),
             other => {
@@ -175,11 +162,7 @@ impl SmsOrder {
                     format!(
                         "The bridge sends plain text, which Genesys Cloud takes for `sms` and `open`; `{}` needs a \
                          message template.",
-                        other
-                            .chars()
-                            .filter(|c| c.is_ascii_alphanumeric())
-                            .take(20)
-                            .collect::<String>()
+                        other.chars().filter(|c| c.is_ascii_alphanumeric()).take(20).collect::<String>()
                     ),
                 ));
             }
@@ -231,15 +214,13 @@ impl SmsOrder {
         if is_short_code {
             return Ok(self.from.clone());
         }
-        PhoneNumber::parse(&self.from, settings.country)
-            .map(|number| number.e164().to_owned())
-            .map_err(|_| {
-                Error::new(
-                    Code::SENDER_INVALID,
-                    "`fromAddress`, or SMS_FROM, is no complete phone number; expected a number of the org such as \
+        PhoneNumber::parse(&self.from, settings.country).map(|number| number.e164().to_owned()).map_err(|_| {
+            Error::new(
+                Code::SENDER_INVALID,
+                "`fromAddress`, or SMS_FROM, is no complete phone number; expected a number of the org such as \
                  +13175550100.",
-                )
-            })
+            )
+        })
     }
 }
 
@@ -260,9 +241,7 @@ pub struct SmsMessage {
 
 impl fmt::Debug for SmsMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SmsMessage")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
+        f.debug_struct("SmsMessage").field("length", &self.length).finish_non_exhaustive()
     }
 }
 

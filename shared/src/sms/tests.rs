@@ -22,10 +22,7 @@ struct Genesys {
 
 impl Genesys {
     fn answering(script: impl IntoIterator<Item = Result<AgentlessReceipt, GenesysError>>) -> Self {
-        Self {
-            script: Mutex::new(script.into_iter().collect()),
-            ..Self::default()
-        }
+        Self { script: Mutex::new(script.into_iter().collect()), ..Self::default() }
     }
 
     fn sent(&self) -> usize {
@@ -34,10 +31,7 @@ impl Genesys {
 }
 
 fn receipt() -> AgentlessReceipt {
-    AgentlessReceipt {
-        id: "m-1".into(),
-        conversation_id: "gc-1".into(),
-    }
+    AgentlessReceipt { id: "m-1".into(), conversation_id: "gc-1".into() }
 }
 
 impl AgentlessMessages for Genesys {
@@ -56,11 +50,7 @@ impl AgentlessMessages for Genesys {
 }
 
 fn settings() -> SmsSettings {
-    SmsSettings::read(&mut Environment::of([
-        ("SMS_FROM", "+13175550100"),
-        ("SMS_COUNTRY", "GB"),
-    ]))
-    .unwrap()
+    SmsSettings::read(&mut Environment::of([("SMS_FROM", "+13175550100"), ("SMS_COUNTRY", "GB")])).unwrap()
 }
 
 fn order(json: serde_json::Value) -> Result<SmsMessage, Error> {
@@ -76,12 +66,7 @@ fn message(resend: bool) -> SmsMessage {
 }
 
 fn refused(status: u16) -> GenesysError {
-    GenesysError::Rejected {
-        status,
-        code: "bad.request".into(),
-        fields: Vec::new(),
-        text: String::new(),
-    }
+    GenesysError::Rejected { status, code: "bad.request".into(), fields: Vec::new(), text: String::new() }
 }
 
 #[tokio::test]
@@ -96,10 +81,7 @@ async fn a_message_is_sent_once_and_the_second_request_learns_of_the_first() {
 
 #[tokio::test(start_paused = true)]
 async fn the_loser_of_two_clicks_waits_and_answers_the_winner_s_result() {
-    let genesys = Genesys {
-        takes: Duration::from_secs(2),
-        ..Genesys::default()
-    };
+    let genesys = Genesys { takes: Duration::from_secs(2), ..Genesys::default() };
     let records = MemoryRecords::default();
     let contexts: Vec<_> = (0..5).map(|_| context(20)).collect();
     let message = message(false);
@@ -112,17 +94,12 @@ async fn the_loser_of_two_clicks_waits_and_answers_the_winner_s_result() {
 
 #[tokio::test(start_paused = true)]
 async fn a_loser_without_time_says_so_and_may_ask_again() {
-    let genesys = Genesys {
-        takes: Duration::from_secs(9),
-        ..Genesys::default()
-    };
+    let genesys = Genesys { takes: Duration::from_secs(9), ..Genesys::default() };
     let records = MemoryRecords::default();
     let (winner, loser) = (context(20), context(3));
     let message = message(false);
-    let (won, lost) = tokio::join!(
-        send(&genesys, &records, &winner, &message),
-        send(&genesys, &records, &loser, &message)
-    );
+    let (won, lost) =
+        tokio::join!(send(&genesys, &records, &winner, &message), send(&genesys, &records, &loser, &message));
     assert_eq!(won.unwrap().code(), Code::ACCEPTED);
     let lost = lost.unwrap_err();
     assert_eq!((lost.code, lost.code.retryable()), (Code::IN_PROGRESS, true));
@@ -130,17 +107,11 @@ async fn a_loser_without_time_says_so_and_may_ask_again() {
 
 #[tokio::test(start_paused = true)]
 async fn when_the_winner_is_refused_the_loser_tries_in_its_place() {
-    let genesys = Genesys {
-        takes: Duration::from_secs(1),
-        ..Genesys::answering([Err(refused(400))])
-    };
+    let genesys = Genesys { takes: Duration::from_secs(1), ..Genesys::answering([Err(refused(400))]) };
     let records = MemoryRecords::default();
     let (one, two) = (context(20), context(20));
     let message = message(false);
-    let (won, lost) = tokio::join!(
-        send(&genesys, &records, &one, &message),
-        send(&genesys, &records, &two, &message)
-    );
+    let (won, lost) = tokio::join!(send(&genesys, &records, &one, &message), send(&genesys, &records, &two, &message));
     assert_eq!(won.unwrap_err().code, Code::GENESYS_REJECTED);
     assert_eq!(lost.unwrap().code(), Code::ACCEPTED);
 }
@@ -149,16 +120,9 @@ async fn when_the_winner_is_refused_the_loser_tries_in_its_place() {
 async fn a_definite_refusal_leaves_the_way_free() {
     for refusal in [
         refused(400),
-        GenesysError::PermissionMissing {
-            permission: "p".into(),
-            status: 403,
-            code: String::new(),
-        },
+        GenesysError::PermissionMissing { permission: "p".into(), status: 403, code: String::new() },
         refused(404),
-        GenesysError::Throttled {
-            retry_after: None,
-            code: String::new(),
-        },
+        GenesysError::Throttled { retry_after: None, code: String::new() },
         GenesysError::NotSent("connection refused".into()),
     ] {
         let (genesys, records) = (Genesys::answering([Err(refusal)]), MemoryRecords::default());
@@ -173,26 +137,12 @@ async fn an_ambiguous_end_stays_unknown_until_a_person_asks_to_resend() {
     let genesys = Genesys::answering([Err(GenesysError::Ambiguous("time-out".into()))]);
     let records = MemoryRecords::default();
     for _ in 0..3 {
-        let error = send(&genesys, &records, &context(10), &message(false))
-            .await
-            .unwrap_err();
+        let error = send(&genesys, &records, &context(10), &message(false)).await.unwrap_err();
         assert_eq!((error.code, error.code.retryable()), (Code::OUTCOME_UNKNOWN, false));
     }
     assert_eq!(genesys.sent(), 1);
-    assert_eq!(
-        send(&genesys, &records, &context(10), &message(true))
-            .await
-            .unwrap()
-            .code(),
-        Code::ACCEPTED
-    );
-    assert_eq!(
-        send(&genesys, &records, &context(10), &message(false))
-            .await
-            .unwrap()
-            .code(),
-        Code::DUPLICATE
-    );
+    assert_eq!(send(&genesys, &records, &context(10), &message(true)).await.unwrap().code(), Code::ACCEPTED);
+    assert_eq!(send(&genesys, &records, &context(10), &message(false)).await.unwrap().code(), Code::DUPLICATE);
     assert_eq!(genesys.sent(), 2);
 }
 
@@ -200,41 +150,20 @@ async fn an_ambiguous_end_stays_unknown_until_a_person_asks_to_resend() {
 async fn a_process_that_died_while_sending_leaves_an_unknown_outcome() {
     let (genesys, records) = (Genesys::default(), MemoryRecords::default());
     let (key, now) = (message(false).record_key(), Timestamp::now());
-    let died = Claim {
-        owner: "dead".into(),
-        resend: false,
-        deadline: now - Duration::from_secs(1),
-    };
-    records
-        .claim(&context(10), &key, &died, now - Duration::from_secs(30))
-        .await
-        .unwrap();
-    let error = send(&genesys, &records, &context(10), &message(false))
-        .await
-        .unwrap_err();
+    let died = Claim { owner: "dead".into(), resend: false, deadline: now - Duration::from_secs(1) };
+    records.claim(&context(10), &key, &died, now - Duration::from_secs(30)).await.unwrap();
+    let error = send(&genesys, &records, &context(10), &message(false)).await.unwrap_err();
     assert_eq!((error.code, genesys.sent()), (Code::OUTCOME_UNKNOWN, 0));
-    assert_eq!(
-        send(&genesys, &records, &context(10), &message(true))
-            .await
-            .unwrap()
-            .code(),
-        Code::ACCEPTED
-    );
+    assert_eq!(send(&genesys, &records, &context(10), &message(true)).await.unwrap().code(), Code::ACCEPTED);
 }
 
 #[tokio::test(start_paused = true)]
 async fn not_even_resend_overtakes_a_request_that_is_at_work() {
-    let genesys = Genesys {
-        takes: Duration::from_secs(2),
-        ..Genesys::default()
-    };
+    let genesys = Genesys { takes: Duration::from_secs(2), ..Genesys::default() };
     let records = MemoryRecords::default();
     let (one, two) = (context(20), context(20));
     let (first, again) = (message(false), message(true));
-    let (won, lost) = tokio::join!(
-        send(&genesys, &records, &one, &first),
-        send(&genesys, &records, &two, &again)
-    );
+    let (won, lost) = tokio::join!(send(&genesys, &records, &one, &first), send(&genesys, &records, &two, &again));
     assert_eq!(won.unwrap().code(), Code::ACCEPTED);
     // It waited; then it found a settled record, which a person has asked to overrule.
     assert_eq!(lost.unwrap().code(), Code::ACCEPTED);
@@ -260,9 +189,7 @@ impl Records for BrokenRecords {
 #[tokio::test]
 async fn without_the_table_nothing_is_sent() {
     let genesys = Genesys::default();
-    let error = send(&genesys, &BrokenRecords, &context(10), &message(false))
-        .await
-        .unwrap_err();
+    let error = send(&genesys, &BrokenRecords, &context(10), &message(false)).await.unwrap_err();
     assert_eq!((error.code, genesys.sent()), (Code::STATE_UNAVAILABLE, 0));
 }
 
@@ -292,18 +219,9 @@ proptest! {
 fn two_messages_are_one_by_conversation_and_recipient_or_else_by_recipient_and_text() {
     let key = |json| order(json).unwrap().record_key();
     let base = key(json!({"toAddress": "+447700900123", "textBody": "a", "conversationId": "c"}));
-    assert_eq!(
-        base,
-        key(json!({"toAddress": "tel:+44 7700 900123", "textBody": "b", "conversationId": "c"}))
-    );
-    assert_ne!(
-        base,
-        key(json!({"toAddress": "+447700900124", "textBody": "a", "conversationId": "c"}))
-    );
-    assert_ne!(
-        base,
-        key(json!({"toAddress": "+447700900123", "textBody": "a", "conversationId": "d"}))
-    );
+    assert_eq!(base, key(json!({"toAddress": "tel:+44 7700 900123", "textBody": "b", "conversationId": "c"})));
+    assert_ne!(base, key(json!({"toAddress": "+447700900124", "textBody": "a", "conversationId": "c"})));
+    assert_ne!(base, key(json!({"toAddress": "+447700900123", "textBody": "a", "conversationId": "d"})));
     let alone = key(json!({"toAddress": "+447700900123", "textBody": "a"}));
     assert_eq!(alone, key(json!({"toAddress": "07700 900123", "textBody": "a"})));
     assert_ne!(alone, key(json!({"toAddress": "+447700900123", "textBody": "b"})));
@@ -313,31 +231,16 @@ fn two_messages_are_one_by_conversation_and_recipient_or_else_by_recipient_and_t
 fn what_cannot_be_sent_is_told_before_anything_is_sent() {
     let long = "x".repeat(766);
     for (json, code) in [
-        (
-            json!({"toAddress": "anonymous", "textBody": "a"}),
-            Code::RECIPIENT_INVALID,
-        ),
-        (
-            json!({"toAddress": "+447700900123", "textBody": "a", "fromAddress": "Contoso"}),
-            Code::SENDER_INVALID,
-        ),
-        (
-            json!({"toAddress": "+447700900123", "textBody": long}),
-            Code::TEXT_TOO_LONG,
-        ),
+        (json!({"toAddress": "anonymous", "textBody": "a"}), Code::RECIPIENT_INVALID),
+        (json!({"toAddress": "+447700900123", "textBody": "a", "fromAddress": "Contoso"}), Code::SENDER_INVALID),
+        (json!({"toAddress": "+447700900123", "textBody": long}), Code::TEXT_TOO_LONG),
         (
             json!({"toAddress": "447700900123", "textBody": "a", "toAddressMessengerType": "whatsapp"}),
             Code::MESSENGER_NOT_SUPPORTED,
         ),
         (json!({"toAddress": "+447700900123"}), Code::INVALID_FIELD),
-        (
-            json!({"toAddress": "+447700900123", "textBody": "  "}),
-            Code::INVALID_FIELD,
-        ),
-        (
-            json!({"toAddress": "+447700900123", "joinUrl": "javascript:alert(1)"}),
-            Code::INVALID_FIELD,
-        ),
+        (json!({"toAddress": "+447700900123", "textBody": "  "}), Code::INVALID_FIELD),
+        (json!({"toAddress": "+447700900123", "joinUrl": "javascript:alert(1)"}), Code::INVALID_FIELD),
         (json!({"textBody": "a"}), Code::INVALID_FIELD),
     ] {
         assert_eq!(order(json.clone()).unwrap_err().code, code, "{json}");
@@ -360,10 +263,7 @@ fn the_published_blueprint_s_input_works_as_it_is() {
 fn an_open_messaging_user_gets_the_text_too() {
     let to = json!({"toAddress": "user-7", "fromAddress": "b3f0", "toAddressMessengerType": "open", "textBody": "a"});
     let message = order(to).unwrap().agentless();
-    assert_eq!(
-        (message.to_address.as_str(), message.to_address_messenger_type),
-        ("user-7", "open")
-    );
+    assert_eq!((message.to_address.as_str(), message.to_address_messenger_type), ("user-7", "open"));
 }
 
 #[test]

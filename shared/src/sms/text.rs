@@ -41,9 +41,7 @@ impl FromStr for Template {
         for (language, text) in languages {
             by_language.insert(language.to_ascii_lowercase(), checked(&text)?);
         }
-        let default = by_language
-            .remove("default")
-            .ok_or("expected a text for the language `default`")?;
+        let default = by_language.remove("default").ok_or("expected a text for the language `default`")?;
         Ok(Self { default, by_language })
     }
 }
@@ -54,9 +52,7 @@ fn checked(text: &str) -> Result<String, String> {
     if !text.contains("{link}") {
         return Err("expected {link} in the text".into());
     }
-    let rest = ["{link}", "{agent}", "{brand}"]
-        .iter()
-        .fold(text.clone(), |rest, known| rest.replace(known, ""));
+    let rest = ["{link}", "{agent}", "{brand}"].iter().fold(text.clone(), |rest, known| rest.replace(known, ""));
     if rest.contains(['{', '}']) {
         return Err("expected no other braces than {link}, {agent} and {brand}".into());
     }
@@ -69,23 +65,14 @@ impl Template {
     /// The built-in text.
     #[must_use]
     pub fn built_in(with_brand: bool) -> Self {
-        let text = if with_brand {
-            DEFAULT_BRANDED_TEMPLATE
-        } else {
-            DEFAULT_TEMPLATE
-        };
-        Self {
-            default: text.into(),
-            by_language: BTreeMap::new(),
-        }
+        let text = if with_brand { DEFAULT_BRANDED_TEMPLATE } else { DEFAULT_TEMPLATE };
+        Self { default: text.into(), by_language: BTreeMap::new() }
     }
 
     /// Whether any of the texts names the brand.
     #[must_use]
     pub fn wants_brand(&self) -> bool {
-        std::iter::once(&self.default)
-            .chain(self.by_language.values())
-            .any(|text| text.contains("{brand}"))
+        std::iter::once(&self.default).chain(self.by_language.values()).any(|text| text.contains("{brand}"))
     }
 
     /// The text for a language (`de-AT`, else `de`, else the default).
@@ -93,11 +80,7 @@ impl Template {
     pub fn render(&self, language: Option<&str>, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
         let wanted = language.unwrap_or_default().to_ascii_lowercase().replace('_', "-");
         let primary = wanted.split('-').next().unwrap_or_default();
-        let text = self
-            .by_language
-            .get(&wanted)
-            .or_else(|| self.by_language.get(primary))
-            .unwrap_or(&self.default);
+        let text = self.by_language.get(&wanted).or_else(|| self.by_language.get(primary)).unwrap_or(&self.default);
         fill(text, link, agent, brand)
     }
 }
@@ -105,11 +88,7 @@ impl Template {
 /// Puts link, agent and brand into a text that somebody else wrote; without a place for the link it goes to the end.
 #[must_use]
 pub fn with_link(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
-    if text.contains("{link}") {
-        fill(text, link, agent, brand)
-    } else {
-        format!("{text}\n{link}")
-    }
+    if text.contains("{link}") { fill(text, link, agent, brand) } else { format!("{text}\n{link}") }
 }
 
 fn fill(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
@@ -120,11 +99,7 @@ fn fill(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> Str
     // One pass, so that a name which contains "{link}" stays a name.
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
-        let places = [
-            ("link}", link),
-            ("agent}", agent),
-            ("brand}", brand.unwrap_or_default()),
-        ];
+        let places = [("link}", link), ("agent}", agent), ("brand}", brand.unwrap_or_default())];
         match places.into_iter().find(|(place, _)| after.starts_with(place)) {
             Some((place, value)) => {
                 filled.push_str(value);
@@ -140,11 +115,7 @@ fn fill(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> Str
 }
 
 fn one_line(name: &str) -> String {
-    let clean: String = name
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_AGENT_CHARS)
-        .collect();
+    let clean: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_AGENT_CHARS).collect();
     clean.trim().to_owned()
 }
 
@@ -178,10 +149,7 @@ pub fn measure(text: &str) -> Length {
         Some(septets) => segments(&septets, 160, 153),
         None => segments(&text.chars().map(char::len_utf16).collect::<Vec<_>>(), 70, 67),
     };
-    Length {
-        characters: text.encode_utf16().count(),
-        segments,
-    }
+    Length { characters: text.encode_utf16().count(), segments }
 }
 
 fn segments(widths: &[usize], alone: usize, each: usize) -> u32 {
@@ -230,23 +198,11 @@ mod tests {
 
     #[test]
     fn every_text_has_a_link_and_a_way_out() {
-        assert_eq!(
-            template("Nonstop: {link}").unwrap().render(None, "L", None, None),
-            format!("Nonstop: L{WAY_OUT}")
-        );
-        assert_eq!(
-            template(r"{link}\nSTOP").unwrap().render(None, "L", None, None),
-            "L\nSTOP"
-        );
-        for bad in [
-            "Join us",
-            "{link} {name}",
-            r#"{"de":"{link}"}"#,
-            r#"{"default":"x"}"#,
-            r#"{"default":1}"#,
-            "{\"",
-            "{link",
-        ] {
+        assert_eq!(template("Nonstop: {link}").unwrap().render(None, "L", None, None), format!("Nonstop: L{WAY_OUT}"));
+        assert_eq!(template(r"{link}\nSTOP").unwrap().render(None, "L", None, None), "L\nSTOP");
+        for bad in
+            ["Join us", "{link} {name}", r#"{"de":"{link}"}"#, r#"{"default":"x"}"#, r#"{"default":1}"#, "{\"", "{link"]
+        {
             assert!(template(bad).is_err(), "{bad}");
         }
     }
@@ -260,10 +216,7 @@ mod tests {
 
     #[test]
     fn somebody_else_s_text_gets_the_link_too() {
-        assert_eq!(
-            with_link("Hi {agent}, {link} now", "L", Some("Kim"), None),
-            "Hi Kim, L now"
-        );
+        assert_eq!(with_link("Hi {agent}, {link} now", "L", Some("Kim"), None), "Hi Kim, L now");
         assert_eq!(with_link("Join us {now}", "L", None, None), "Join us {now}\nL");
     }
 

@@ -74,12 +74,8 @@ impl Records for DynamoRecords {
             Ok(_) => Ok(Claimed::Granted),
             Err(Failure::ConditionFailed(item)) => {
                 let held = item.as_ref().and_then(record).ok_or_else(|| unreadable(key))?;
-                // The SDK sends a put again whose answer got lost; then the holder that it meets is this claim itself.
-                Ok(if held.owner == claim.owner {
-                    Claimed::Granted
-                } else {
-                    Claimed::Held(held)
-                })
+                // The SDK sends a put again whose answer got lost; the holder that it then meets is this claim itself.
+                Ok(if held.owner == claim.owner { Claimed::Granted } else { Claimed::Held(held) })
             }
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
         }

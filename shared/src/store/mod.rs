@@ -115,10 +115,10 @@ impl StoredRecord {
         self.state == State::Sending && now < self.deadline
     }
 
-    /// Whether a claim may replace it.
+    /// Whether a claim may replace it. A claim may replace itself: it comes twice when the answer to it got lost.
     #[must_use]
     pub fn yields_to(&self, claim: &Claim, now: Timestamp) -> bool {
-        self.is_expired(now) || (claim.resend && !self.is_in_progress(now))
+        self.owner == claim.owner || self.is_expired(now) || (claim.resend && !self.is_in_progress(now))
     }
 }
 

@@ -17,12 +17,15 @@ pub(super) const RECORD: &str = "bridge::record";
 
 /// Sends log lines to standard output from the level in `AWS_LAMBDA_LOG_LEVEL` on. Call it once, first thing in `main`.
 pub fn init() {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
-        .ok()
-        .and_then(|level| level.parse().ok());
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     let subscriber = subscriber(level.unwrap_or(LevelFilter::INFO), io::stdout);
     // Fails when a subscriber is already in place, which then is the one that somebody wanted.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    // One line as all others, and without the panic's text, which may hold what it stumbled over.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(at, "panic");
+    }));
 }
 
 /// The subscriber behind [`init`], for a level and a place to write to.
@@ -38,9 +41,7 @@ where
         .with_target(RECORD, LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
-        .event_format(Lines {
-            json: Format::default().json().flatten_event(true).with_span_list(false),
-        })
+        .event_format(Lines { json: Format::default().json().flatten_event(true).with_span_list(false) })
         .with_writer(writer);
     tracing_subscriber::registry().with(levels).with(lines)
 }
@@ -58,10 +59,7 @@ where
         if event.metadata().target() != RECORD {
             return self.json.format_event(ctx, writer, event);
         }
-        let mut line = Verbatim {
-            writer: writer.by_ref(),
-            result: Ok(()),
-        };
+        let mut line = Verbatim { writer: writer.by_ref(), result: Ok(()) };
         event.record(&mut line);
         line.result?;
         writeln!(writer)

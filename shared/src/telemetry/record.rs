@@ -30,14 +30,7 @@ pub enum Upstream {
 }
 
 impl Upstream {
-    const ALL: [Self; 6] = [
-        Self::Entra,
-        Self::Graph,
-        Self::GenesysLogin,
-        Self::Genesys,
-        Self::Secrets,
-        Self::State,
-    ];
+    const ALL: [Self; 6] = [Self::Entra, Self::Graph, Self::GenesysLogin, Self::Genesys, Self::Secrets, Self::State];
 
     /// Name of the latency metric, in milliseconds.
     const fn metric(self) -> &'static str {
@@ -98,10 +91,7 @@ struct Notes {
 
 impl Default for Record {
     fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            notes: Mutex::default(),
-        }
+        Self { started: Instant::now(), notes: Mutex::default() }
     }
 }
 
@@ -163,10 +153,7 @@ impl Record {
         }
         line.insert("fallbackReasons".into(), notes.fallbacks.clone().into());
         line.insert("calls".into(), notes.calls.iter().map(described).collect());
-        line.insert(
-            "level".into(),
-            if outcome.status >= 500 { "ERROR" } else { "INFO" }.into(),
-        );
+        line.insert("level".into(), if outcome.status >= 500 { "ERROR" } else { "INFO" }.into());
         line.insert("function".into(), function.into());
         line.insert("ok".into(), outcome.ok.into());
         line.insert("code".into(), outcome.code.into());
@@ -231,13 +218,8 @@ mod tests {
         }
         record.fallback("accessPolicyMissing");
         tokio::time::advance(Duration::from_millis(250)).await;
-        let outcome = Outcome {
-            ok: true,
-            code: "created",
-            status: 200,
-            message: None,
-            cause: Some("sent to +447700900123"),
-        };
+        let outcome =
+            Outcome { ok: true, code: "created", status: 200, message: None, cause: Some("sent to +447700900123") };
         insta::assert_json_snapshot!(record.line("escalate", outcome), {"._aws.Timestamp" => "[now]"});
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,6 +25,9 @@ pub const STACK: &str = "teams-bridge";
 /// How long ministack may take to start. It takes some seconds, more on a busy machine.
 const START: Duration = Duration::from_secs(90);
 
+/// How old the folder of a local cloud is that certainly has ended.
+const LEFTOVER: Duration = Duration::from_secs(10 * 60);
+
 /// A running local AWS. It ends when this is dropped, or when this process ends in whatever way.
 #[derive(Debug)]
 pub struct Cloud {
@@ -34,6 +38,7 @@ pub struct Cloud {
     interpreter: PathBuf,
     /// Where its own log goes.
     pub log: PathBuf,
+    home: PathBuf,
     // Its standard input is what keeps it alive.
     process: Child,
 }
@@ -62,16 +67,16 @@ impl Cloud {
     /// # Errors
     /// The port is taken, or ministack does not start.
     pub async fn start(interpreter: &Path, port: u16) -> Result<Self, Trouble> {
-        drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|_| port_taken(port))?);
+        check_port(port)?;
         let endpoint = format!("http://127.0.0.1:{port}");
+        remove_leftovers();
         let home = workshop().join(format!("cloud-{port}"));
         fs::create_dir_all(&home).map_err(|error| Trouble::from("The local cloud's folder cannot be made", error))?;
         let log = home.join("ministack.log");
         let log_file =
             File::create(&log).map_err(|error| Trouble::from("The local cloud's log cannot be made", error))?;
-        let errors = log_file
-            .try_clone()
-            .map_err(|error| Trouble::from("The local cloud's log cannot be made", error))?;
+        let errors =
+            log_file.try_clone().map_err(|error| Trouble::from("The local cloud's log cannot be made", error))?;
         let mut command = Command::new(interpreter);
         command
             .arg(root().join("tests/sandbox/local_cloud.py"))
@@ -87,21 +92,15 @@ impl Cloud {
             .env("AUTH", "true")
             .env("MINISTACK_REGION", REGION)
             .env("AWS_ENDPOINT_URL", &endpoint)
+            // On AWS, Lambda sets this from the template's LogLevel; the local one does not.
+            .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
             .env("LOG_LEVEL", "WARNING")
             .stdin(Stdio::piped())
             .stdout(log_file)
             .stderr(errors)
             .process_group(0);
-        let process = command
-            .spawn()
-            .map_err(|error| Trouble::from("The local cloud could not be started", error))?;
-        let mut cloud = Self {
-            endpoint,
-            port,
-            interpreter: interpreter.to_owned(),
-            log,
-            process,
-        };
+        let process = command.spawn().map_err(|error| Trouble::from("The local cloud could not be started", error))?;
+        let mut cloud = Self { endpoint, port, interpreter: interpreter.to_owned(), log, home, process };
         cloud.wait_until_ready().await?;
         Ok(cloud)
     }
@@ -111,25 +110,14 @@ impl Cloud {
         let until = Instant::now() + START;
         while Instant::now() < until {
             if let Ok(Some(status)) = self.process.try_wait() {
-                return Err(Trouble(format!(
-                    "The local cloud ended at once ({status}); see {}.",
-                    self.log.display()
-                )));
+                return Err(Trouble(format!("The local cloud ended at once ({status}); see {}.", self.log.display())));
             }
-            if client
-                .get(format!("{}/_ministack/health", self.endpoint))
-                .send()
-                .await
-                .is_ok()
-            {
+            if client.get(format!("{}/_ministack/health", self.endpoint)).send().await.is_ok() {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Err(Trouble(format!(
-            "The local cloud did not start in time; see {}.",
-            self.log.display()
-        )))
+        Err(Trouble(format!("The local cloud did not start in time; see {}.", self.log.display())))
     }
 
     /// Deploys `infra/template.yaml` with these binaries.
@@ -187,22 +175,97 @@ impl Cloud {
     /// # Errors
     /// When there is no such secret.
     pub async fn put_secret(&self, id: &str, value: &serde_json::Value) -> Result<(), Trouble> {
-        let put = self
-            .secrets_manager()
-            .put_secret_value()
-            .secret_id(id)
-            .secret_string(value.to_string());
-        put.send()
-            .await
-            .map_err(|error| Trouble::from("A secret could not be stored", error))?;
+        let put = self.secrets_manager().put_secret_value().secret_id(id).secret_string(value.to_string());
+        put.send().await.map_err(|error| Trouble::from("A secret could not be stored", error))?;
         Ok(())
+    }
+
+    /// Everything that a function has logged.
+    ///
+    /// # Errors
+    /// When it has no log.
+    pub async fn logs(&self, function: &str) -> Result<String, Trouble> {
+        let output = Command::new(&self.interpreter)
+            .arg(root().join("tests/sandbox/logs.py"))
+            .args([&self.endpoint, &format!("/aws/lambda/{STACK}-{function}")])
+            .env("AWS_DEFAULT_REGION", REGION)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(|error| Trouble::from("The logs could not be read", error))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(Trouble::from("The logs could not be read", said.lines().last().unwrap_or_default()));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Kills every function's process in the midst of what it does, as a crash would. Gives how many there were.
+    ///
+    /// # Errors
+    /// When this machine's processes cannot be listed.
+    pub fn kill_functions(&self) -> Result<usize, Trouble> {
+        let ours = format!("ministack-provided-code-{}/", self.port);
+        let mut killed = 0;
+        for (pid, command) in processes()? {
+            if command.contains(&ours) {
+                let status = std::process::Command::new("sh").args(["-c", &format!("kill -KILL {pid}")]).status();
+                killed += usize::from(status.is_ok_and(|status| status.success()));
+            }
+        }
+        Ok(killed)
     }
 
     /// Ends it, and with it every function that it started.
     pub async fn stop(mut self) {
         drop(self.process.stdin.take());
         let _ = tokio::time::timeout(Duration::from_secs(10), self.process.wait()).await;
+        let _ = fs::remove_dir_all(&self.home);
     }
+}
+
+/// The processes of this machine: id and command line.
+fn processes() -> Result<Vec<(u32, String)>, Trouble> {
+    let failed = |error: io::Error| Trouble::from("The processes cannot be listed", error);
+    if Path::new("/proc/self/cmdline").exists() {
+        let entries = fs::read_dir("/proc").map_err(failed)?.flatten();
+        let described = entries.filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let command = fs::read(entry.path().join("cmdline")).ok()?;
+            Some((pid, String::from_utf8_lossy(&command).replace('\0', " ")))
+        });
+        return Ok(described.collect());
+    }
+    let listed = std::process::Command::new("ps").args(["-A", "-o", "pid=,command="]).output().map_err(failed)?;
+    let lines = String::from_utf8_lossy(&listed.stdout);
+    let described = lines.lines().filter_map(|line| {
+        let (pid, command) = line.trim_start().split_once(' ')?;
+        Some((pid.parse().ok()?, command.to_owned()))
+    });
+    Ok(described.collect())
+}
+
+/// Removes what local clouds of other days left behind: each holds a copy of the functions.
+fn remove_leftovers() {
+    let is_old = |entry: &fs::DirEntry| {
+        let changed = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > LEFTOVER)
+    };
+    for entry in fs::read_dir(workshop()).into_iter().flatten().flatten() {
+        let port = entry.file_name().to_str().and_then(|name| name.strip_prefix("cloud-")?.parse::<u16>().ok());
+        let unused = port.is_some_and(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+        if unused && is_old(&entry) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether a port can be taken.
+///
+/// # Errors
+/// When somebody else has it.
+pub fn check_port(port: u16) -> Result<(), Trouble> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|_| port_taken(port))
 }
 
 /// The sentence for a port that somebody else has.

@@ -25,14 +25,22 @@ struct Target {
     name: String,
 }
 
-/// Builds all functions with these arguments to `cargo build`; gives the binary of each. Cargo's own progress goes to the
-/// terminal.
+/// Builds all functions; gives the binary of each. Cargo's own progress goes to the terminal.
 ///
 /// # Errors
 /// When one does not build.
-pub fn build(arguments: &[&str]) -> Result<BTreeMap<String, PathBuf>, Trouble> {
+pub fn build() -> Result<BTreeMap<String, PathBuf>, Trouble> {
+    build_with(&[], &[])
+}
+
+/// Builds all functions and these packages with these arguments to `cargo build`.
+///
+/// # Errors
+/// When one does not build.
+pub fn build_with(more: &[&str], arguments: &[&str]) -> Result<BTreeMap<String, PathBuf>, Trouble> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let packages = FUNCTIONS.iter().flat_map(|name| ["--package", name]);
+    let names: Vec<&str> = FUNCTIONS.iter().chain(more).copied().collect();
+    let packages = names.iter().flat_map(|name| ["--package", name]);
     let output = Command::new(cargo)
         .current_dir(root())
         .args(["build", "--message-format", "json-render-diagnostics"])
@@ -45,15 +53,12 @@ pub fn build(arguments: &[&str]) -> Result<BTreeMap<String, PathBuf>, Trouble> {
     if !output.status.success() {
         return Err(Trouble("The functions do not build; cargo says why above.".into()));
     }
-    let messages = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok());
+    let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let binaries: BTreeMap<String, PathBuf> = messages
         .filter_map(|message: Message| Some((message.target.name, message.executable?)))
-        .filter(|(name, _)| FUNCTIONS.contains(&name.as_str()))
+        .filter(|(name, _)| names.contains(&name.as_str()))
         .collect();
-    match FUNCTIONS.iter().find(|name| !binaries.contains_key(**name)) {
+    match names.iter().find(|name| !binaries.contains_key(**name)) {
         None => Ok(binaries),
         Some(name) => Err(Trouble(format!("cargo built no binary called {name}."))),
     }

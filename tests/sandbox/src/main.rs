@@ -23,10 +23,7 @@ struct Options {
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options {
-        once: false,
-        port: 4566,
-    };
+    let mut options = Options { once: false, port: 4566 };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -44,18 +41,13 @@ async fn main() -> ExitCode {
     let mut out = io::stdout();
     let outcome = match options() {
         Ok(Some(options)) => run(&options, &mut out).await,
-        Ok(None) => writeln!(out, "{USAGE}")
-            .map(|()| true)
-            .map_err(|error| Trouble(error.to_string())),
+        Ok(None) => writeln!(out, "{USAGE}").map(|()| true).map_err(|error| Trouble(error.to_string())),
         Err(error) => Err(Trouble(format!("{error}\n\n{USAGE}"))),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            let _ = writeln!(
-                io::stderr(),
-                "\nNot everything in the story held: see the lines with ✗."
-            );
+            let _ = writeln!(io::stderr(), "\nNot everything in the story held: see the lines with ✗.");
             ExitCode::FAILURE
         }
         Err(trouble) => {
@@ -86,9 +78,7 @@ async fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
 
 async fn stay(sandbox: &Sandbox, out: &mut impl Write) -> Result<(), Trouble> {
     let env_file = sandbox.write_env_file()?;
-    let written = out
-        .write_all(instructions(sandbox).as_bytes())
-        .and_then(|()| out.flush());
+    let written = out.write_all(instructions(sandbox).as_bytes()).and_then(|()| out.flush());
     written.map_err(|error| Trouble(format!("The terminal is gone: {error}")))?;
     let interrupted = tokio::signal::ctrl_c().await;
     let _ = std::fs::remove_file(env_file);
@@ -107,10 +97,11 @@ The sandbox is up until Ctrl-C. Copy and paste:
   TOKEN=$({token_request} | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
 
   # one click; the same line again is a second click
-  curl -s {url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN"     -d '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900456","conversationId":"demo-1"}}'
+  curl -s {url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN" -w '\n' \
+    -d '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900456","conversationId":"demo-1"}}'
 
   # what the phones got
-  curl -s {control}/phone
+  curl -s {control}/phone -w '\n'
 
   # things that go wrong: Graph throttles, Genesys Cloud resets after it took the message, a secret is rotated
   curl -s {control}/faults -d '{{"at":"graph","match":"createOrGet","status":429,"retryAfter":"1.5"}}'

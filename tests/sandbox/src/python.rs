@@ -50,25 +50,13 @@ pub fn interpreter(progress: impl Fn(&str)) -> Result<PathBuf, Trouble> {
 }
 
 fn install(interpreter: &Path, requirements: &Path) -> Result<(), Trouble> {
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--requirement",
-    ];
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
     let installed = run(Command::new(interpreter).args(pip).arg(requirements))?;
     if installed.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&installed.stderr);
-    let last = said
-        .lines()
-        .rev()
-        .find(|line| line.contains("ERROR"))
-        .unwrap_or("pip gave no reason");
+    let last = said.lines().rev().find(|line| line.contains("ERROR")).unwrap_or("pip gave no reason");
     Err(Trouble(format!(
         "The local cloud's Python packages could not be installed. The first time needs a network that reaches a Python \
          package index. ({})",
@@ -94,14 +82,9 @@ fn system_python() -> Result<PathBuf, Trouble> {
             )));
         }
     }
-    Err(Trouble(
-        "Python 3 is needed for the local cloud, and there is no `python3` on the path. Install it.".into(),
-    ))
+    Err(Trouble("Python 3 is needed for the local cloud, and there is no `python3` on the path. Install it.".into()))
 }
 
 fn run(command: &mut Command) -> Result<Output, Trouble> {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Trouble::from("Python could not be started", error))
+    command.stdin(Stdio::null()).output().map_err(|error| Trouble::from("Python could not be started", error))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, Deployment, REGION};
+use crate::cloud::{Cloud, Deployment, REGION, check_port};
 use crate::stand_ins::{API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, World};
 use crate::{Trouble, functions, python, root};
 
@@ -72,10 +72,11 @@ impl Sandbox {
             Ports::From(first) => (first, [1, 2, 3, 4].map(|offset| first.saturating_add(offset))),
             Ports::Any => (free_port()?, [0; 4]),
         };
+        check_port(cloud_port)?;
         let mut stand_ins = StandIns::start(stand_in_ports).await?;
         let interpreter = python::interpreter(&progress)?;
         progress("building the functions");
-        let binaries = functions::build(&[])?;
+        let binaries = functions::build()?;
         progress("starting the local cloud");
         let cloud = Cloud::start(&interpreter, cloud_port).await?;
         progress("deploying infra/template.yaml");
@@ -137,12 +138,7 @@ impl Sandbox {
     /// # Errors
     /// When Entra gives none.
     pub async fn caller_token(&self) -> Result<String, Trouble> {
-        let secret = self
-            .world
-            .directory()
-            .apps
-            .get(CALLER_APP)
-            .and_then(|app| app.secrets.last().cloned());
+        let secret = self.world.directory().apps.get(CALLER_APP).and_then(|app| app.secrets.last().cloned());
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", CALLER_APP),
@@ -151,34 +147,18 @@ impl Sandbox {
         ];
         let url = format!("{}/{TENANT}/oauth2/v2.0/token", self.entra);
         let failed = |error: reqwest::Error| Trouble::from("The caller got no token", error);
-        let answer: Value = self
-            .client
-            .post(url)
-            .form(&form)
-            .send()
-            .await
-            .map_err(failed)?
-            .json()
-            .await
-            .map_err(failed)?;
+        let answer: Value =
+            self.client.post(url).form(&form).send().await.map_err(failed)?.json().await.map_err(failed)?;
         match answer["access_token"].as_str() {
             Some(token) => Ok(token.to_owned()),
-            None => Err(Trouble(format!(
-                "The caller got no token: {}",
-                answer["error_description"]
-            ))),
+            None => Err(Trouble(format!("The caller got no token: {}", answer["error_description"]))),
         }
     }
 
     /// The same request as a command line.
     #[must_use]
     pub fn caller_token_command(&self) -> String {
-        let secret = self
-            .world
-            .directory()
-            .apps
-            .get(CALLER_APP)
-            .and_then(|app| app.secrets.last().cloned());
+        let secret = self.world.directory().apps.get(CALLER_APP).and_then(|app| app.secrets.last().cloned());
         format!(
             "curl -s {}/{TENANT}/oauth2/v2.0/token -d grant_type=client_credentials -d client_id={CALLER_APP} \
              --data-urlencode 'client_secret={}' -d scope={API_AUDIENCE}/.default",
@@ -209,11 +189,7 @@ impl Sandbox {
         let status = response.status().as_u16();
         let text = response.text().await.map_err(failed)?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok(Answer {
-            status,
-            body,
-            took: started.elapsed(),
-        })
+        Ok(Answer { status, body, took: started.elapsed() })
     }
 
     /// Writes `.env` into the workspace: the environment in which `cargo lambda watch` runs the functions against this
@@ -224,9 +200,7 @@ impl Sandbox {
     pub fn write_env_file(&self) -> Result<PathBuf, Trouble> {
         let path = root().join(".env");
         let written = std::fs::write(&path, self.environment());
-        written
-            .map(|()| path)
-            .map_err(|error| Trouble::from("The .env file could not be written", error))
+        written.map(|()| path).map_err(|error| Trouble::from("The .env file could not be written", error))
     }
 
     fn environment(&self) -> String {
@@ -251,10 +225,7 @@ impl Sandbox {
             // `cargo lambda watch` has no authorizer, so there are no roles to check.
             ("REQUIRE_ROLES", "false".into()),
         ];
-        variables
-            .iter()
-            .map(|(name, value)| format!("{name}={value}\n"))
-            .collect()
+        variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
     }
 }
 
@@ -269,17 +240,12 @@ struct SecretKeeper {
 impl SecretKeeper {
     async fn store(&self, vendor: Vendor) -> Result<(), Trouble> {
         let (id, credential) = match vendor {
-            Vendor::Entra | Vendor::Graph => (&self.entra_secret, self.world.directory().entra_credential()),
+            Vendor::Entra => (&self.entra_secret, self.world.directory().entra_credential()),
             Vendor::Genesys => (&self.genesys_secret, self.world.directory().genesys_credential()),
+            Vendor::Graph | Vendor::Aws => return Ok(()),
         };
-        let put = self
-            .client
-            .put_secret_value()
-            .secret_id(id)
-            .secret_string(credential.to_string());
-        put.send()
-            .await
-            .map_err(|error| Trouble::from("A secret could not be stored", error))?;
+        let put = self.client.put_secret_value().secret_id(id).secret_string(credential.to_string());
+        put.send().await.map_err(|error| Trouble::from("A secret could not be stored", error))?;
         Ok(())
     }
 }
@@ -298,7 +264,6 @@ fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
         "SmsFrom": SMS_NUMBER,
         "SmsCountry": "GB",
         "SmsBrand": "Contoso",
-        "LogLevel": "TRACE",
     });
     serde_json::from_value(parameters).unwrap_or_default()
 }
@@ -306,7 +271,5 @@ fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
 fn free_port() -> Result<u16, Trouble> {
     let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
     let address = listener.and_then(|listener| listener.local_addr());
-    address
-        .map(|address| address.port())
-        .map_err(|error| Trouble::from("No port is free", error))
+    address.map(|address| address.port()).map_err(|error| Trouble::from("No port is free", error))
 }

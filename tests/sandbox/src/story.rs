@@ -16,13 +16,7 @@ const CUSTOMER: &str = "+447700900123";
 /// # Errors
 /// When no answer came, or the terminal is gone.
 pub async fn tell(sandbox: &Sandbox, out: &mut impl Write) -> Result<bool, Trouble> {
-    Teller {
-        sandbox,
-        out,
-        held: true,
-    }
-    .tell()
-    .await
+    Teller { sandbox, out, held: true }.tell().await
 }
 
 struct Teller<'a, W> {
@@ -44,22 +38,8 @@ impl<W: Write> Teller<'_, W> {
 
     async fn click(&mut self, token: &str, body: &str) -> Result<Answer, Trouble> {
         let answer = self.sandbox.post("/escalations", Some(token), body).await?;
-        self.say(&format!(
-            "   HTTP {} after {} ms",
-            answer.status,
-            answer.took.as_millis()
-        ))?;
-        for name in [
-            "code",
-            "message",
-            "joinUrl",
-            "organizer",
-            "mode",
-            "lobby",
-            "smsStatus",
-            "smsCode",
-            "requestId",
-        ] {
+        self.say(&format!("   HTTP {} after {} ms", answer.status, answer.took.as_millis()))?;
+        for name in ["code", "message", "joinUrl", "organizer", "mode", "lobby", "smsStatus", "smsCode", "requestId"] {
             let value = answer.text(name);
             self.say(&format!("     {name:<10} {}", shortened(value)))?;
         }
@@ -69,10 +49,7 @@ impl<W: Write> Teller<'_, W> {
     async fn tell(mut self) -> Result<bool, Trouble> {
         self.say("\n1. Genesys Cloud's customAuth action fetches a token from Entra ID for the bridge's audience.")?;
         let token = self.sandbox.caller_token().await?;
-        self.check(
-            "a signed token with the app roles Meetings.Create and Sms.Send",
-            token.split('.').count() == 3,
-        )?;
+        self.check("a signed token with the app roles Meetings.Create and Sms.Send", token.split('.').count() == 3)?;
 
         self.say("\n2. Without a token nobody gets past API Gateway.")?;
         let refused = self.sandbox.post("/escalations", None, "{}").await?;
@@ -88,10 +65,7 @@ impl<W: Write> Teller<'_, W> {
         let first = self.click(&token, &body).await?;
         self.check("a new meeting", first.ok() && first.text("code") == "created")?;
         self.check("its lobby is open for the caller", first.text("lobby") == "everyone")?;
-        self.check(
-            "Genesys Cloud has the text message",
-            first.text("smsStatus") == "accepted",
-        )?;
+        self.check("Genesys Cloud has the text message", first.text("smsStatus") == "accepted")?;
 
         self.say("\n4. The customer's phone shows")?;
         let texts = self.sandbox.world.texts_to(CUSTOMER);
@@ -108,26 +82,16 @@ impl<W: Write> Teller<'_, W> {
 
         self.say("\n5. The agent is impatient and clicks again.")?;
         let second = self.click(&token, &body).await?;
-        self.check(
-            "the same meeting",
-            second.text("code") == "existing" && second.text("joinUrl") == link,
-        )?;
+        self.check("the same meeting", second.text("code") == "existing" && second.text("joinUrl") == link)?;
         self.check("no second text message", second.text("smsStatus") == "duplicate")?;
         let meetings = self.sandbox.world.online_meetings(&conversation);
         let count = self.sandbox.world.texts_to(CUSTOMER).len();
-        self.check(
-            "Teams has one meeting and the phone one text message",
-            (meetings, count) == (1, 1),
-        )?;
+        self.check("Teams has one meeting and the phone one text message", (meetings, count) == (1, 1))?;
         Ok(self.held)
     }
 }
 
 /// A long value, cut to fit a terminal.
 fn shortened(value: &str) -> String {
-    if value.chars().count() > 100 {
-        value.chars().take(99).chain(['…']).collect()
-    } else {
-        value.to_owned()
-    }
+    if value.chars().count() > 100 { value.chars().take(99).chain(['…']).collect() } else { value.to_owned() }
 }

@@ -65,10 +65,7 @@ pub(super) fn router(world: Arc<World>, rotated: UnboundedSender<Vendor>) -> Rou
         .route("/rotate", post(rotate))
         .route("/expire", post(expire))
         .route("/phone", get(phone))
-        .route(
-            "/calls",
-            get(async |State(panel): State<Panel>| Json(panel.world.calls())),
-        )
+        .route("/calls", get(async |State(panel): State<Panel>| Json(panel.world.calls())))
         .with_state(Panel { world, rotated })
 }
 

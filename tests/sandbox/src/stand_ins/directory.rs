@@ -43,14 +43,7 @@ impl User {
     /// A user who can do everything.
     #[must_use]
     pub fn new(upn: &str, id: &str) -> Self {
-        Self {
-            upn: upn.into(),
-            id: id.into(),
-            teams: true,
-            mailbox: true,
-            access_policy: true,
-            lobby_policy: None,
-        }
+        Self { upn: upn.into(), id: id.into(), teams: true, mailbox: true, access_policy: true, lobby_policy: None }
     }
 }
 
@@ -79,6 +72,8 @@ pub struct Directory {
     pub genesys_secret: String,
     /// Whether that client's role has `conversation:message:create`.
     pub genesys_may_send: bool,
+    /// Requests a minute that a Genesys Cloud token is good for.
+    pub genesys_rate_per_minute: u32,
     /// Whether a duplicate `transactionId` is answered with the existing event's id, as some deployments do.
     pub names_existing_event: bool,
     /// How often a new calendar event is read back without its join URL.
@@ -87,11 +82,7 @@ pub struct Directory {
 
 impl Directory {
     pub(super) fn new() -> Self {
-        let permissions = [
-            "OnlineMeetings.ReadWrite.All",
-            "Calendars.ReadWrite",
-            "User.ReadBasic.All",
-        ];
+        let permissions = ["OnlineMeetings.ReadWrite.All", "Calendars.ReadWrite", "User.ReadBasic.All"];
         let bridge = App {
             secrets: vec![new_secret()],
             expired_secrets: Vec::new(),
@@ -107,13 +98,11 @@ impl Directory {
             roles: vec!["Meetings.Create".into(), "Sms.Send".into()],
         };
         Self {
-            users: vec![
-                User::new(AGENT, AGENT_ID),
-                User::new("bridge@contoso.com", ORGANIZER_ID),
-            ],
+            users: vec![User::new(AGENT, AGENT_ID), User::new("bridge@contoso.com", ORGANIZER_ID)],
             apps: BTreeMap::from([(BRIDGE_APP.into(), bridge), (CALLER_APP.into(), caller)]),
             genesys_secret: new_secret(),
             genesys_may_send: true,
+            genesys_rate_per_minute: 300,
             names_existing_event: false,
             late_links: 0,
         }
@@ -134,16 +123,13 @@ impl Directory {
     /// A user by object id or user principal name.
     #[must_use]
     pub fn user(&self, key: &str) -> Option<&User> {
-        self.user_by_id(key)
-            .or_else(|| self.users.iter().find(|user| user.upn.eq_ignore_ascii_case(key)))
+        self.user_by_id(key).or_else(|| self.users.iter().find(|user| user.upn.eq_ignore_ascii_case(key)))
     }
 
     /// Whether the bridge's app has a Graph permission.
     #[must_use]
     pub fn has_permission(&self, permission: &str) -> bool {
-        self.apps
-            .get(BRIDGE_APP)
-            .is_some_and(|app| app.permissions.contains(permission))
+        self.apps.get(BRIDGE_APP).is_some_and(|app| app.permissions.contains(permission))
     }
 
     /// The bridge's credential for Entra, as its secret holds it.

@@ -4,17 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKeyComponents};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use axum::Router;
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -39,8 +37,9 @@ pub struct UploadedCertificate {
 
 /// The tokens that were issued, and the key they are signed with.
 pub(super) struct Tokens {
-    key: KeyPair,
-    key_id: String,
+    key: EncodingKey,
+    /// Its public half, as the key set shows it.
+    public_key: Jwk,
     entra: String,
     graph: String,
     /// Expiry of each valid Graph token.
@@ -49,29 +48,28 @@ pub(super) struct Tokens {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens")
-            .field("key_id", &self.key_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Tokens").field("entra", &self.entra).finish_non_exhaustive()
     }
 }
 
 impl Tokens {
     pub(super) fn new(entra: String, graph: String) -> Result<Self, Trouble> {
-        let key = KeyPair::generate(KeySize::Rsa2048)
-            .map_err(|error| Trouble::from("The Entra stand-in has no signing key", error))?;
-        Ok(Self {
-            key,
-            key_id: Uuid::new_v4().to_string(),
-            entra,
-            graph,
-            for_graph: Mutex::default(),
-        })
+        let failed = |error: &dyn fmt::Display| Trouble::from("The Entra stand-in has no signing key", error);
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).map_err(|error| failed(&error))?;
+        let key = EncodingKey::from_rsa_pem(pair.serialize_pem().as_bytes()).map_err(|error| failed(&error))?;
+        let mut public_key = Jwk::from_encoding_key(&key, Algorithm::RS256).map_err(|error| failed(&error))?;
+        public_key.common.key_id = Some(Uuid::new_v4().to_string());
+        Ok(Self { key, public_key, entra, graph, for_graph: Mutex::default() })
     }
 
     /// Whether Graph takes this token.
     pub(super) fn opens_graph(&self, token: &str) -> bool {
         let now = Timestamp::now().as_second();
         locked(&self.for_graph).get(token).is_some_and(|expires| *expires > now)
+    }
+
+    pub(super) fn valid(&self) -> Vec<String> {
+        locked(&self.for_graph).keys().cloned().collect()
     }
 
     pub(super) fn expire_all(&self) {
@@ -83,18 +81,9 @@ impl Tokens {
     }
 
     fn sign(&self, claims: &Value) -> String {
-        let header = json!({"typ": "JWT", "alg": "RS256", "kid": self.key_id});
-        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&header), part(claims));
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        // Signing with a fresh key of the right size does not fail; an empty signature would fail the caller's check.
-        let _ = self.key.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            signed.as_bytes(),
-            &mut signature,
-        );
-        format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+        let header = Header { kid: self.public_key.common.key_id.clone(), ..Header::new(Algorithm::RS256) };
+        // Signing with a good key does not fail; an empty token would be refused by whoever gets it.
+        jsonwebtoken::encode(&header, claims, &self.key).unwrap_or_default()
     }
 
     fn issue(&self, client_id: &str, app: &App, audience: &str) -> String {
@@ -143,10 +132,7 @@ async fn discovery(State(world): State<Arc<World>>) -> Json<Value> {
 }
 
 async fn keys(State(world): State<Arc<World>>) -> Json<Value> {
-    let public: PublicKeyComponents<Vec<u8>> = world.tokens.key.public_key().into();
-    let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    let (n, e) = (part(&public.n), part(&public.e));
-    Json(json!({"keys": [{"kty": "RSA", "use": "sig", "kid": world.tokens.key_id, "n": n, "e": e}]}))
+    Json(json!({"keys": [world.tokens.public_key]}))
 }
 
 async fn token(
@@ -169,15 +155,9 @@ async fn token(
 }
 
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let value = headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .strip_prefix("Basic ")?;
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
     let decoded = String::from_utf8(BASE64_STANDARD.decode(value).ok()?).ok()?;
-    decoded
-        .split_once(':')
-        .map(|(id, secret)| (id.to_owned(), secret.to_owned()))
+    decoded.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
 }
 
 struct Refusal(StatusCode, &'static str, u64, &'static str);
@@ -232,16 +212,8 @@ fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<
         _ => return Err(wrong(7_000_215, "Invalid client secret provided.")),
     }
     let scope = field("scope");
-    let Some(resource) = scope
-        .strip_suffix("/.default")
-        .filter(|resource| !resource.contains(' '))
-    else {
-        return Err(Refusal(
-            StatusCode::BAD_REQUEST,
-            "invalid_scope",
-            1_002_012,
-            "The provided scope is not valid.",
-        ));
+    let Some(resource) = scope.strip_suffix("/.default").filter(|resource| !resource.contains(' ')) else {
+        return Err(Refusal(StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012, "The provided scope is not valid."));
     };
     let audience = if resource == world.tokens.graph {
         world.tokens.graph.clone()
@@ -263,20 +235,14 @@ fn check_assertion(world: &World, app: &App, client_id: &str, kind: &str, assert
     let unsigned = || wrong(700_027, "Client assertion failed signature validation.");
     let header = jsonwebtoken::decode_header(assertion).map_err(|_| unsigned())?;
     let thumbprint = header.x5t_s256.ok_or_else(unsigned)?;
-    let certificate = app
-        .certificates
-        .iter()
-        .find(|known| known.thumbprint == thumbprint)
-        .ok_or_else(unsigned)?;
+    let certificate = app.certificates.iter().find(|known| known.thumbprint == thumbprint).ok_or_else(unsigned)?;
     let key = DecodingKey::from_rsa_pem(certificate.public_key_pem.as_bytes()).map_err(|_| unsigned())?;
     let mut checks = Validation::new(Algorithm::PS256);
     checks.set_audience(&[format!("{}/{TENANT}/oauth2/v2.0/token", world.tokens.entra)]);
     checks.set_issuer(&[client_id]);
     checks.sub = Some(client_id.to_owned());
     checks.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
-    let claims = jsonwebtoken::decode::<Value>(assertion, &key, &checks)
-        .map_err(|_| unsigned())?
-        .claims;
+    let claims = jsonwebtoken::decode::<Value>(assertion, &key, &checks).map_err(|_| unsigned())?.claims;
     let life = claims["exp"].as_i64().unwrap_or(i64::MAX) - Timestamp::now().as_second();
     if life > 600 || claims["jti"].as_str().is_none_or(str::is_empty) {
         return Err(wrong(700_024, "Client assertion is not within its valid time range."));

@@ -58,25 +58,13 @@ impl Fault {
     #[must_use]
     pub fn at(at: Vendor, matching: impl Into<String>) -> Self {
         let matching = matching.into();
-        Self {
-            at,
-            matching,
-            times: 1,
-            when: When::Before,
-            delay_ms: 0,
-            status: None,
-            retry_after: None,
-            reset: false,
-        }
+        Self { at, matching, times: 1, when: When::Before, delay_ms: 0, status: None, retry_after: None, reset: false }
     }
 
     /// Takes the request first.
     #[must_use]
     pub fn after(self) -> Self {
-        Self {
-            when: When::After,
-            ..self
-        }
+        Self { when: When::After, ..self }
     }
 
     /// Hits this many requests.
@@ -88,29 +76,19 @@ impl Fault {
     /// Answers with a status.
     #[must_use]
     pub fn status(self, status: u16) -> Self {
-        Self {
-            status: Some(status),
-            ..self
-        }
+        Self { status: Some(status), ..self }
     }
 
     /// Answers 429 with this `Retry-After`.
     #[must_use]
     pub fn throttled(self, retry_after: &str) -> Self {
-        Self {
-            status: Some(429),
-            retry_after: Some(retry_after.into()),
-            ..self
-        }
+        Self { status: Some(429), retry_after: Some(retry_after.into()), ..self }
     }
 
     /// Waits.
     #[must_use]
     pub fn delay(self, delay: Duration) -> Self {
-        Self {
-            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            ..self
-        }
+        Self { delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), ..self }
     }
 
     /// Resets the connection.
@@ -144,9 +122,7 @@ impl Faults {
     /// The first fault that hits this request, used up by one.
     pub(super) fn take(&self, vendor: Vendor, request: &str) -> Option<Fault> {
         let mut faults = locked(&self.0);
-        let index = faults
-            .iter()
-            .position(|fault| fault.at == vendor && request.contains(&fault.matching))?;
+        let index = faults.iter().position(|fault| fault.at == vendor && request.contains(&fault.matching))?;
         let fault = faults.get_mut(index)?;
         let taken = fault.clone();
         match fault.times {

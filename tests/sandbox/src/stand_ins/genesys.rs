@@ -24,9 +24,6 @@ pub(super) const CLIENT_ID: &str = "5c2c7a8e-2f6b-4a53-9d6e-0f3f5a5c9001";
 /// The org's number that is provisioned for SMS.
 pub const SMS_NUMBER: &str = "+13175550100";
 
-/// Requests a minute that a token is good for.
-const TOKEN_RATE_PER_MINUTE: u32 = 300;
-
 /// The longest SMS.
 const SMS_MAX_CHARACTERS: usize = 765;
 
@@ -57,6 +54,10 @@ struct Window {
 }
 
 impl Messages {
+    pub(super) fn tokens(&self) -> impl Iterator<Item = String> {
+        self.tokens.keys().cloned()
+    }
+
     pub(super) fn expire_tokens(&mut self) {
         self.tokens.clear();
     }
@@ -76,22 +77,14 @@ async fn token(
 ) -> Response {
     let credentials = format!("{CLIENT_ID}:{}", world.directory().genesys_secret);
     let expected = format!("Basic {}", BASE64_STANDARD.encode(credentials));
-    let authorized = headers
-        .get(header::AUTHORIZATION)
-        .is_some_and(|value| value.as_bytes() == expected.as_bytes());
+    let authorized = headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == expected.as_bytes());
     if !authorized || form.get("grant_type").map(String::as_str) != Some("client_credentials") {
         let text = "authentication failed";
         let body = json!({"error": "invalid_client", "description": text, "error_description": text});
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
     let token = Uuid::new_v4().simple().to_string();
-    locked(&world.messages).tokens.insert(
-        token.clone(),
-        Window {
-            began: Instant::now(),
-            used: 0,
-        },
-    );
+    locked(&world.messages).tokens.insert(token.clone(), Window { began: Instant::now(), used: 0 });
     Json(json!({"access_token": token, "token_type": "bearer", "expires_in": 86399})).into_response()
 }
 
@@ -124,74 +117,46 @@ async fn agentless(State(world): State<Arc<World>>, headers: HeaderMap, body: By
 }
 
 fn admit(world: &World, headers: &HeaderMap) -> Result<(), Box<Response>> {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let rate = world.directory().genesys_rate_per_minute;
     let mut messages = locked(&world.messages);
     let Some(window) = token.and_then(|token| messages.tokens.get_mut(token)) else {
         let message = "Invalid login credentials.";
-        return Err(Box::new(refused(
-            StatusCode::UNAUTHORIZED,
-            "bad.credentials",
-            message,
-            json!({}),
-        )));
+        return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "bad.credentials", message, json!({}))));
     };
     if window.began.elapsed().as_secs() >= 60 {
-        *window = Window {
-            began: Instant::now(),
-            used: 0,
-        };
+        *window = Window { began: Instant::now(), used: 0 };
     }
     window.used += 1;
-    if window.used > TOKEN_RATE_PER_MINUTE {
+    if window.used > rate {
         let wait = 60_u64.saturating_sub(window.began.elapsed().as_secs()).max(1);
         let message = format!("Rate limit exceeded the maximum. Retry the request in [{wait}] seconds");
         let code = "too.many.requests.retry.after";
         let mut response = refused(StatusCode::TOO_MANY_REQUESTS, code, &message, json!({}));
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
         return Err(Box::new(response));
     }
     if !world.directory().genesys_may_send {
         let message =
             "Unable to perform the requested action. You must have the permission [conversation:message:create].";
         let params = json!({"permissions": "[conversation:message:create]"});
-        return Err(Box::new(refused(
-            StatusCode::FORBIDDEN,
-            "missing.any.permissions",
-            message,
-            params,
-        )));
+        return Err(Box::new(refused(StatusCode::FORBIDDEN, "missing.any.permissions", message, params)));
     }
     Ok(())
 }
 
 fn send(world: &World, body: &[u8]) -> Response {
     let Ok(request) = serde_json::from_slice::<Value>(body) else {
-        return refused(
-            StatusCode::BAD_REQUEST,
-            "bad.request",
-            "The request could not be understood.",
-            json!({}),
-        );
+        return refused(StatusCode::BAD_REQUEST, "bad.request", "The request could not be understood.", json!({}));
     };
     let field = |name: &str| request[name].as_str().unwrap_or_default();
-    let (from, to, kind, text) = (
-        field("fromAddress"),
-        field("toAddress"),
-        field("toAddressMessengerType"),
-        field("textBody"),
-    );
+    let (from, to, kind, text) =
+        (field("fromAddress"), field("toAddress"), field("toAddressMessengerType"), field("textBody"));
     let limit = match kind {
         "sms" => SMS_MAX_CHARACTERS,
         "open" => 2000,
         _ => {
-            return bad_field(
-                "toAddressMessengerType",
-                "A messagingTemplate is required for this messenger type.",
-            );
+            return bad_field("toAddressMessengerType", "A messagingTemplate is required for this messenger type.");
         }
     };
     let is_e164 = |number: &str| {
@@ -216,12 +181,7 @@ fn send(world: &World, body: &[u8]) -> Response {
         "message": {"id": id, "status": "queued", "direction": "outbound", "messengerType": kind},
         "selfUri": format!("/api/v2/conversations/messages/{conversation}/messages/{id}"),
     });
-    let received = Text {
-        from: from.into(),
-        to: to.into(),
-        text: text.into(),
-        id,
-    };
+    let received = Text { from: from.into(), to: to.into(), text: text.into(), id };
     locked(&world.messages).texts.push(received);
     (StatusCode::ACCEPTED, Json(answer)).into_response()
 }

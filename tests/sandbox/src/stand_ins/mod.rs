@@ -4,6 +4,7 @@
 //! expects: they validate, they recognise repetitions, they refuse what the vendors refuse and in the same words. What
 //! the vendors do only now and then (throttling, time-outs, resets, expiry) is switched on as a [`Fault`](faults::Fault).
 
+pub mod aws;
 mod control;
 mod directory;
 mod entra;
@@ -35,6 +36,8 @@ pub enum Vendor {
     Graph,
     /// Genesys Cloud: tokens and API.
     Genesys,
+    /// AWS, where a function runs without the local cloud.
+    Aws,
 }
 
 /// A request that a vendor got.
@@ -43,7 +46,7 @@ pub enum Vendor {
 pub struct SeenCall {
     /// Who got it.
     pub vendor: Vendor,
-    /// Method, path and query.
+    /// Method, path and query; for AWS the operation.
     pub request: String,
     /// What it was answered with; 0 when the connection was reset.
     pub status: u16,
@@ -102,6 +105,14 @@ impl World {
         locked(&self.meetings).events_of(user_id)
     }
 
+    /// Every token that is valid now: for Graph and for Genesys Cloud.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<String> {
+        let mut tokens = self.tokens.valid();
+        tokens.extend(locked(&self.messages).tokens());
+        tokens
+    }
+
     /// Makes every token that was issued so far invalid.
     pub fn expire_tokens(&self) {
         self.tokens.expire_all();
@@ -120,6 +131,8 @@ pub struct StandIns {
     pub graph: String,
     /// Origin of the Genesys Cloud stand-in, login and API.
     pub genesys: String,
+    /// Origin of the AWS stand-in, on a port of its own choice.
+    pub aws: String,
     /// Origin of the control panel.
     pub control: String,
     /// What the control panel's rotation hands to whoever stores secrets.
@@ -133,19 +146,15 @@ impl StandIns {
     /// A port is taken.
     pub async fn start(ports: [u16; 4]) -> Result<Self, Trouble> {
         let mut listeners = Vec::new();
-        for port in ports {
-            listeners.push(
-                TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-                    .await
-                    .map_err(|_| port_taken(port))?,
-            );
+        for port in ports.into_iter().chain([0]) {
+            listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|_| port_taken(port))?);
         }
         let origins = listeners
             .iter()
             .map(|listener| listener.local_addr().map(|address| format!("http://{address}")))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Trouble::from("A stand-in has no address", error))?;
-        let [control, entra, graph, genesys] = <[String; 4]>::try_from(origins).unwrap_or_default();
+        let [control, entra, graph, genesys, aws] = <[String; 5]>::try_from(origins).unwrap_or_default();
         let world = Arc::new(World {
             directory: Mutex::new(Directory::new()),
             faults: Faults::default(),
@@ -160,17 +169,11 @@ impl StandIns {
             (Some(Vendor::Entra), entra::router(world.clone())),
             (Some(Vendor::Graph), graph::router(world.clone())),
             (Some(Vendor::Genesys), genesys::router(world.clone())),
+            (Some(Vendor::Aws), aws::router(world.clone())),
         ];
         for (listener, (vendor, router)) in listeners.into_iter().zip(routers) {
             tokio::spawn(server::serve(listener, router, vendor, world.clone()));
         }
-        Ok(Self {
-            world,
-            entra,
-            graph,
-            genesys,
-            control,
-            rotations,
-        })
+        Ok(Self { world, entra, graph, genesys, aws, control, rotations })
     }
 }

@@ -47,9 +47,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, vendor: Option<
         });
         tokio::spawn(async move {
             // An error here is a client that went away, or a reset that was asked for.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
@@ -66,18 +64,12 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Reset> {
     let (parts, body) = request.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
-    let line = format!(
-        "{} {}",
-        parts.method,
-        parts.uri.path_and_query().map_or("", |uri| uri.as_str())
-    );
-    let fault = world
-        .faults
-        .take(vendor, &format!("{line} {}", String::from_utf8_lossy(&body)));
+    let body = body.collect().await.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+    let line = match parts.headers.get("x-amz-target") {
+        Some(operation) => String::from_utf8_lossy(operation.as_bytes()).into_owned(),
+        None => format!("{} {}", parts.method, parts.uri.path_and_query().map_or("", |uri| uri.as_str())),
+    };
+    let fault = world.faults.take(vendor, &format!("{line} {}", String::from_utf8_lossy(&body)));
     let handled = async { infallible(router.oneshot(Request::from_parts(parts, Body::from(body))).await) };
     let result = match &fault {
         None => Ok(handled.await),
@@ -88,11 +80,7 @@ async fn answer(
         let _ = socket.set_linger(Some(Duration::ZERO));
     }
     let status = result.as_ref().map_or(0, |response| response.status().as_u16());
-    locked(&world.calls).push(SeenCall {
-        vendor,
-        request: line,
-        status,
-    });
+    locked(&world.calls).push(SeenCall { vendor, request: line, status });
     result
 }
 
@@ -128,9 +116,7 @@ fn failed(status: u16, retry_after: Option<&str>) -> Response<Body> {
     });
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(value) = retry_after.and_then(|value| HeaderValue::from_str(value).ok()) {
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }

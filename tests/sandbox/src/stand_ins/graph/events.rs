@@ -56,11 +56,7 @@ fn owner(world: &World, key: &str) -> Result<User, Refusal> {
         return Ok(user);
     }
     let message = "The mailbox is either inactive, soft-deleted, or is hosted on-premise.";
-    Err(Refusal::new(
-        StatusCode::NOT_FOUND,
-        "MailboxNotEnabledForRESTAPI",
-        message,
-    ))
+    Err(Refusal::new(StatusCode::NOT_FOUND, "MailboxNotEnabledForRESTAPI", message))
 }
 
 /// A `dateTimeTimeZone`: no offset in the time, and a zone that Graph knows.
@@ -73,11 +69,7 @@ fn time(body: &Value, name: &str) -> Result<Timestamp, Refusal> {
     let zone = match body[name]["timeZone"].as_str() {
         Some("UTC" | "Etc/GMT") => TimeZone::UTC,
         _ => {
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "TimeZoneNotSupportedException",
-                "Unknown time zone.",
-            ));
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "TimeZoneNotSupportedException", "Unknown time zone."));
         }
     };
     let local: DateTime = text.parse().map_err(|_| invalid())?;
@@ -93,11 +85,7 @@ pub(super) async fn create(
     let user = owner(&world, &user)?;
     let (start, end) = (time(&body, "start")?, time(&body, "end")?);
     if end < start {
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "ErrorPropertyValidationFailure",
-            "end is before start.",
-        ));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "ErrorPropertyValidationFailure", "end is before start."));
     }
     let transaction_id = body["transactionId"].as_str();
     let mut meetings = locked(&world.meetings);
@@ -135,11 +123,7 @@ pub(super) async fn create(
 }
 
 fn no_such_event() -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "ErrorItemNotFound",
-        "The specified object was not found in the store.",
-    )
+    Refusal::new(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
 }
 
 pub(super) async fn read(
@@ -164,11 +148,7 @@ pub(super) async fn delete(
     let mut meetings = locked(&world.meetings);
     let before = meetings.events.len();
     meetings.events.retain(|event| event.owner != user.id || event.id != id);
-    if meetings.events.len() == before {
-        Err(no_such_event())
-    } else {
-        Ok(StatusCode::NO_CONTENT.into_response())
-    }
+    if meetings.events.len() == before { Err(no_such_event()) } else { Ok(StatusCode::NO_CONTENT.into_response()) }
 }
 
 pub(super) async fn view(
@@ -179,17 +159,11 @@ pub(super) async fn view(
 ) -> Answer {
     let user = owner(&world, &user)?;
     let bound = |name: &str| {
-        let text = query
-            .get(name)
-            .ok_or_else(|| Refusal::bad_request(format!("{name} is required.")))?;
-        text.parse::<Timestamp>()
-            .map_err(|_| Refusal::bad_request(format!("{name} is not a time.")))
+        let text = query.get(name).ok_or_else(|| Refusal::bad_request(format!("{name} is required.")))?;
+        text.parse::<Timestamp>().map_err(|_| Refusal::bad_request(format!("{name} is not a time.")))
     };
     let (from, to) = (bound("startDateTime")?, bound("endDateTime")?);
     let meetings = locked(&world.meetings);
-    let within = meetings
-        .events
-        .iter()
-        .filter(|event| event.owner == user.id && event.start < to && event.end > from);
+    let within = meetings.events.iter().filter(|event| event.owner == user.id && event.start < to && event.end > from);
     Ok(Json(json!({"value": within.map(Event::json).collect::<Vec<_>>()})).into_response())
 }

@@ -27,10 +27,7 @@ pub(super) struct Meetings {
 
 impl Meetings {
     pub(super) fn with_external_id(&self, external_id: &str) -> usize {
-        self.online
-            .iter()
-            .filter(|meeting| meeting.external_id.as_deref() == Some(external_id))
-            .count()
+        self.online.iter().filter(|meeting| meeting.external_id.as_deref() == Some(external_id)).count()
     }
 
     pub(super) fn events_of(&self, user_id: &str) -> usize {
@@ -42,20 +39,11 @@ pub(super) fn router(world: Arc<World>) -> Router {
     Router::new()
         .route("/v1.0/users/{user}", get(user))
         .route("/v1.0/users/{user}/onlineMeetings", get(online_meetings::find))
-        .route(
-            "/v1.0/users/{user}/onlineMeetings/createOrGet",
-            post(online_meetings::create_or_get),
-        )
-        .route(
-            "/v1.0/users/{user}/onlineMeetings/{meeting}",
-            patch(online_meetings::update).get(online_meetings::read),
-        )
+        .route("/v1.0/users/{user}/onlineMeetings/createOrGet", post(online_meetings::create_or_get))
+        .route("/v1.0/users/{user}/onlineMeetings/{meeting}", patch(online_meetings::update).get(online_meetings::read))
         .route("/v1.0/users/{user}/events", post(events::create))
         .route("/v1.0/users/{user}/calendar/events", post(events::create))
-        .route(
-            "/v1.0/users/{user}/events/{event}",
-            get(events::read).delete(events::delete),
-        )
+        .route("/v1.0/users/{user}/events/{event}", get(events::read).delete(events::delete))
         .route("/v1.0/users/{user}/calendarView", get(events::view))
         .layer(middleware::from_fn(with_request_ids))
         .with_state(world)
@@ -66,9 +54,7 @@ async fn with_request_ids(request: axum::extract::Request, next: Next) -> Respon
     let client_id = request.headers().get("client-request-id").cloned();
     let mut response = next.run(request).await;
     if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-        response
-            .headers_mut()
-            .insert("client-request-id", client_id.unwrap_or_else(|| id.clone()));
+        response.headers_mut().insert("client-request-id", client_id.unwrap_or_else(|| id.clone()));
         response.headers_mut().insert("request-id", id);
     }
     response
@@ -86,12 +72,7 @@ struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            more: json!({}),
-        }
+        Self { status, code, message: message.into(), more: json!({}) }
     }
 
     fn bad_request(message: impl Into<String>) -> Self {
@@ -120,19 +101,12 @@ impl FromRequestParts<Arc<World>> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, world: &Arc<World>) -> Result<Self, Refusal> {
-        let bearer = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         match bearer.and_then(|value| value.strip_prefix("Bearer ")) {
             Some(token) if world.tokens.opens_graph(token) => Ok(Self),
             _ => {
                 let message = "Lifetime validation failed, the token is expired.";
-                Err(Refusal::new(
-                    StatusCode::UNAUTHORIZED,
-                    "InvalidAuthenticationToken",
-                    message,
-                ))
+                Err(Refusal::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message))
             }
         }
     }
@@ -143,11 +117,7 @@ async fn user(_: Caller, State(world): State<Arc<World>>, Path(key): Path<String
     let directory = world.directory();
     if !directory.has_permission("User.ReadBasic.All") {
         let message = "Insufficient privileges to complete the operation.";
-        return Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "Authorization_RequestDenied",
-            message,
-        ));
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "Authorization_RequestDenied", message));
     }
     let user = directory.user(&key).ok_or_else(|| no_such_user(&key))?;
     Ok(Json(json!({"id": user.id, "userPrincipalName": user.upn})).into_response())

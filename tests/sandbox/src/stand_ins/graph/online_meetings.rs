@@ -14,14 +14,8 @@ use super::super::directory::{BRIDGE_APP, User};
 use super::super::{World, locked};
 use super::{Answer, Caller, Refusal, copy_of};
 
-const SCOPES: &[&str] = &[
-    "organizer",
-    "organization",
-    "organizationAndFederated",
-    "everyone",
-    "invited",
-    "organizationExcludingGuests",
-];
+const SCOPES: &[&str] =
+    &["organizer", "organization", "organizationAndFederated", "everyone", "invited", "organizationExcludingGuests"];
 const PRESENTERS: &[&str] = &["everyone", "organization", "roleIsPresenter", "organizer"];
 
 #[derive(Debug, Clone)]
@@ -41,10 +35,7 @@ pub(super) struct OnlineMeeting {
 impl OnlineMeeting {
     pub(super) fn new(organizer: &str, external_id: Option<&str>, start: Timestamp, end: Timestamp) -> Self {
         let thread = Uuid::new_v4().simple();
-        let context = format!(
-            "%7b%22Tid%22%3a%22{}%22%2c%22Oid%22%3a%22{organizer}%22%7d",
-            super::super::TENANT
-        );
+        let context = format!("%7b%22Tid%22%3a%22{}%22%2c%22Oid%22%3a%22{organizer}%22%7d", super::super::TENANT);
         Self {
             id: format!("MSo{}", Uuid::new_v4().simple()),
             organizer: organizer.into(),
@@ -76,11 +67,7 @@ impl OnlineMeeting {
 /// The organizer, if the app may act for them.
 fn organizer(world: &World, id: &str) -> Result<User, Refusal> {
     if !world.directory().has_permission("OnlineMeetings.ReadWrite.All") {
-        return Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "Forbidden",
-            "Missing role permissions on the request.",
-        ));
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "Forbidden", "Missing role permissions on the request."));
     }
     // A user principal name is as unknown here as a user without Teams.
     let user = copy_of(world, |directory| directory.user_by_id(id)).filter(|user| user.teams);
@@ -95,10 +82,9 @@ fn organizer(world: &World, id: &str) -> Result<User, Refusal> {
 fn time(body: &Value, name: &str) -> Result<Option<Timestamp>, Refusal> {
     match &body[name] {
         Value::Null => Ok(None),
-        Value::String(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| Refusal::bad_request(format!("Invalid value for {name}."))),
+        Value::String(text) => {
+            text.parse().map(Some).map_err(|_| Refusal::bad_request(format!("Invalid value for {name}.")))
+        }
         _ => Err(Refusal::bad_request(format!("Invalid value for {name}."))),
     }
 }
@@ -112,21 +98,9 @@ pub(super) async fn create_or_get(
     let user = organizer(&world, &user)?;
     let external_id = body["externalId"].as_str().filter(|id| !id.is_empty());
     let external_id = external_id.ok_or_else(|| Refusal::bad_request("externalId is required."))?;
-    let known = [
-        "externalId",
-        "startDateTime",
-        "endDateTime",
-        "subject",
-        "participants",
-        "chatInfo",
-    ];
-    if let Some(other) = body
-        .as_object()
-        .and_then(|body| body.keys().find(|key| !known.contains(&key.as_str())))
-    {
-        return Err(Refusal::bad_request(format!(
-            "The property {other} is not supported by createOrGet."
-        )));
+    let known = ["externalId", "startDateTime", "endDateTime", "subject", "participants", "chatInfo"];
+    if let Some(other) = body.as_object().and_then(|body| body.keys().find(|key| !known.contains(&key.as_str()))) {
+        return Err(Refusal::bad_request(format!("The property {other} is not supported by createOrGet.")));
     }
     let (start, end) = match (time(&body, "startDateTime")?, time(&body, "endDateTime")?) {
         (None, Some(_)) => return Err(Refusal::bad_request("endDateTime without startDateTime.")),
@@ -172,10 +146,7 @@ pub(super) async fn update(
         return Err(Refusal::bad_request("A value is not one of the enumeration."));
     }
     let mut meetings = locked(&world.meetings);
-    let mut own = meetings
-        .online
-        .iter_mut()
-        .filter(|meeting| meeting.organizer == user.id);
+    let mut own = meetings.online.iter_mut().filter(|meeting| meeting.organizer == user.id);
     let meeting = own.find(|meeting| meeting.id == id).ok_or_else(no_such_meeting)?;
     if let Some(scope) = scope {
         meeting.lobby_scope = user.lobby_policy.unwrap_or_else(|| scope.to_owned());
@@ -209,16 +180,9 @@ pub(super) async fn find(
 ) -> Answer {
     let user = organizer(&world, &user)?;
     let filter = query.get("$filter").map(String::as_str).unwrap_or_default();
-    let url = filter
-        .strip_prefix("JoinWebUrl eq '")
-        .and_then(|rest| rest.strip_suffix('\''));
-    let url = url
-        .ok_or_else(|| Refusal::bad_request("A filter by JoinWebUrl is required."))?
-        .replace("''", "'");
+    let url = filter.strip_prefix("JoinWebUrl eq '").and_then(|rest| rest.strip_suffix('\''));
+    let url = url.ok_or_else(|| Refusal::bad_request("A filter by JoinWebUrl is required."))?.replace("''", "'");
     let meetings = locked(&world.meetings);
-    let own = meetings
-        .online
-        .iter()
-        .filter(|meeting| meeting.organizer == user.id && meeting.join_url == url);
+    let own = meetings.online.iter().filter(|meeting| meeting.organizer == user.id && meeting.join_url == url);
     Ok(Json(json!({"value": own.map(OnlineMeeting::json).collect::<Vec<_>>()})).into_response())
 }

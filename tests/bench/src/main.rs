@@ -1,0 +1,104 @@
+//! `cargo cost`: what the functions cost.
+
+mod budgets;
+mod measure;
+mod process;
+mod runtime_api;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use budgets::Budgets;
+use lexopt::prelude::*;
+use measure::{Effort, Figures};
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Trouble(String);
+
+const USAGE: &str = "\
+Measures each function beside a floor, an echo on lambda_runtime: zipped size, init, first invoke, warm invokes,
+processor time, memory, and calls. Fails when a budget of tests/bench/budgets.toml is broken.
+
+Usage: cargo cost [--short]
+
+  --short   fewer invokes, and no budget on times";
+
+fn is_short() -> Result<Option<bool>, lexopt::Error> {
+    let mut short = false;
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("short") => short = true,
+            Long("help") | Short('h') => return Ok(None),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some(short))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match is_short() {
+        Ok(Some(short)) => run(short).await,
+        Ok(None) => print(USAGE).map(|()| true),
+        Err(error) => Err(Trouble(format!("{error}\n\n{USAGE}"))),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(trouble) => {
+            let _ = writeln!(io::stderr(), "{trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(short: bool) -> Result<bool, Trouble> {
+    let budgets = Budgets::read()?;
+    let effort = if short { Effort { starts: 3, invokes: 200 } } else { Effort { starts: 15, invokes: 2000 } };
+    let all = measure::all(effort).await?;
+    let floor = all.first().ok_or_else(|| Trouble("There is no floor.".into()))?;
+    print(&table(&all, floor))?;
+    let broken = budgets.broken(&all, floor, short);
+    for line in &broken {
+        print(&format!("BROKEN: {line}"))?;
+    }
+    if broken.is_empty() {
+        print(if short { "Within budget (size, memory, calls)." } else { "Within budget." })?;
+    }
+    Ok(broken.is_empty())
+}
+
+fn print(text: &str) -> Result<(), Trouble> {
+    writeln!(io::stdout(), "{text}").map_err(|error| Trouble(format!("The terminal is gone: {error}")))
+}
+
+/// The figures, each with its ratio to the floor.
+fn table(all: &[Figures], floor: &Figures) -> String {
+    type Figure = fn(&Figures) -> f64;
+    let columns: [(&str, Figure); 7] = [
+        ("zipped MB", |f| f.zipped_mb),
+        ("init ms", |f| f.init_ms),
+        ("first ms", |f| f.first_ms),
+        ("warm p50 ms", |f| f.warm_p50_ms),
+        ("warm p99 ms", |f| f.warm_p99_ms),
+        ("CPU s/1000", |f| f.cpu_s_per_1000),
+        ("peak MB", |f| f.peak_memory_mb),
+    ];
+    let mut text = format!("{:<16}", "function");
+    for (name, _) in &columns {
+        text.push_str(&format!("{name:>18}"));
+    }
+    text.push_str("    upstream    secrets+tokens\n");
+    for figures in all {
+        text.push_str(&format!("{:<16}", figures.name));
+        for (_, value) in &columns {
+            let ratio = value(figures) / value(floor);
+            text.push_str(&format!("{:>10.2} ({ratio:>4.1}x)", value(figures)));
+        }
+        text.push_str(&format!("{:>12.2}{:>18.2}\n", figures.upstream_calls, figures.secret_and_token_calls));
+    }
+    text
+}

@@ -1,0 +1,125 @@
+//! Runs the handlers in this process: real clients against the stand-ins, real events, records in memory.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_sdk_secretsmanager::config::Credentials;
+use bridge::api::{Answer, Function, Request};
+use bridge::config::Environment;
+use bridge::error::Error;
+use bridge::meeting::MeetingSettings;
+use bridge::sms::SmsSettings;
+use bridge::startup::Startup;
+use bridge::store::MemoryRecords;
+use lambda_runtime::Context;
+use sandbox::Trouble;
+use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET};
+use sandbox::stand_ins::{SMS_NUMBER, StandIns};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The stand-ins, and what the functions need to reach them.
+#[derive(Debug)]
+pub struct InProcess {
+    /// The stand-ins.
+    pub stand_ins: StandIns,
+    aws: SdkConfig,
+}
+
+impl InProcess {
+    /// Starts the stand-ins.
+    ///
+    /// # Errors
+    /// When they have no port.
+    pub async fn start() -> Result<Self, Trouble> {
+        let stand_ins = StandIns::start([0; 4]).await?;
+        let aws = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&stand_ins.aws)
+            .load()
+            .await;
+        Ok(Self { stand_ins, aws })
+    }
+
+    fn environment(&self) -> Environment {
+        Environment::of([
+            ("ENTRA_SECRET_ID", ENTRA_SECRET),
+            ("ENTRA_LOGIN_URL", &self.stand_ins.entra),
+            ("GRAPH_URL", &format!("{}/v1.0", self.stand_ins.graph)),
+            ("DEFAULT_ORGANIZER", "bridge@contoso.com"),
+            ("GENESYS_SECRET_ID", GENESYS_SECRET),
+            ("GENESYS_LOGIN_URL", &self.stand_ins.genesys),
+            ("GENESYS_API_URL", &self.stand_ins.genesys),
+            ("SMS_FROM", SMS_NUMBER),
+            ("SMS_COUNTRY", "GB"),
+        ])
+    }
+
+    /// `create-meeting`; `None` when its settings are wrong.
+    #[must_use]
+    pub fn create_meeting(&self) -> Option<Function<create_meeting::App>> {
+        let mut env = self.environment();
+        let mut startup = Startup::with(&mut env, self.aws.clone())?;
+        let graph = startup.graph()?;
+        let app = create_meeting::App::new(graph, MeetingSettings::read(startup.env)?);
+        Some(Function::of(create_meeting::ROUTE, app))
+    }
+
+    /// `send-sms`; `None` when its settings are wrong.
+    #[must_use]
+    pub fn send_sms(&self) -> Option<Function<send_sms::App<MemoryRecords>>> {
+        let mut env = self.environment();
+        let mut startup = Startup::with(&mut env, self.aws.clone())?;
+        let genesys = startup.genesys()?;
+        let app = send_sms::App::new(genesys, MemoryRecords::default(), SmsSettings::read(startup.env)?);
+        Some(Function::of(send_sms::ROUTE, app))
+    }
+
+    /// `escalate`; `None` when its settings are wrong.
+    #[must_use]
+    pub fn escalate(&self) -> Option<Function<escalate::App<MemoryRecords>>> {
+        let mut env = self.environment();
+        let mut startup = Startup::with(&mut env, self.aws.clone())?;
+        let (graph, genesys) = (startup.graph()?, startup.genesys()?);
+        let (meetings, messages) = (MeetingSettings::read(startup.env)?, SmsSettings::read(startup.env)?);
+        let app = escalate::App::new(graph, genesys, MemoryRecords::default(), meetings, messages);
+        Some(Function::of(escalate::ROUTE, app))
+    }
+}
+
+/// An event of `tests/events` with another body, if one is given.
+///
+/// # Panics
+/// When there is no such event: a test that needs it has failed.
+#[must_use]
+#[expect(clippy::expect_used, reason = "used by tests only, where a panic is a failed test")]
+pub fn event(function: &str, body: Option<&Value>) -> ApiGatewayV2httpRequest {
+    let path = format!("{}/../events/{function}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).expect("an event of this name");
+    let mut event: ApiGatewayV2httpRequest = serde_json::from_str(&text).expect("an HTTP API event");
+    if let Some(body) = body {
+        event.body = Some(body.to_string());
+    }
+    event
+}
+
+/// Lets a function answer an event within this time; gives HTTP status and body.
+pub async fn answer<A, F: Serialize + Default>(
+    function: &Function<A>,
+    event: ApiGatewayV2httpRequest,
+    within: Duration,
+    handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
+) -> (i64, Value) {
+    let mut lambda = Context::default();
+    lambda.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into();
+    let ends = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + within;
+    lambda.deadline = u64::try_from(ends.as_millis()).unwrap_or(u64::MAX);
+    body_of(&function.answer(event, lambda, handle).await)
+}
+
+fn body_of(response: &ApiGatewayV2httpResponse) -> (i64, Value) {
+    let body = response.body.as_ref().map(|body| serde_json::from_slice(body.as_ref()).unwrap_or_default());
+    (response.status_code, body.unwrap_or_default())
+}

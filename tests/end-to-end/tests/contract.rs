@@ -1,0 +1,239 @@
+//! `infra/openapi.yaml` is the contract: held here against the code's own requests, answers, codes and roles, and
+//! against everything else that repeats a part of it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use bridge::api::Answer;
+use bridge::config::Environment;
+use bridge::error::Code;
+use bridge::fields::{ConversationId, Fields, Kind};
+use bridge::meeting::{MeetingFields, MeetingOrder, MeetingSettings};
+use bridge::sms::{LinkFrom, SmsFields, SmsOrder, SmsSettings};
+use serde_json::{Value, json};
+
+fn file(path: &str) -> String {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn contract() -> Value {
+    yaml::from_str(&file("infra/openapi.yaml")).unwrap()
+}
+
+/// A `$ref`, followed.
+fn resolved<'a>(contract: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => contract.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+fn request_schema<'a>(contract: &'a Value, path: &str) -> &'a Value {
+    let body = &contract["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"];
+    resolved(contract, body)
+}
+
+/// What the code reads of a request to this route, and whether this one is good.
+fn read(path: &str, body: &Value) -> (BTreeMap<&'static str, Kind>, Result<(), String>) {
+    let mut env = Environment::of([("DEFAULT_ORGANIZER", "bridge@contoso.com"), ("SMS_FROM", "+13175550100")]);
+    let (meetings, messages) = (MeetingSettings::read(&mut env).unwrap(), SmsSettings::read(&mut env).unwrap());
+    let now = "2026-05-04T10:00:00Z".parse().unwrap();
+    let mut fields = Fields::parse(body.to_string().as_bytes()).unwrap();
+    let id = fields.parsed::<ConversationId>("conversationId");
+    let good = match path {
+        "/meetings" => MeetingOrder::read(&mut fields, &meetings, id.as_ref(), now).map(drop),
+        "/sms" => SmsOrder::read(&mut fields, &messages, LinkFrom::Request).map(drop),
+        "/escalations" => {
+            let meeting = MeetingOrder::read(&mut fields, &meetings, id.as_ref(), now);
+            meeting.zip(SmsOrder::read(&mut fields, &messages, LinkFrom::Meeting)).map(drop)
+        }
+        other => panic!("{other} is new here"),
+    };
+    let asked = fields.asked().iter().copied().collect();
+    (asked, fields.finish(good).map_err(|error| error.message))
+}
+
+fn paths(contract: &Value) -> Vec<String> {
+    contract["paths"].as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn the_request_fields_are_those_that_the_code_reads() {
+    let contract = contract();
+    for path in paths(&contract) {
+        let (asked, _) = read(&path, &json!({}));
+        let properties = request_schema(&contract, &path)["properties"].as_object().unwrap();
+        let documented: BTreeMap<&str, &str> =
+            properties.iter().map(|(name, schema)| (name.as_str(), schema["type"].as_str().unwrap())).collect();
+        let read = asked.iter().map(|(name, kind)| {
+            let kind = match kind {
+                Kind::Text => "string",
+                Kind::Flag => "boolean",
+                Kind::WholeNumber => "integer",
+            };
+            (*name, kind)
+        });
+        assert_eq!(documented, read.collect(), "{path}");
+    }
+}
+
+#[test]
+fn the_required_fields_are_those_that_the_code_misses() {
+    let contract = contract();
+    for path in paths(&contract) {
+        let schema = request_schema(&contract, &path);
+        let required: BTreeSet<&str> =
+            schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect();
+        // Beside the required ones, /sms wants a text or a link.
+        let mut full = json!({"toAddress": "+447700900123", "conversationId": "c", "textBody": "Hello"});
+        assert_eq!(read(&path, &full).1, Ok(()), "{path}");
+        for name in required {
+            if name == "conversationId" {
+                continue; // The handler's own rule, pinned in its tests.
+            }
+            let value = full.as_object_mut().unwrap().remove(name).unwrap();
+            let complaint = read(&path, &full).1.unwrap_err();
+            assert!(complaint.contains(&format!("`{name}`: required")), "{path}: {complaint}");
+            full[name] = value;
+        }
+    }
+}
+
+#[test]
+fn the_examples_are_good_requests() {
+    let contract = contract();
+    for path in paths(&contract) {
+        let content = &contract["paths"][&path]["post"]["requestBody"]["content"]["application/json"];
+        for (name, example) in content["examples"].as_object().unwrap() {
+            let (asked, good) = read(&path, &example["value"]);
+            assert_eq!(good, Ok(()), "{path} {name}");
+            for field in example["value"].as_object().unwrap().keys() {
+                assert!(asked.contains_key(field.as_str()), "{path} {name} {field}");
+            }
+        }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Object(_) => "object",
+        other => panic!("an answer never holds {other}"),
+    }
+}
+
+#[test]
+fn the_answer_fields_are_those_that_the_code_gives_all_of_them_always() {
+    let contract = contract();
+    let ok = |fields| serde_json::to_value(Answer::ok(Code::CREATED, "", fields)).unwrap();
+    let answers = [
+        ("/meetings", ok(serde_json::to_value(MeetingFields::default()).unwrap())),
+        ("/sms", ok(serde_json::to_value(SmsFields::default()).unwrap())),
+        ("/escalations", ok(serde_json::to_value(escalate::EscalationFields::default()).unwrap())),
+    ];
+    for (path, answer) in &answers {
+        for status in ["200", "4XX", "5XX"] {
+            let response = resolved(&contract, &contract["paths"][path]["post"]["responses"][status]);
+            let schema = resolved(&contract, &response["content"]["application/json"]["schema"]);
+            compare(&contract, &format!("{path} {status}"), schema, answer);
+        }
+    }
+    assert_eq!(answers.len(), paths(&contract).len());
+}
+
+fn compare(contract: &Value, place: &str, schema: &Value, value: &Value) {
+    let names: BTreeSet<_> = value.as_object().unwrap().keys().collect();
+    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<BTreeSet<_>>(), names, "{place}");
+    let required = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    assert_eq!(required.collect::<BTreeSet<_>>(), names.iter().map(|name| name.as_str()).collect(), "{place}");
+    for (name, value) in value.as_object().unwrap() {
+        let schema = resolved(contract, &schema["properties"][name]);
+        assert_eq!(schema["type"], kind(value), "{place} {name}");
+        if value.is_object() {
+            compare(contract, &format!("{place} {name}"), schema, value);
+        }
+    }
+}
+
+#[test]
+fn the_codes_are_those_of_the_code_here_and_in_the_readme() {
+    let contract = contract();
+    let documented: Vec<_> = contract["components"]["schemas"]["Code"]["enum"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c.as_str().unwrap())
+        .collect();
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.text()).collect();
+    assert_eq!(documented, codes);
+
+    let readme = file("README.md");
+    let rows: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect();
+    for code in Code::ALL {
+        let status = code.status().to_string();
+        let row = rows.iter().find(|(name, rest)| *name == code.text() && rest.starts_with(&status));
+        assert!(row.is_some(), "the README's table of codes lacks {code} with status {status}");
+    }
+}
+
+#[test]
+fn the_roles_are_those_of_the_contract_and_of_the_readme() {
+    let contract = contract();
+    let readme = file("README.md");
+    for (path, route) in
+        [("/meetings", create_meeting::ROUTE), ("/sms", send_sms::ROUTE), ("/escalations", escalate::ROUTE)]
+    {
+        let description = contract["paths"][path]["post"]["description"].as_str().unwrap();
+        for role in route.roles {
+            assert!(description.contains(&format!("`{role}`")), "{path} {role}");
+            assert!(readme.contains(&format!("`{role}`")), "README {role}");
+        }
+    }
+}
+
+#[test]
+fn cargo_lambda_watch_serves_the_same_routes() {
+    let manifest: toml::Table = file("Cargo.toml").parse().unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
+    let routed: BTreeMap<_, _> = router
+        .iter()
+        .map(|(path, targets)| {
+            let target = &targets.as_array().unwrap()[0];
+            assert_eq!(target["method"].as_str(), Some("POST"));
+            (path.clone(), target["function"].as_str().unwrap())
+        })
+        .collect();
+    let expected = BTreeMap::from([
+        ("/meetings".to_owned(), "create-meeting"),
+        ("/sms".to_owned(), "send-sms"),
+        ("/escalations".to_owned(), "escalate"),
+    ]);
+    assert_eq!(routed, expected);
+    assert_eq!(routed.into_keys().collect::<BTreeSet<_>>(), paths(&contract()).into_iter().collect());
+}
+
+#[test]
+fn every_function_has_an_event_for_its_own_route() {
+    for (path, route) in
+        [("/meetings", create_meeting::ROUTE), ("/sms", send_sms::ROUTE), ("/escalations", escalate::ROUTE)]
+    {
+        let event = end_to_end::event(route.function, None);
+        assert_eq!(event.raw_path.as_deref(), Some(path));
+        let body = serde_json::from_str(event.body.as_deref().unwrap()).unwrap();
+        assert_eq!(read(path, &body).1, Ok(()), "{}", route.function);
+        // Round-tripped: the file is what the event type understands, and nothing is lost on the way.
+        let text = file(&format!("tests/events/{}.json", route.function));
+        let (sent, understood): (Value, Value) =
+            (serde_json::from_str(&text).unwrap(), serde_json::to_value(&event).unwrap());
+        for name in ["rawPath", "routeKey", "body", "isBase64Encoded", "version"] {
+            assert_eq!(sent[name], understood[name], "{name}");
+        }
+        let claims = "/requestContext/authorizer/jwt/claims";
+        assert_eq!(sent.pointer(claims), understood.pointer(claims));
+    }
+}

@@ -1,0 +1,108 @@
+//! The bundle as it is deployed: `infra/template.yaml` on a local AWS, driven over HTTP.
+//!
+//! The sandbox is deployed once for all of these tests. They run side by side, each with its own conversation, users and
+//! numbers; those that change what all share (secrets, tokens, processes) have it to themselves.
+
+#![expect(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a panic is a failed test")]
+
+mod click;
+mod credentials;
+mod door;
+mod fallbacks;
+mod genesys;
+mod graph;
+mod logs;
+mod records;
+mod twice;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use sandbox::sandbox::{Answer, Ports, Sandbox};
+use sandbox::stand_ins::{AGENT_ID, User};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// The stand-ins live on this runtime, so it outlives every test.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
+    let progress = |what: &str| println!("{what}");
+    RUNTIME.block_on(Sandbox::start(Ports::Any, progress)).unwrap()
+});
+
+/// Held for reading by tests that mind their own business, for writing by those that change what all share.
+static SHARED: RwLock<()> = RwLock::new(());
+
+fn beside_others<T>(test: impl AsyncFnOnce(&'static Sandbox) -> T) -> T {
+    let sandbox = &*SANDBOX;
+    let _shared = SHARED.read().unwrap_or_else(PoisonError::into_inner);
+    RUNTIME.block_on(test(sandbox))
+}
+
+fn alone<T>(test: impl AsyncFnOnce(&'static Sandbox) -> T) -> T {
+    let sandbox = &*SANDBOX;
+    let _alone = SHARED.write().unwrap_or_else(PoisonError::into_inner);
+    RUNTIME.block_on(test(sandbox))
+}
+
+/// A number that no other test texts.
+fn number() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("+447700900{:03}", NEXT.fetch_add(1, Ordering::SeqCst))
+}
+
+/// A conversation that no other test has.
+fn conversation() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// A user that no other test knows.
+fn user(sandbox: &Sandbox, change: impl FnOnce(&mut User)) -> User {
+    let id = uuid::Uuid::new_v4().to_string();
+    let mut user = User::new(&format!("agent-{}@contoso.com", &id[..8]), &id);
+    change(&mut user);
+    sandbox.world.directory().put_user(user.clone());
+    user
+}
+
+/// A data action's request, with its token.
+async fn post(sandbox: &Sandbox, path: &str, body: &Value) -> Answer {
+    let token = sandbox.caller_token().await.unwrap();
+    sandbox.post(path, Some(&token), body.to_string()).await.unwrap()
+}
+
+/// The agent's click.
+fn click(conversation: &str, number: &str) -> Value {
+    json!({"user": AGENT_ID, "toAddress": number, "agentName": "Kim", "conversationId": conversation})
+}
+
+/// Looks until there is something to see.
+async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..400 {
+        if let Some(found) = look() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("what was waited for did not come");
+}
+
+/// A meeting of this user in a conversation of its own.
+async fn meeting_of(sandbox: &Sandbox, user: &str, mode: &str) -> Answer {
+    post(sandbox, "/meetings", &json!({"user": user, "conversationId": conversation(), "mode": mode})).await
+}
+
+/// A text message of the caller's own words.
+async fn text(sandbox: &Sandbox, conversation: &str, number: &str, resend: bool) -> Answer {
+    let body = json!({
+        "toAddress": number, "textBody": "Hello", "conversationId": conversation, "resend": resend,
+    });
+    post(sandbox, "/sms", &body).await
+}
+
+/// Whether a click comes through.
+async fn works(sandbox: &Sandbox) -> bool {
+    post(sandbox, "/escalations", &click(&conversation(), &number())).await.ok()
+}

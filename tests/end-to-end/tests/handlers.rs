@@ -1,0 +1,195 @@
+//! The handlers over real events: what goes in at the edge and what comes out, without a cloud.
+
+use std::time::Duration;
+
+use end_to_end::{InProcess, answer, event};
+use sandbox::stand_ins::faults::Fault;
+use sandbox::stand_ins::{AGENT_ID, ORGANIZER_ID, Vendor};
+use serde_json::{Value, json};
+
+const LAMBDA: Duration = Duration::from_secs(28);
+
+/// An answer without what is new in each run.
+fn pinned(mut answer: Value) -> Value {
+    for name in ["joinUrl", "meetingId", "messageId", "smsMessageId", "genesysConversationId", "startTime", "endTime"] {
+        if let Some(value) = answer.get_mut(name).filter(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
+            *value = json!("[new]");
+        }
+    }
+    if answer["onlineMeeting"]["joinUrl"].as_str().is_some_and(|url| !url.is_empty()) {
+        answer["onlineMeeting"]["joinUrl"] = json!("[new]");
+    }
+    answer
+}
+
+#[tokio::test]
+async fn create_meeting_answers_its_event() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.create_meeting().unwrap();
+    let (status, first) = answer(&function, event("create-meeting", None), LAMBDA, create_meeting::handle).await;
+    assert_eq!(status, 200);
+    assert_eq!(first["joinUrl"], first["onlineMeeting"]["joinUrl"]);
+    assert!(first["joinUrl"].as_str().unwrap().starts_with("https://teams.microsoft.com/"));
+    let (_, second) = answer(&function, event("create-meeting", None), LAMBDA, create_meeting::handle).await;
+    assert_eq!((&second["code"], &second["joinUrl"]), (&json!("existing"), &first["joinUrl"]));
+    insta::assert_json_snapshot!(pinned(first));
+}
+
+#[tokio::test]
+async fn send_sms_answers_its_event() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.send_sms().unwrap();
+    let (status, first) = answer(&function, event("send-sms", None), LAMBDA, send_sms::handle).await;
+    assert_eq!(status, 200);
+    let (_, second) = answer(&function, event("send-sms", None), LAMBDA, send_sms::handle).await;
+    assert_eq!((&second["code"], &second["messageId"]), (&json!("duplicate"), &first["messageId"]));
+    let texts = bundle.stand_ins.world.texts();
+    assert_eq!(texts.len(), 1);
+    insta::assert_json_snapshot!(pinned(first));
+    insta::assert_snapshot!(texts[0].text);
+}
+
+#[tokio::test]
+async fn escalate_answers_its_event_in_two_round_trips() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.escalate().unwrap();
+    let (status, first) = answer(&function, event("escalate", None), LAMBDA, escalate::handle).await;
+    assert_eq!(status, 200);
+    insta::assert_json_snapshot!(pinned(first));
+
+    // Warm, and with the object id: createOrGet, lobby and text message, and nothing else.
+    let before = bundle.stand_ins.world.calls().len();
+    let body = json!({"user": AGENT_ID, "toAddress": "+447700900777", "conversationId": "warm"});
+    answer(&function, event("escalate", Some(&body)), LAMBDA, escalate::handle).await;
+    let mut calls = bundle.stand_ins.world.calls().split_off(before);
+    calls.sort_by(|a, b| a.request.cmp(&b.request));
+    let calls: Vec<_> = calls.iter().map(|call| call.request.split("/MSo").next().unwrap()).collect();
+    insta::assert_json_snapshot!(calls);
+}
+
+#[tokio::test]
+async fn lobby_and_text_message_do_not_wait_for_each_other() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.escalate().unwrap();
+    answer(&function, event("escalate", None), LAMBDA, escalate::handle).await;
+    let delay = Duration::from_millis(700);
+    bundle.stand_ins.world.faults.add(Fault::at(Vendor::Graph, "PATCH").delay(delay));
+    bundle.stand_ins.world.faults.add(Fault::at(Vendor::Genesys, "agentless").delay(delay));
+    let body = json!({"user": AGENT_ID, "toAddress": "+447700900777", "conversationId": "together"});
+    let started = std::time::Instant::now();
+    let (_, answered) = answer(&function, event("escalate", Some(&body)), LAMBDA, escalate::handle).await;
+    assert_eq!(answered["ok"], true);
+    assert!(started.elapsed() < delay * 2, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_meeting_without_its_text_message_still_carries_the_link() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.escalate().unwrap();
+    for (name, to, code, sms_status, sms_code, fault) in [
+        ("withheld", "anonymous", "smsFailed", "failed", "recipientInvalid", None),
+        (
+            "lost",
+            "+447700900777",
+            "outcomeUnknown",
+            "unknown",
+            "outcomeUnknown",
+            Some(Fault::at(Vendor::Genesys, "agentless").after().reset()),
+        ),
+        (
+            "throttled",
+            "+447700900777",
+            "smsFailed",
+            "failed",
+            "genesysThrottled",
+            Some(Fault::at(Vendor::Genesys, "agentless").throttled("3600")),
+        ),
+    ] {
+        if let Some(fault) = fault {
+            bundle.stand_ins.world.faults.add(fault);
+        }
+        let body = json!({"user": AGENT_ID, "toAddress": to, "conversationId": name});
+        let (status, answered) = answer(&function, event("escalate", Some(&body)), LAMBDA, escalate::handle).await;
+        assert_eq!((status, &answered["ok"]), (200, &json!(false)), "{name}");
+        let codes = (&answered["code"], &answered["smsStatus"], &answered["smsCode"]);
+        assert_eq!(codes, (&json!(code), &json!(sms_status), &json!(sms_code)), "{name}");
+        assert!(answered["joinUrl"].as_str().unwrap().starts_with("https://"), "{name}");
+        assert_eq!(answered["retryable"], json!(name == "throttled"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_text_message_leaves_without_a_meeting() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.escalate().unwrap();
+    bundle.stand_ins.world.faults.add(Fault::at(Vendor::Graph, "createOrGet").times(0).status(503));
+    let (status, answered) = answer(&function, event("escalate", None), LAMBDA, escalate::handle).await;
+    assert_eq!((status, &answered["code"], &answered["retryable"]), (503, &json!("graphUnavailable"), &json!(true)));
+    assert_eq!((&answered["joinUrl"], &answered["smsStatus"]), (&json!(""), &json!("")));
+    assert!(bundle.stand_ins.world.texts().is_empty());
+}
+
+#[tokio::test]
+async fn the_default_organizer_stands_in_and_the_answer_says_so() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.create_meeting().unwrap();
+    let body = json!({"user": "nobody@contoso.com", "conversationId": "c"});
+    let (_, answered) = answer(&function, event("create-meeting", Some(&body)), LAMBDA, create_meeting::handle).await;
+    assert_eq!((&answered["ok"], &answered["organizerFallback"]), (&json!(true), &json!(true)));
+    assert_eq!(answered["organizer"], ORGANIZER_ID);
+    assert!(answered["message"].as_str().unwrap().contains("nobody@contoso.com"));
+}
+
+#[tokio::test]
+async fn a_caller_s_mistakes_get_the_envelope_and_the_route_s_own_fields() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.escalate().unwrap();
+    let mut answers = Vec::new();
+    let mut without_roles = event("escalate", None);
+    let claims = &mut without_roles.request_context.authorizer.as_mut().unwrap().jwt.as_mut().unwrap().claims;
+    claims.insert("roles".into(), "[Meetings.Create]".into());
+    let mut without_token = event("escalate", None);
+    without_token.request_context.authorizer = None;
+    let mut malformed = event("escalate", None);
+    malformed.body = Some("{\"user\":".into());
+    let mut large = event("escalate", None);
+    large.body = Some(" ".repeat(64 * 1024 + 1));
+    for event in [without_token, without_roles, malformed, large, event("escalate", Some(&json!({})))] {
+        answers.push(answer(&function, event, LAMBDA, escalate::handle).await);
+    }
+    assert!(bundle.stand_ins.world.calls().is_empty(), "nobody was asked for anything");
+    insta::assert_json_snapshot!(answers);
+}
+
+#[tokio::test]
+async fn a_body_that_api_gateway_encoded_is_decoded() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.create_meeting().unwrap();
+    let mut encoded = event("create-meeting", None);
+    encoded.body = Some("eyJ1c2VyIjoia2ltQGNvbnRvc28uY29tIn0=".into());
+    encoded.is_base64_encoded = true;
+    encoded.headers.clear();
+    let (status, answered) = answer(&function, encoded, LAMBDA, create_meeting::handle).await;
+    assert_eq!((status, &answered["ok"]), (200, &json!(true)));
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer() {
+    let function = bridge::api::Function::of(create_meeting::ROUTE, ());
+    let handle = async |(): &(), _| -> Result<bridge::api::Answer<Value>, bridge::error::Error> {
+        panic!("what only the log may see")
+    };
+    let (status, answered) = answer(&function, event("create-meeting", None), LAMBDA, handle).await;
+    assert_eq!((status, &answered["code"]), (500, &json!("internal")));
+    assert!(!answered["message"].as_str().unwrap().contains("what only"));
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_end_is_answered_for() {
+    let function = bridge::api::Function::of(create_meeting::ROUTE, ());
+    let handle =
+        async |(): &(), _| -> Result<bridge::api::Answer<Value>, bridge::error::Error> { std::future::pending().await };
+    let within = Duration::from_millis(600);
+    let (status, answered) = answer(&function, event("create-meeting", None), within, handle).await;
+    assert_eq!((status, &answered["code"]), (504, &json!("outOfTime")));
+}

@@ -1,0 +1,171 @@
+//! `infra/template.yaml`: what each function may do, what it is told, and what guards the data.
+
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use yaml::Value;
+
+fn template() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml");
+    yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
+    let all = template["Resources"].as_mapping().unwrap().iter();
+    let of_kind = all.filter(|(_, resource)| resource["Type"].as_str() == Some(kind));
+    of_kind.map(|(name, resource)| (name.as_str().unwrap(), &resource["Properties"])).collect()
+}
+
+/// A value with its CloudFormation functions, on one line: `!GetAtt StateTable.Arn`.
+fn line(value: &Value) -> String {
+    match value {
+        Value::Tagged(tagged) => format!("{} {}", tagged.tag, line(&tagged.value)),
+        Value::Sequence(items) => format!("[{}]", items.iter().map(line).collect::<Vec<_>>().join(", ")),
+        Value::Mapping(map) => {
+            let entries = map.iter().map(|(name, value)| format!("{}: {}", line(name), line(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::String(text) => text.clone(),
+        other => yaml::to_string(other).unwrap().trim().to_owned(),
+    }
+}
+
+/// The statements of a function's policies, a line each.
+fn statements(function: &Value) -> BTreeSet<String> {
+    let policies = function["Policies"].as_sequence().unwrap().iter();
+    let statements = policies.flat_map(|policy| policy["Statement"].as_sequence().unwrap());
+    statements.map(line).collect()
+}
+
+const ENTRA: &str = "{Sid: ReadEntraSecret, Effect: Allow, Action: secretsmanager:GetSecretValue, \
+    Resource: !If [CreateEntraSecret, !GetAtt EntraSecret.Id, !Ref EntraSecretArn], \
+    Condition: {StringEqualsIfExists: {secretsmanager:VersionStage: AWSCURRENT}}}";
+const GENESYS: &str = "{Sid: ReadGenesysSecret, Effect: Allow, Action: secretsmanager:GetSecretValue, \
+    Resource: !If [CreateGenesysSecret, !GetAtt GenesysSecret.Id, !Ref GenesysSecretArn], \
+    Condition: {StringEqualsIfExists: {secretsmanager:VersionStage: AWSCURRENT}}}";
+const RECORDS: &str = "{Sid: KeepRecords, Effect: Allow, \
+    Action: [dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem], Resource: !GetAtt StateTable.Arn}";
+const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Action: kms:Decrypt, \
+    Resource: !Ref SecretsKeyArn}, !Ref AWS::NoValue]";
+
+#[test]
+fn each_function_may_do_what_it_does_and_nothing_else() {
+    let template = template();
+    let functions = resources(&template, "AWS::Serverless::Function");
+    let expected: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("CreateMeeting", [ENTRA, KEY].as_slice()),
+        ("SendSms", &[GENESYS, RECORDS, KEY]),
+        ("Escalate", &[ENTRA, GENESYS, RECORDS, KEY]),
+    ]);
+    assert_eq!(functions.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (name, function) in &functions {
+        assert_eq!(statements(function), expected[name].iter().map(|s| (*s).to_owned()).collect(), "{name}");
+        // No managed policy beside the statements, and no role from elsewhere.
+        assert!(function["Policies"].as_sequence().unwrap().iter().all(|policy| policy.is_mapping()), "{name}");
+        assert!(function.get("Role").is_none(), "{name}");
+    }
+}
+
+#[test]
+fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
+    let template = template();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let common = ["REQUIRE_ROLES"];
+    let entra = ["ENTRA_SECRET_ID", "ENTRA_LOGIN_URL", "GRAPH_URL"];
+    let meetings = ["DEFAULT_ORGANIZER", "MEETING_MODE", "LOBBY_SCOPE", "ALLOWED_PRESENTERS"];
+    let genesys = ["GENESYS_SECRET_ID", "GENESYS_DOMAIN", "GENESYS_LOGIN_URL", "GENESYS_API_URL"];
+    let messages = ["STATE_TABLE", "SMS_FROM", "SMS_COUNTRY", "SMS_BRAND", "SMS_TEMPLATE", "SMS_MAX_CHARACTERS"];
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let parts: &[&[&str]] = match name {
+            "CreateMeeting" => &[&common, &entra, &meetings],
+            "SendSms" => &[&common, &genesys, &messages],
+            _ => &[&common, &entra, &meetings, &genesys, &messages],
+        };
+        let variables = function["Environment"]["Variables"].as_mapping().unwrap();
+        let told: BTreeSet<&str> = variables.keys().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(told, parts.concat().into_iter().collect(), "{name}");
+        for variable in told {
+            assert!(readme.contains(&format!("`{variable}`")), "the README does not explain {variable}");
+        }
+    }
+}
+
+#[test]
+fn every_route_is_closed_throttled_and_documented() {
+    let template = template();
+    let api = &template["Resources"]["Api"]["Properties"];
+    assert_eq!(api["Auth"]["DefaultAuthorizer"].as_str(), Some("EntraId"));
+    let jwt = &api["Auth"]["Authorizers"]["EntraId"]["JwtConfiguration"];
+    assert_eq!((line(&jwt["issuer"]), line(&jwt["audience"])), ("!Ref JwtIssuer".into(), "[!Ref JwtAudience]".into()));
+
+    let mut routes = BTreeSet::new();
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        for (_, event) in function["Events"].as_mapping().unwrap() {
+            let event = &event["Properties"];
+            assert!(event.get("Auth").is_none(), "{name} opens its route");
+            routes.insert(format!("{} {}", event["Method"].as_str().unwrap(), event["Path"].as_str().unwrap()));
+        }
+    }
+    let settings = api["RouteSettings"].as_mapping().unwrap();
+    assert_eq!(settings.keys().map(|route| route.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), routes);
+    for (route, setting) in settings {
+        assert!(
+            setting.get("ThrottlingRateLimit").is_some() && setting.get("ThrottlingBurstLimit").is_some(),
+            "{route:?}"
+        );
+    }
+    let contract = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/openapi.yaml")).unwrap();
+    let contract: Value = yaml::from_str(&contract).unwrap();
+    let documented =
+        contract["paths"].as_mapping().unwrap().keys().map(|path| format!("POST {}", path.as_str().unwrap()));
+    assert_eq!(documented.collect::<BTreeSet<_>>(), routes);
+}
+
+#[test]
+fn functions_run_where_they_are_built_for_and_answer_before_api_gateway_gives_up() {
+    let template = template();
+    let globals = &template["Globals"]["Function"];
+    assert_eq!(line(&globals["Architectures"]), "[arm64]");
+    assert_eq!(globals["Runtime"].as_str(), Some("provided.al2023"));
+    assert_eq!(globals["Tracing"].as_str(), Some("Active"));
+    assert!(globals["Timeout"].as_u64().unwrap() < 30);
+}
+
+#[test]
+fn data_is_encrypted_recoverable_and_forgotten_in_time() {
+    let template = template();
+    let table = resources(&template, "AWS::DynamoDB::Table")["StateTable"];
+    assert_eq!(table["BillingMode"].as_str(), Some("PAY_PER_REQUEST"));
+    assert_eq!(table["TimeToLiveSpecification"]["AttributeName"].as_str(), Some("expires"));
+    assert_eq!(table["TimeToLiveSpecification"]["Enabled"].as_bool(), Some(true));
+    assert_eq!(table["SSESpecification"]["SSEEnabled"].as_bool(), Some(true));
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"].as_bool(), Some(true));
+    for (name, group) in resources(&template, "AWS::Logs::LogGroup") {
+        assert_eq!(line(&group["RetentionInDays"]), "!Ref LogRetentionDays", "{name}");
+    }
+    for (name, secret) in resources(&template, "AWS::SecretsManager::Secret") {
+        assert!(secret.get("SecretString").is_none(), "{name} has its value in the template");
+    }
+}
+
+#[test]
+fn every_function_has_a_log_group_and_its_alarms() {
+    let template = template();
+    let (groups, alarms) =
+        (resources(&template, "AWS::Logs::LogGroup"), resources(&template, "AWS::CloudWatch::Alarm"));
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let group = format!("{name}LogGroup");
+        assert!(groups.contains_key(group.as_str()), "{name}");
+        assert_eq!(line(&function["LoggingConfig"]["LogGroup"]), format!("!Ref {group}"));
+        for (metric, dimension) in
+            [("Errors", "FunctionName"), ("Throttles", "FunctionName"), ("throttles", "function")]
+        {
+            let dimensions = format!("[{{Name: {dimension}, Value: !Ref {name}}}]");
+            let alarm = alarms
+                .values()
+                .find(|alarm| alarm["MetricName"].as_str() == Some(metric) && line(&alarm["Dimensions"]) == dimensions);
+            assert!(alarm.is_some(), "{name} has no alarm on {metric}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Secrets Manager and DynamoDB for a function that runs without the local cloud: in a handler test, in the benchmark.
+//!
+//! Secrets are what the vendors take now; the table takes every write and forgets it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::post;
+use serde_json::{Value, json};
+
+use super::World;
+
+/// Name of the secret with the credential for Entra.
+pub const ENTRA_SECRET: &str = "bridge/entra";
+
+/// Name of the secret with the credential for Genesys Cloud.
+pub const GENESYS_SECRET: &str = "bridge/genesys";
+
+pub(super) fn router(world: Arc<World>) -> Router {
+    Router::new().route("/", post(answer)).with_state(world)
+}
+
+async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let secret = match (target, request["SecretId"].as_str()) {
+        ("secretsmanager.GetSecretValue", Some(ENTRA_SECRET)) => world.directory().entra_credential(),
+        ("secretsmanager.GetSecretValue", Some(GENESYS_SECRET)) => world.directory().genesys_credential(),
+        (target, _) if target.starts_with("DynamoDB_20120810.") => return Json(json!({})).into_response(),
+        _ => {
+            let refusal = json!({"__type": "ResourceNotFoundException", "Message": "nothing of that name is here"});
+            return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
+        }
+    };
+    Json(
+        json!({"ARN": "arn:aws:secretsmanager:local", "Name": request["SecretId"], "SecretString": secret.to_string()}),
+    )
+    .into_response()
+}
