@@ -134,4 +134,11 @@ impl Faults {
         }
         Some(taken)
     }
+
+    /// Takes back a fault that hit a request and did nothing to it.
+    pub(super) fn give_back(&self, fault: &Fault) {
+        if fault.times != 0 {
+            self.add(Fault { times: 1, ..fault.clone() });
+        }
+    }
 }

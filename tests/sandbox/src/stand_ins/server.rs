@@ -73,7 +73,7 @@ async fn answer(
     let handled = async { infallible(router.oneshot(Request::from_parts(parts, Body::from(body))).await) };
     let result = match &fault {
         None => Ok(handled.await),
-        Some(fault) => through(fault, handled).await,
+        Some(fault) => through(world, fault, handled).await,
     };
     if result.is_err() {
         // Without linger, closing sends RST in place of FIN.
@@ -84,7 +84,11 @@ async fn answer(
     result
 }
 
-async fn through(fault: &Fault, handled: impl Future<Output = Response<Body>>) -> Result<Response<Body>, Reset> {
+async fn through(
+    world: &World,
+    fault: &Fault,
+    handled: impl Future<Output = Response<Body>>,
+) -> Result<Response<Body>, Reset> {
     let delay = Duration::from_millis(fault.delay_ms);
     let fails = fault.reset || fault.status.is_some();
     let response = match fault.when {
@@ -95,6 +99,11 @@ async fn through(fault: &Fault, handled: impl Future<Output = Response<Body>>) -
         }
         When::After => {
             let response = handled.await;
+            if !response.status().is_success() {
+                // Refused, for an expired token say, is not taken: the fault waits for a request that is.
+                world.faults.give_back(fault);
+                return Ok(response);
+            }
             tokio::time::sleep(delay).await;
             (!fails).then_some(response)
         }
