@@ -77,6 +77,17 @@ codes! {
     /// Genesys Cloud could not be reached; nothing was sent.
     GENESYS_UNAVAILABLE = "genesysUnavailable", 503, true;
 
+    /// The presence was set.
+    UPDATED = "updated", 200, false;
+    /// The map leaves this presence alone; nothing was set.
+    UNCHANGED = "unchanged", 200, false;
+    /// What the bridge had set was cleared.
+    CLEARED = "cleared", 200, false;
+    /// The user is not linked to a Teams user, or to one who is gone.
+    NO_TEAMS_USER = "noTeamsUser", 200, false;
+    /// The map has nothing for this presence.
+    UNMAPPED = "unmapped", 200, false;
+
     /// Microsoft Entra ID refused the app's credential.
     ENTRA_REFUSED = "entraRefused", 200, false;
     /// Microsoft Entra ID did not answer, or answered 5xx or 429.

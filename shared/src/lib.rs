@@ -1,8 +1,8 @@
 //! What the functions of the bridge share.
 //!
 //! Dependencies point one way: `functions -> use cases -> clients -> http/auth -> config/secrets`. A use case
-//! ([`meeting`], [`sms`]) knows no Lambda; a client ([`graph`], [`genesys`]) knows no use case; only the edge
-//! ([`api`]) knows AWS event types.
+//! ([`meeting`], [`sms`], [`presence`]) knows no Lambda; a client ([`graph`], [`genesys`]) knows no use case; only the edge
+//! ([`api`], [`queue`]) knows AWS event types.
 
 pub mod api;
 pub mod auth;
@@ -15,6 +15,8 @@ pub mod genesys;
 pub mod graph;
 pub mod http;
 pub mod meeting;
+pub mod presence;
+pub mod queue;
 #[cfg(test)]
 mod remote;
 pub mod secrets;

@@ -17,6 +17,7 @@ use crate::graph::GraphClient;
 use crate::http::{Deadline, HttpClient, RequestContext};
 use crate::secrets::Secret;
 use crate::store::DynamoRecords;
+use crate::store::last_presence::DynamoLastPresences;
 
 /// How long the first request may be kept waiting for warm connections. Lambda allows an init phase ten seconds.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -73,6 +74,12 @@ impl<'e> Startup<'e> {
     pub fn records(&mut self) -> Option<DynamoRecords> {
         let table = self.env.required("STATE_TABLE")?;
         Some(DynamoRecords::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
+    /// What was last sent of each presence, in the state table: `STATE_TABLE`.
+    pub fn last_presences(&mut self) -> Option<DynamoLastPresences> {
+        let table = self.env.required("STATE_TABLE")?;
+        Some(DynamoLastPresences::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
     }
 
     fn secrets(&self) -> aws_sdk_secretsmanager::Client {

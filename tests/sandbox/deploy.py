@@ -4,9 +4,9 @@ Standard input: {"template", "endpoint", "stack", "parameters": {...}, "bootstra
 Standard output: {"outputs": {...}, "api": id of the HTTP API}
 
 The template is the one that is deployed to AWS, untouched. What happens to it here is what `sam deploy` and AWS do to
-it: the code is uploaded, the transform is expanded, the stack is created. Only one thing is done on top: the local
-CloudFormation does not read the OpenAPI body that SAM makes of an HTTP API, so its routes, integrations and authorizers
-are written out as resources.
+it: the code is uploaded, the transform is expanded, the stack is created. Two things are done on top, because the local
+CloudFormation does not do them: the OpenAPI body that SAM makes of an HTTP API is written out as routes, integrations and
+authorizers, and a number that comes from a parameter is made one.
 """
 
 import io
@@ -107,6 +107,15 @@ def write_out_routes(template):
                 resources[f"{stem}Route"] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": route}
 
 
+def make_numbers(template, values):
+    """Parameters are texts; CloudFormation converts them to what a property wants."""
+    for resource in template["Resources"].values():
+        scaling = resource.get("Properties", {}).get("ScalingConfig", {})
+        for name, value in scaling.items():
+            if isinstance(value, dict) and "Ref" in value:
+                scaling[name] = int(values[value["Ref"]])
+
+
 def main():
     order = json.load(sys.stdin)
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
@@ -119,6 +128,7 @@ def main():
     values = {**defaults, **order["parameters"]}
     expanded = transform(template, values, ManagedPolicies())
     write_out_routes(expanded)
+    make_numbers(expanded, values)
 
     cloudformation = client("cloudformation")
     cloudformation.create_stack(

@@ -16,7 +16,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{AuthError, Refusal, TokenAnswer, TokenEndpoint, secret_field};
+use super::{AuthError, Client, Refusal, TokenAnswer, TokenEndpoint, secret_field};
 use crate::config::Origin;
 use crate::error::Code;
 use crate::http::retry::Repeat;
@@ -96,6 +96,12 @@ impl Certificate {
             key,
             private_key_pem: private_key_pem.into(),
         })
+    }
+}
+
+impl Client for EntraCredential {
+    fn client_id(&self) -> &str {
+        &self.client_id
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{AuthError, Refusal, TokenAnswer, TokenEndpoint, secret_field};
+use super::{AuthError, Client, Refusal, TokenAnswer, TokenEndpoint, secret_field};
 use crate::config::Origin;
 use crate::error::Code;
 use crate::http::retry::Repeat;
@@ -44,6 +44,12 @@ impl Credential for GenesysCredential {
 
     fn is_same(&self, other: &Self) -> bool {
         self.client_id == other.client_id && self.client_secret.expose_secret() == other.client_secret.expose_secret()
+    }
+}
+
+impl Client for GenesysCredential {
+    fn client_id(&self) -> &str {
+        &self.client_id
     }
 }
 

@@ -5,6 +5,7 @@ pub mod genesys;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -21,11 +22,15 @@ const EARLY: Duration = Duration::from_secs(5 * 60);
 
 /// A bearer token for one remote. Cloning is cheap enough for one a call.
 #[derive(Clone)]
-pub struct Token(SecretString);
+pub struct Token {
+    bearer: SecretString,
+    /// The client id of the app that it was issued to.
+    app_id: Arc<str>,
+}
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token([redacted])")
+        f.debug_struct("Token").field("app_id", &self.app_id).finish_non_exhaustive()
     }
 }
 
@@ -108,7 +113,7 @@ impl TokenCache {
                 }?;
                 let life = Duration::from_secs(answer.expires_in);
                 Ok(Fresh {
-                    value: Token(answer.access_token),
+                    value: Token { bearer: answer.access_token, app_id: answer.app_id.into() },
                     refresh_after: life.saturating_sub(EARLY).max(life * 9 / 10),
                     expires_after: life,
                 })
@@ -118,7 +123,7 @@ impl TokenCache {
 
     /// Drops a token that the remote refused.
     pub async fn drop(&self, refused: &Token) {
-        self.cached.drop_if(|held| held.0.expose_secret() == refused.0.expose_secret()).await;
+        self.cached.drop_if(|held| held.bearer.expose_secret() == refused.bearer.expose_secret()).await;
     }
 }
 
@@ -162,7 +167,7 @@ impl Authorized {
             operation,
             repeat,
             remote_id_header,
-            request: request.bearer_auth(token.0.expose_secret()),
+            request: request.bearer_auth(token.bearer.expose_secret()),
         };
         let reply = self.http.send(cx, with(request, &token)).await?;
         match again {
@@ -173,6 +178,14 @@ impl Authorized {
             }
             _ => Ok(reply),
         }
+    }
+
+    /// The client id of the app that calls are made as.
+    ///
+    /// # Errors
+    /// [`AuthError`], when there is no token.
+    pub async fn app_id(&self, cx: &RequestContext) -> Result<Arc<str>, AuthError> {
+        self.tokens.get(cx).await.map(|token| token.app_id)
     }
 
     /// Fetches the token so that the first call finds one.
@@ -186,7 +199,7 @@ impl Authorized {
 
 /// A token endpoint and the secret that it wants.
 trait TokenEndpoint: Sync {
-    type Credential: Credential;
+    type Credential: Credential + Client;
 
     fn secret(&self) -> &Secret<Self::Credential>;
 
@@ -202,14 +215,22 @@ trait TokenEndpoint: Sync {
         async {
             let credential = self.secret().get(cx).await?;
             match self.request(cx, &credential).await {
+                Ok(answer) => Ok(answer.issued_to(&*credential)),
                 Err(refused @ AuthError::Refused { .. }) => match self.secret().replacement(cx, &credential).await? {
-                    Some(replacement) => self.request(cx, &replacement).await,
+                    Some(replacement) => {
+                        self.request(cx, &replacement).await.map(|answer| answer.issued_to(&*replacement))
+                    }
                     None => Err(refused),
                 },
-                result => result,
+                Err(error) => Err(error),
             }
         }
     }
+}
+
+/// Whom a credential stands for.
+trait Client {
+    fn client_id(&self) -> &str;
 }
 
 /// What both token endpoints answer.
@@ -218,6 +239,15 @@ struct TokenAnswer {
     access_token: SecretString,
     /// Seconds.
     expires_in: u64,
+    /// Not a part of the answer.
+    #[serde(skip)]
+    app_id: String,
+}
+
+impl TokenAnswer {
+    fn issued_to(self, client: &impl Client) -> Self {
+        Self { app_id: client.client_id().to_owned(), ..self }
+    }
 }
 
 /// What both token endpoints answer when they refuse (RFC 6749 section 5.2, with Entra's additions).

@@ -44,7 +44,7 @@ fn refusal(status: u16, code: u64) -> ResponseTemplate {
 }
 
 fn text(token: &Token) -> &str {
-    token.0.expose_secret()
+    token.bearer.expose_secret()
 }
 
 #[tokio::test]
@@ -261,5 +261,7 @@ async fn a_second_401_is_final() {
 #[test]
 fn nothing_that_holds_a_credential_shows_it() {
     let credential = entra::EntraCredential::parse(&secret_text("hunter2")).unwrap();
-    assert!(!format!("{credential:?} {:?}", Token("hunter2".into())).contains("hunter2"));
+    assert!(
+        !format!("{credential:?} {:?}", Token { bearer: "hunter2".into(), app_id: "app".into() }).contains("hunter2")
+    );
 }

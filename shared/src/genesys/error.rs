@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use crate::auth::{AuthError, CallError};
+use crate::error::{Code, Error};
 use crate::http::{NoReply, Reply};
 
 /// Why a Genesys Cloud call did not do what it was asked for.
@@ -62,6 +63,38 @@ impl From<CallError> for GenesysError {
             CallError::Auth(error) => Self::Auth(error),
             CallError::NoReply(NoReply::NotSent(cause)) => Self::NotSent(cause),
             CallError::NoReply(NoReply::Ambiguous(cause)) => Self::Ambiguous(cause),
+        }
+    }
+}
+
+/// What is the same for every operation that only reads. What may have been done in part is for its use case to say.
+impl From<GenesysError> for Error {
+    fn from(error: GenesysError) -> Self {
+        let cause = error.to_string();
+        let told = |code, message: String| Self::new(code, message).because(&cause);
+        match error {
+            GenesysError::Auth(error) => error.into(),
+            GenesysError::NotSent(_) | GenesysError::Ambiguous(_) => told(
+                Code::GENESYS_UNAVAILABLE,
+                "Genesys Cloud did not answer as it should. Send the same request again in a moment.".into(),
+            ),
+            GenesysError::Throttled { retry_after, .. } => {
+                let wait =
+                    retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1));
+                let message = format!("Genesys Cloud asks to slow down. Send the same request again {wait}.");
+                told(Code::GENESYS_THROTTLED, message)
+            }
+            GenesysError::PermissionMissing { permission, status, code } => told(
+                Code::PERMISSION_MISSING,
+                format!(
+                    "Genesys Cloud refused for lack of permission ({status} {code}). Give the role of the bridge's OAuth \
+                     client the permission {permission}, and the client the division it is needed in."
+                ),
+            ),
+            GenesysError::Rejected { status, code, text, .. } => {
+                told(Code::GENESYS_REJECTED, format!("Genesys Cloud refused the request ({status} {code})."))
+                    .quoting(text)
+            }
         }
     }
 }

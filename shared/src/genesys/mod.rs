@@ -2,6 +2,7 @@
 
 mod error;
 mod messages;
+mod users;
 
 pub use error::GenesysError;
 pub use messages::{AgentlessMessage, AgentlessReceipt};

@@ -55,3 +55,43 @@ async fn a_5xx_is_never_sent_again() {
         assert!(matches!(answer([failed]).await, Err(GenesysError::Ambiguous(_))), "{status}");
     }
 }
+
+mod external_ids {
+    use super::*;
+    use crate::presence::ExternalIds;
+
+    const USER: &str = "7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f";
+    const TEAMS: &str = "11111111-2222-3333-4444-555555555555";
+    const SCIM: &str = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User";
+
+    async fn teams_id(platform: (u16, serde_json::Value), scim: Option<(u16, serde_json::Value)>) -> Option<String> {
+        let remote = Remote::start().await;
+        let genesys = GenesysClient::new(remote.genesys().await, remote.uri().parse().unwrap());
+        remote.once("GET", &format!("/api/v2/users/{USER}/externalid"), platform.0, platform.1).await;
+        if let Some((status, body)) = scim {
+            remote.once("GET", &format!("/api/v2/scim/v2/users/{USER}"), status, body).await;
+        }
+        let found = genesys.teams_id(&context(10), USER.parse().unwrap()).await.unwrap();
+        found.map(|id| id.to_string())
+    }
+
+    #[tokio::test]
+    async fn the_platform_is_asked_first_and_scim_where_it_does_not_know() {
+        let other = json!({"authorityName": "workday", "externalKey": "17"});
+        let entry = json!({"authorityName": "MicrosoftTeams", "externalKey": TEAMS.to_uppercase()});
+        assert_eq!(teams_id((200, json!([other, entry])), None).await.as_deref(), Some(TEAMS));
+        let ids =
+            json!([{"authority": "x-pc:scimv2:v1", "value": "1"}, {"authority": "microsoftteams", "value": TEAMS}]);
+        let user = json!({"id": USER, "userName": "kim@contoso.com", SCIM: {"externalIds": ids}});
+        assert_eq!(teams_id((200, json!([other])), Some((200, user))).await.as_deref(), Some(TEAMS));
+    }
+
+    #[tokio::test]
+    async fn nobody_and_nonsense_are_no_link() {
+        let gone = json!({"message": "", "code": "not.found", "status": 404});
+        let scim_gone = json!({"schemas": [], "status": "404", "detail": ""});
+        assert_eq!(teams_id((404, gone), Some((404, scim_gone))).await, None);
+        let nonsense = json!([{"authorityName": "microsoftteams", "externalKey": "kim@contoso.com"}]);
+        assert_eq!(teams_id((200, nonsense), Some((200, json!({"id": USER})))).await, None);
+    }
+}

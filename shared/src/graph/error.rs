@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use crate::auth::{AuthError, CallError};
+use crate::error::{Code, Error};
 use crate::http::{NoReply, Reply};
 
 /// Why a Graph call did not do what it was asked for.
@@ -91,6 +92,47 @@ impl From<CallError> for GraphError {
     }
 }
 
+/// What is the same for every operation. What a refusal means for the operation at hand is for its use case to say.
+impl From<GraphError> for Error {
+    fn from(error: GraphError) -> Self {
+        let cause = error.to_string();
+        let told = |code, message: String| Self::new(code, message).because(&cause);
+        match error {
+            GraphError::Auth(error) => error.into(),
+            GraphError::PermissionMissing { permission, status, code } => told(
+                Code::PERMISSION_MISSING,
+                format!(
+                    "Microsoft Graph refused for lack of permission ({status} {code}). Grant the app registration the \
+                     application permission {permission} with admin consent; it works for tokens issued after that, \
+                     within the hour."
+                ),
+            ),
+            GraphError::Throttled { retry_after, .. } => {
+                let wait =
+                    retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1));
+                let message = format!("Microsoft Graph asks to slow down. Send the same request again {wait}.");
+                told(Code::GRAPH_THROTTLED, message)
+            }
+            GraphError::NoReply(_) | GraphError::Unavailable { .. } | GraphError::Unreadable { .. } => told(
+                Code::GRAPH_UNAVAILABLE,
+                "Microsoft Graph did not answer as it should. Send the same request again; nothing is done twice. If it \
+                 lasts, look at the Microsoft 365 service health."
+                    .into(),
+            ),
+            GraphError::Rejected { status, code, message } => {
+                told(Code::GRAPH_REJECTED, format!("Microsoft Graph refused the request ({status} {code})."))
+                    .quoting(message)
+            }
+            GraphError::AccessPolicyMissing
+            | GraphError::NotFound { .. }
+            | GraphError::NotLicensed { .. }
+            | GraphError::DuplicateTransaction { .. } => {
+                told(Code::GRAPH_REJECTED, format!("Microsoft Graph refused the request: {cause}."))
+            }
+        }
+    }
+}
+
 /// <https://learn.microsoft.com/graph/errors>; read leniently, because gateways answer with HTML or with nothing.
 #[derive(Deserialize, Default)]
 struct ErrorBody {
@@ -108,6 +150,12 @@ struct ErrorDetail {
 }
 
 impl GraphError {
+    /// Whether what the call was about does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
     /// Reads a refusal. Codes and status decide. The two exceptions are the access policy and the licence, for which
     /// Graph has no code of their own but `Forbidden`.
     pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {

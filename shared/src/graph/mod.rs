@@ -3,6 +3,7 @@
 mod error;
 mod events;
 mod online_meetings;
+pub mod presence;
 mod users;
 
 use reqwest::StatusCode;
@@ -16,7 +17,7 @@ pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting,
 use crate::auth::Authorized;
 use crate::config::BaseUrl;
 use crate::http::retry::Repeat;
-use crate::http::{Call, RequestContext};
+use crate::http::{Call, Reply, RequestContext};
 use crate::telemetry::Upstream;
 use users::ObjectIds;
 
@@ -51,7 +52,18 @@ impl GraphClient {
         operation: &'static str,
         permission: &'static str,
         request: reqwest::RequestBuilder,
-    ) -> Result<crate::http::Reply, GraphError> {
+    ) -> Result<Reply, GraphError> {
+        let reply = self.reply(cx, operation, request).await?;
+        if reply.status.is_success() { Ok(reply) } else { Err(GraphError::from_reply(&reply, permission)) }
+    }
+
+    /// Makes a call and gives the answer whatever its status.
+    async fn reply(
+        &self,
+        cx: &RequestContext,
+        operation: &'static str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Reply, GraphError> {
         let call = Call {
             upstream: Upstream::Graph,
             operation,
@@ -60,8 +72,7 @@ impl GraphClient {
             remote_id_header: "request-id",
             request: request.header("client-request-id", Uuid::new_v4().to_string()),
         };
-        let reply = self.remote.send(cx, call).await?;
-        if reply.status.is_success() { Ok(reply) } else { Err(GraphError::from_reply(&reply, permission)) }
+        Ok(self.remote.send(cx, call).await?)
     }
 
     /// As [`Self::send`], and reads the answer.

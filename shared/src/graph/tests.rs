@@ -122,3 +122,70 @@ async fn an_answer_of_another_shape_is_an_error_and_no_panic() {
     let error = graph.create_or_get_online_meeting(&context(10), USER, &new_meeting()).await.unwrap_err();
     assert!(matches!(error, GraphError::Unreadable { .. }), "{error}");
 }
+
+mod presence_changes {
+    use super::super::presence::{PresenceAction, PresenceChange, batch_body, batch_outcomes};
+    use super::*;
+
+    fn changes() -> Vec<PresenceChange> {
+        let change = |action| PresenceChange { user_id: USER.into(), action };
+        vec![
+            change(PresenceAction::SetPresence {
+                session_id: "app".into(),
+                availability: "Busy",
+                activity: "InACall",
+                minutes: 240,
+            }),
+            change(PresenceAction::SetUserPreferredPresence { availability: "Busy", activity: "Busy", minutes: 480 }),
+            change(PresenceAction::ClearPresence { session_id: "app".into() }),
+            change(PresenceAction::ClearUserPreferredPresence),
+        ]
+    }
+
+    #[test]
+    fn what_graph_is_asked_for() {
+        insta::assert_json_snapshot!(batch_body(&changes()));
+    }
+
+    #[tokio::test]
+    async fn each_answer_of_a_batch_finds_its_change() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        let throttled = json!({"error": {"code": "TooManyRequests", "message": ""}});
+        let missing = json!({"error": {"code": "NotFound", "message": ""}});
+        let responses = json!({"responses": [
+            {"id": "3", "status": 404, "headers": {}, "body": missing},
+            {"id": "1", "status": 429, "headers": {"Retry-After": "1.5"}, "body": throttled},
+            {"id": "2", "status": 404, "headers": {}, "body": missing},
+            {"id": "0", "status": 200},
+            {"id": "17", "status": 500}, {"id": "x", "status": 500},
+        ]});
+        remote.once("POST", "/v1.0/$batch", 200, responses).await;
+        let outcomes = graph.batch_presence_changes(&context(10), &changes()).await.unwrap();
+        assert_eq!(outcomes[0], Ok(()));
+        let Err(GraphError::Throttled { retry_after, .. }) = &outcomes[1] else { panic!("{outcomes:?}") };
+        assert_eq!(*retry_after, Some(std::time::Duration::from_millis(1500)));
+        assert_eq!(outcomes[2], Ok(()), "a session that is gone needs no clearing");
+        assert!(outcomes[3].as_ref().is_err_and(GraphError::is_not_found));
+    }
+
+    #[test]
+    fn a_change_without_an_answer_has_failed() {
+        let outcomes = batch_outcomes(&changes(), br#"{"responses": [{"id": "0", "status": 204}]}"#).unwrap();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        assert!(batch_outcomes(&changes(), b"<html>").is_err());
+    }
+
+    #[tokio::test]
+    async fn one_change_is_one_call_and_is_made_once_more_when_graph_says_when() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        let at = format!("/v1.0/users/{USER}/presence/setUserPreferredPresence");
+        let call = || Mock::given(method("POST")).and(path(&at)).and(header("authorization", "Bearer graph-token"));
+        remote.expect(call(), 1, ResponseTemplate::new(429).insert_header("Retry-After", "0.1")).await;
+        remote.expect(call(), 1, ResponseTemplate::new(200)).await;
+        let outcomes = graph.change_presences(&context(10), &changes()[1..2]).await.unwrap();
+        assert_eq!(outcomes, [Ok(())]);
+        assert_eq!(&*graph.app_id(&context(10)).await.unwrap(), "c");
+    }
+}

@@ -3,7 +3,6 @@
 use super::UserRef;
 use crate::error::{Code, Error};
 use crate::graph::GraphError;
-use crate::http::NoReply;
 
 /// What may go wrong on the way to a join URL.
 #[derive(Debug, Clone)]
@@ -75,7 +74,6 @@ pub(super) fn explain(error: GraphError, organizer: &UserRef) -> Error {
     let user = organizer.as_str();
     let told = |code, message: String| Error::new(code, message).because(&cause);
     match error {
-        GraphError::Auth(error) => error.into(),
         GraphError::AccessPolicyMissing => told(
             Code::ACCESS_POLICY_MISSING,
             format!(
@@ -85,18 +83,10 @@ pub(super) fn explain(error: GraphError, organizer: &UserRef) -> Error {
                  (MEETING_MODE=calendar-event needs no such policy.)"
             ),
         ),
-        GraphError::PermissionMissing { permission, status, code } => {
-            let mailbox = if permission == "Calendars.ReadWrite" {
-                " If the app is limited to some mailboxes in Exchange, include the organizer's."
-            } else {
-                ""
-            };
-            let message = format!(
-                "Microsoft Graph refused for lack of permission ({status} {code}). Grant the app registration the \
-                 application permission {permission} with admin consent; it works for tokens issued after that, within \
-                 the hour.{mailbox}"
-            );
-            told(Code::PERMISSION_MISSING, message)
+        GraphError::PermissionMissing { permission: "Calendars.ReadWrite", .. } => {
+            let mut error = Error::from(error);
+            error.message.push_str(" If the app is limited to some mailboxes in Exchange, include the organizer's.");
+            error
         }
         GraphError::NotFound { .. } => told(
             Code::ORGANIZER_NOT_FOUND,
@@ -106,24 +96,10 @@ pub(super) fn explain(error: GraphError, organizer: &UserRef) -> Error {
             ),
         ),
         GraphError::NotLicensed { .. } => not_licensed(organizer).because(&cause),
-        GraphError::Throttled { retry_after, .. } => {
-            let wait = retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1));
-            told(Code::GRAPH_THROTTLED, format!("Microsoft Graph asks to slow down. Send the same request again {wait}."))
-        }
-        GraphError::NoReply(NoReply::NotSent(_) | NoReply::Ambiguous(_))
-        | GraphError::Unavailable { .. }
-        | GraphError::Unreadable { .. } => told(
-            Code::GRAPH_UNAVAILABLE,
-            "Microsoft Graph did not answer as it should. Send the same request again; it finds the meeting if one was \
-             made. If it lasts, look at the Microsoft 365 service health."
-                .into(),
-        ),
         GraphError::DuplicateTransaction { .. } => told(
             Code::GRAPH_REJECTED,
             "A calendar event of this conversation existed, and is no longer to be found. Was it deleted?".into(),
         ),
-        GraphError::Rejected { status, code, message } => {
-            told(Code::GRAPH_REJECTED, format!("Microsoft Graph refused the request ({status} {code}).")).quoting(message)
-        }
+        other => other.into(),
     }
 }

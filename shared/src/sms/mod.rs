@@ -162,7 +162,6 @@ fn explain(error: GenesysError) -> Error {
     let cause = error.to_string();
     let told = |code, message: String| Error::new(code, message).because(&cause);
     match error {
-        GenesysError::Auth(error) => error.into(),
         GenesysError::Ambiguous(cause) => unknown().because(cause),
         GenesysError::NotSent(_) => told(
             Code::GENESYS_UNAVAILABLE,
@@ -175,13 +174,6 @@ fn explain(error: GenesysError) -> Error {
                 format!("Genesys Cloud asks to slow down; nothing was sent. Send the same request again {wait}."),
             )
         }
-        GenesysError::PermissionMissing { permission, status, code } => told(
-            Code::PERMISSION_MISSING,
-            format!(
-                "Genesys Cloud refused for lack of permission ({status} {code}). Give the role of the bridge's OAuth \
-                 client the permission {permission}, and the client the division that the number is in."
-            ),
-        ),
         GenesysError::Rejected { .. } if error.is_about("toAddress") => {
             told(Code::RECIPIENT_INVALID, "Genesys Cloud does not take the recipient's number.".into())
         }
@@ -195,6 +187,7 @@ fn explain(error: GenesysError) -> Error {
             told(Code::GENESYS_REJECTED, format!("Genesys Cloud refused the text message ({status} {code})."))
                 .quoting(text)
         }
+        GenesysError::Auth(_) | GenesysError::PermissionMissing { .. } => error.into(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::http::RequestContext;
 use crate::telemetry::{Call, Upstream};
 
 type HttpResponse = aws_sdk_dynamodb::config::http::HttpResponse;
-type Item = HashMap<String, AttributeValue>;
+pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// Records in a table.
 #[derive(Debug, Clone)]
@@ -158,11 +158,11 @@ fn record(item: &Item) -> Option<StoredRecord> {
     })
 }
 
-fn text(value: &str) -> AttributeValue {
+pub(super) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
@@ -170,13 +170,13 @@ fn unreadable(key: &RecordKey) -> StoreError {
     StoreError(format!("the record {} is not one of this version", key.0))
 }
 
-enum Failure {
+pub(super) enum Failure {
     ConditionFailed(Option<Item>),
     Other(String),
 }
 
 /// What a refused conditional write brings back.
-trait OldItem {
+pub(super) trait OldItem {
     fn old_item(&self) -> Option<Option<Item>>;
 }
 
@@ -199,7 +199,7 @@ old_item!(
     aws_sdk_dynamodb::operation::delete_item::DeleteItemError
 );
 
-async fn timed<T, E>(
+pub(super) async fn timed<T, E>(
     cx: &RequestContext,
     operation: &'static str,
     send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,

@@ -26,6 +26,7 @@
 //! changes nothing that is no longer its own.
 
 mod dynamo;
+pub mod last_presence;
 mod memory;
 
 use std::future::Future;

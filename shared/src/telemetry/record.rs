@@ -12,6 +12,10 @@ use super::mask;
 /// CloudWatch namespace of all metrics.
 const NAMESPACE: &str = "TeamsBridge";
 
+/// Most values of one metric that the embedded metric format takes in a line. A batch of a thousand messages makes more
+/// calls than that: the first stand for all.
+const MOST_VALUES: usize = 100;
+
 /// Whom a call went to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upstream {
@@ -87,6 +91,7 @@ struct Notes {
     labels: Map<String, Value>,
     calls: Vec<Call>,
     fallbacks: Vec<&'static str>,
+    metrics: Vec<(&'static str, &'static str, Value)>,
 }
 
 impl Default for Record {
@@ -115,6 +120,16 @@ impl Record {
         self.notes().fallbacks.push(why);
     }
 
+    /// Notes how many there were of something: a metric of its own.
+    pub fn count(&self, name: &'static str, count: usize) {
+        self.notes().metrics.push((name, "Count", count.into()));
+    }
+
+    /// Notes how long something took: a metric of its own.
+    pub fn milliseconds(&self, name: &'static str, milliseconds: i64) {
+        self.notes().metrics.push((name, "Milliseconds", milliseconds.into()));
+    }
+
     /// How many calls went out so far, whatever became of them.
     #[must_use]
     pub fn calls(&self) -> usize {
@@ -140,6 +155,7 @@ impl Record {
                 .iter()
                 .filter(|call| call.upstream == upstream)
                 .map(|call| milliseconds(call.took))
+                .take(MOST_VALUES)
                 .collect();
             if !took.is_empty() {
                 metrics.push(json!({"Name": upstream.metric(), "Unit": "Milliseconds"}));
@@ -152,7 +168,14 @@ impl Record {
             line.insert(name.into(), count.into());
         }
         line.insert("fallbackReasons".into(), notes.fallbacks.clone().into());
-        line.insert("calls".into(), notes.calls.iter().map(described).collect());
+        for (name, unit, value) in &notes.metrics {
+            metrics.push(json!({"Name": name, "Unit": unit}));
+            line.insert((*name).into(), value.clone());
+        }
+        if notes.calls.len() > MOST_VALUES {
+            line.insert("callCount".into(), notes.calls.len().into());
+        }
+        line.insert("calls".into(), notes.calls.iter().take(MOST_VALUES).map(described).collect());
         line.insert("level".into(), if outcome.status >= 500 { "ERROR" } else { "INFO" }.into());
         line.insert("function".into(), function.into());
         line.insert("ok".into(), outcome.ok.into());

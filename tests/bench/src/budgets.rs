@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::Trouble;
-use crate::measure::Figures;
+use crate::measure::{BatchFigures, FLOOR_WITH_CALL, Figures};
 
 /// `budgets.toml`.
 #[derive(Debug, Deserialize)]
@@ -16,6 +16,17 @@ pub(crate) struct Budgets {
     warm_secret_and_token_calls: f64,
     warm_upstream_calls: BTreeMap<String, f64>,
     ratios: Ratios,
+    presence: Presence,
+}
+
+/// What presence may cost.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Presence {
+    batch_peak_memory_mb: f64,
+    batch_decide_ms: f64,
+    call_warm_p50: f64,
+    call_cpu: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,7 +46,7 @@ impl Budgets {
     /// Every budget that a function breaks, a sentence each. The floor has none.
     pub(crate) fn broken(&self, all: &[Figures], floor: &Figures, short: bool) -> Vec<String> {
         let mut broken = Vec::new();
-        for figures in all.iter().filter(|figures| figures.name != floor.name) {
+        for figures in all.iter().filter(|figures| !figures.name.starts_with(&floor.name)) {
             let mut hold = |what: &str, value: f64, budget: f64| {
                 if value > budget {
                     broken.push(format!("{}: {what} is {value:.2}, at most {budget:.2} is allowed", figures.name));
@@ -53,7 +64,41 @@ impl Budgets {
                 hold("CPU, as a ratio,", figures.cpu_s_per_1000 / floor.cpu_s_per_1000, self.ratios.cpu);
             }
         }
+        if !short {
+            broken.extend(self.broken_by_presence_calls(all));
+        }
         broken
+    }
+
+    /// A presence on request is one call; what the bridge does around it is held against an echo that makes one.
+    fn broken_by_presence_calls(&self, all: &[Figures]) -> Vec<String> {
+        let named = |name: &str| all.iter().find(|figures| figures.name == name);
+        let (Some(presence), Some(floor)) = (named("update-presence"), named(FLOOR_WITH_CALL)) else {
+            return Vec::new();
+        };
+        let ratios = [
+            ("warm p50", presence.warm_p50_ms / floor.warm_p50_ms, self.presence.call_warm_p50),
+            ("CPU", presence.cpu_s_per_1000 / floor.cpu_s_per_1000, self.presence.call_cpu),
+        ];
+        let broken = ratios.into_iter().filter(|(_, ratio, budget)| ratio > budget);
+        let told = |(what, ratio, budget): (&str, f64, f64)| {
+            format!(
+                "update-presence: {what} is {ratio:.2} times that of {FLOOR_WITH_CALL}, at most {budget:.2} is allowed"
+            )
+        };
+        broken.map(told).collect()
+    }
+
+    /// Every budget that a full batch of presence events breaks.
+    pub(crate) fn broken_by_batch(&self, batch: BatchFigures) -> Vec<String> {
+        let figures = [
+            ("peak memory in MB", batch.peak_memory_mb, self.presence.batch_peak_memory_mb),
+            ("CPU to coalesce and decide in ms", batch.decide_ms, self.presence.batch_decide_ms),
+        ];
+        let broken = figures.into_iter().filter(|(_, value, budget)| value > budget);
+        broken
+            .map(|(what, value, budget)| format!("a full batch: {what} is {value:.2}, at most {budget:.2} is allowed"))
+            .collect()
     }
 }
 
@@ -90,5 +135,9 @@ mod tests {
         assert_eq!(budgets.broken(&[large, hungry, chatty, forgetful], &floor, true).len(), 4);
         assert_eq!(budgets.broken(std::slice::from_ref(&slow), &floor, true).len(), 0, "times are not held when short");
         assert_eq!(budgets.broken(&[slow], &floor, false).len(), 1);
+        let busy = [Figures { cpu_s_per_1000: 9.0, ..figures("update-presence") }, figures(FLOOR_WITH_CALL)];
+        assert_eq!(budgets.broken(&busy, &floor, false).len(), 1);
+        let batch = BatchFigures { decide_ms: 20.1, peak_memory_mb: 32.1 };
+        assert_eq!(budgets.broken_by_batch(batch).len(), 2);
     }
 }

@@ -58,10 +58,17 @@ async fn main() -> ExitCode {
 async fn run(short: bool) -> Result<bool, Trouble> {
     let budgets = Budgets::read()?;
     let effort = if short { Effort { starts: 3, invokes: 200 } } else { Effort { starts: 15, invokes: 2000 } };
-    let all = measure::all(effort).await?;
+    let binaries = measure::build()?;
+    let all = measure::all(&binaries, effort).await?;
     let floor = all.first().ok_or_else(|| Trouble("There is no floor.".into()))?;
     print(&table(&all, floor))?;
-    let broken = budgets.broken(&all, floor, short);
+    let batch = measure::batch(&binaries, effort).await?;
+    print(&format!(
+        "\nA batch of 1,000 presence events: {:.2} ms of CPU to coalesce and decide, {:.2} MB of memory at most.",
+        batch.decide_ms, batch.peak_memory_mb
+    ))?;
+    let mut broken = budgets.broken(&all, floor, short);
+    broken.extend(budgets.broken_by_batch(batch));
     for line in &broken {
         print(&format!("BROKEN: {line}"))?;
     }

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::read::DeflateEncoder;
+use jiff::Timestamp;
 use sandbox::functions::{self, FUNCTIONS};
-use sandbox::stand_ins::{AGENT_ID, SeenCall, StandIns, Vendor};
+use sandbox::genesys_event::GenesysEvent;
+use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID, GenesysUser, SeenCall, StandIns, User, Vendor};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::Trouble;
-use crate::process::Process;
+use crate::process::{Process, cpu_of_children};
 
 /// How much is done for a figure.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +47,24 @@ pub(crate) struct Figures {
     pub(crate) secret_and_token_calls: f64,
 }
 
-/// Measures the floor and then every function.
-pub(crate) async fn all(effort: Effort) -> Result<Vec<Figures>, Trouble> {
-    let names = ["floor"].into_iter().chain(FUNCTIONS.iter().copied());
-    let binaries = binaries()?;
+/// The echo that makes a call: what those functions are held against that make one.
+pub(crate) const FLOOR_WITH_CALL: &str = "floor-with-call";
+
+/// Messages of a full batch, as the template sets it.
+const BATCH: usize = 1000;
+
+/// What a full batch of presence events costs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchFigures {
+    /// Processor time to coalesce it and to decide about each user, in milliseconds.
+    pub(crate) decide_ms: f64,
+    /// The most memory that the function had resident while it served such batches, in megabytes.
+    pub(crate) peak_memory_mb: f64,
+}
+
+/// Measures the floors and then every function.
+pub(crate) async fn all(binaries: &Binaries, effort: Effort) -> Result<Vec<Figures>, Trouble> {
+    let names = ["floor", FLOOR_WITH_CALL].into_iter().chain(FUNCTIONS.iter().copied());
     let mut all = Vec::new();
     for name in names {
         let binary = binaries.get(name).ok_or_else(|| Trouble(format!("There is no binary called {name}.")))?;
@@ -55,14 +73,47 @@ pub(crate) async fn all(effort: Effort) -> Result<Vec<Figures>, Trouble> {
     Ok(all)
 }
 
-fn binaries() -> Result<BTreeMap<String, PathBuf>, Trouble> {
-    functions::build_with(&["floor"], &["--release"]).map_err(|error| Trouble(error.to_string()))
+/// Measures full batches of presence events.
+pub(crate) async fn batch(binaries: &Binaries, effort: Effort) -> Result<BatchFigures, Trouble> {
+    let binary = |name: &str| binaries.get(name).ok_or_else(|| Trouble(format!("There is no binary called {name}.")));
+    let event = presence_batch(BATCH);
+    let times = effort.invokes.div_ceil(20).max(20);
+    let decide_ms =
+        cpu_of(Command::new(binary("coalesce")?).arg(times.to_string()), &event)?.as_secs_f64() * 1000.0 / times as f64;
+
+    let stand_ins = StandIns::start([0; 4]).await.map_err(|error| Trouble(error.to_string()))?;
+    unlimited(&stand_ins);
+    for id in (1..BATCH / 2).map(colleague) {
+        stand_ins.world.directory().put_user(User::new(&format!("{id}@contoso.com"), &id));
+        stand_ins.world.directory().put_genesys_user(GenesysUser::new(&id, &id, &id));
+    }
+    let mut process = Process::start(binary("mirror-presence")?, &stand_ins).await?;
+    for _ in 0..3 {
+        let (_, answer) = process.runtime_api.invoke(presence_batch(BATCH)).await?;
+        check("mirror-presence", &answer)?;
+        process.runtime_api.ready().await?;
+    }
+    Ok(BatchFigures { decide_ms, peak_memory_mb: process.peak_memory_mb()? })
+}
+
+/// The rates of a real tenant and org are not what is measured here.
+fn unlimited(stand_ins: &StandIns) {
+    stand_ins.world.directory().genesys_rate_per_minute = u32::MAX;
+    stand_ins.world.set_presence_budget(usize::MAX, Duration::from_secs(1));
+}
+
+/// The binaries by name.
+pub(crate) type Binaries = BTreeMap<String, PathBuf>;
+
+/// Builds everything that is measured, as it is deployed.
+pub(crate) fn build() -> Result<Binaries, Trouble> {
+    functions::build_with(&["floor", FLOOR_WITH_CALL, "coalesce"], &["--release"])
+        .map_err(|error| Trouble(error.to_string()))
 }
 
 async fn one(name: &str, binary: &Path, effort: Effort) -> Result<Figures, Trouble> {
     let stand_ins = StandIns::start([0; 4]).await.map_err(|error| Trouble(error.to_string()))?;
-    // The rate of a real org is not what is measured here.
-    stand_ins.world.directory().genesys_rate_per_minute = u32::MAX;
+    unlimited(&stand_ins);
 
     let (mut inits, mut firsts) = (Vec::new(), Vec::new());
     for index in 0..effort.starts {
@@ -105,13 +156,45 @@ async fn one(name: &str, binary: &Path, effort: Effort) -> Result<Figures, Troub
     })
 }
 
+/// A user of both clouds, under the same id.
+fn colleague(number: usize) -> String {
+    Uuid::from_u128(number as u128).to_string()
+}
+
+/// A batch of presence events that are all new, two of each user: the sandbox's agent first, then colleagues.
+fn presence_batch(messages: usize) -> String {
+    let template: Value = serde_json::from_str(include_str!("../../events/mirror-presence.json")).unwrap_or_default();
+    let now = Timestamp::now().to_string();
+    let record = |place: usize| {
+        let user = if place < 2 { AGENT_GENESYS_ID.to_owned() } else { colleague(place / 2) };
+        let event = match place % 2 {
+            0 => GenesysEvent::presence(&user, "ON_QUEUE", &now),
+            _ => GenesysEvent::activity(&user, "ON_QUEUE", &now),
+        };
+        let mut record = template["Records"][0].clone();
+        let mut envelope: Value =
+            record["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+        envelope["detail"] = event.detail;
+        record["body"] = envelope.to_string().into();
+        record["messageId"] = Uuid::new_v4().to_string().into();
+        record
+    };
+    json!({"Records": (0..messages).map(record).collect::<Vec<_>>()}).to_string()
+}
+
 /// The function's own event with a conversation that is new; the floor takes the largest.
 fn event(name: &str, conversation: &str) -> String {
-    let body = json!({
+    let mut body = json!({
         "user": AGENT_ID, "toAddress": "+447700900123", "agentName": "Kim", "conversationId": conversation,
         "joinUrl": "https://teams.microsoft.com/l/meetup-join/19%3ameeting_abc%40thread.v2/0",
     });
+    match name {
+        "mirror-presence" => return presence_batch(1),
+        "update-presence" => body = json!({"userId": AGENT_GENESYS_ID, "systemPresence": "ON_QUEUE"}),
+        _ => {}
+    }
     let text = match name {
+        "update-presence" => include_str!("../../events/update-presence.json"),
         "create-meeting" => include_str!("../../events/create-meeting.json"),
         "send-sms" => include_str!("../../events/send-sms.json"),
         _ => include_str!("../../events/escalate.json"),
@@ -123,12 +206,29 @@ fn event(name: &str, conversation: &str) -> String {
 
 /// A figure for something that did not work would say nothing.
 fn check(name: &str, answer: &Value) -> Result<(), Trouble> {
+    if answer["batchItemFailures"].as_array().is_some_and(Vec::is_empty) {
+        return Ok(());
+    }
     let body = answer["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok()).unwrap_or_default();
     let code = body["code"].as_str().unwrap_or_default();
-    if name == "floor" || matches!(code, "created" | "accepted") {
+    if name.starts_with("floor") || matches!(code, "created" | "accepted" | "updated") {
         return Ok(());
     }
     Err(Trouble(format!("{name} answered {code}: {}", body["message"])))
+}
+
+/// Processor time of a program, user and system, that reads this from its standard input.
+fn cpu_of(command: &mut Command, input: &str) -> Result<Duration, Trouble> {
+    let failed = |error: io::Error| Trouble(format!("A program could not be run: {error}"));
+    let file = std::env::temp_dir().join(format!("bench-{}", Uuid::new_v4()));
+    std::fs::write(&file, input).map_err(failed)?;
+    let before = cpu_of_children()?;
+    let status = command.stdin(File::open(&file).map_err(failed)?).status().map_err(failed)?;
+    let _ = std::fs::remove_file(&file);
+    if !status.success() {
+        return Err(Trouble(format!("A program failed: {status}")));
+    }
+    Ok(cpu_of_children()?.saturating_sub(before))
 }
 
 /// The size that is uploaded: deflated as `sam deploy` does it.

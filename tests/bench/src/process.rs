@@ -46,6 +46,7 @@ impl Process {
                 ("GENESYS_API_URL", &stand_ins.genesys),
                 ("STATE_TABLE", "records"),
                 ("SMS_FROM", SMS_NUMBER),
+                ("PRESENCE_REQUESTS_PER_SECOND", "1000000"),
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -59,11 +60,8 @@ impl Process {
 
     /// Processor time so far.
     pub(crate) fn cpu(&self) -> Result<Duration, Trouble> {
-        let stat = self.proc("stat")?;
-        // The second field is the name in brackets, which may hold anything; user and system time are fields 14 and 15.
-        let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        let ticks: f64 = after_name.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-        Ok(Duration::from_secs_f64(ticks / TICKS_PER_SECOND))
+        // User and system time are fields 14 and 15.
+        Ok(ticks(&self.proc("stat")?, 14))
     }
 
     /// The most memory that was resident at once, in megabytes.
@@ -78,6 +76,21 @@ impl Process {
         let pid = self.child.id().ok_or_else(|| Trouble("The function has ended.".into()))?;
         std::fs::read_to_string(format!("/proc/{pid}/{file}")).map_err(|_| not_linux())
     }
+}
+
+/// Processor time of this process's children that have ended.
+pub(crate) fn cpu_of_children() -> Result<Duration, Trouble> {
+    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|_| not_linux())?;
+    Ok(ticks(&stat, 16))
+}
+
+/// The sum of two fields of `/proc/PID/stat`, which are counted from 1.
+fn ticks(stat: &str, first: usize) -> Duration {
+    // The second field is the name in brackets, which may hold anything.
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let fields = after_name.split(' ').skip(first - 3).take(2);
+    let ticks: f64 = fields.filter_map(|field| field.parse::<f64>().ok()).sum();
+    Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
 }
 
 fn not_linux() -> Trouble {

@@ -4,14 +4,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_secretsmanager::config::Credentials;
 use bridge::api::{Answer, Function, Request};
 use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::meeting::MeetingSettings;
+use bridge::presence::PresenceSettings;
+use bridge::presence::mirror::MirrorSettings;
+use bridge::queue::Consumer;
 use bridge::sms::SmsSettings;
 use bridge::startup::Startup;
 use bridge::store::MemoryRecords;
+use bridge::store::last_presence::MemoryLastPresences;
 use lambda_runtime::Context;
 use sandbox::Trouble;
 use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET};
@@ -89,6 +94,29 @@ impl InProcess {
     }
 }
 
+impl InProcess {
+    /// `update-presence`; `None` when its settings are wrong.
+    #[must_use]
+    pub fn update_presence(&self) -> Option<Function<update_presence::App>> {
+        let mut env = self.environment();
+        let mut startup = Startup::with(&mut env, self.aws.clone())?;
+        let (graph, genesys) = (startup.graph()?, startup.genesys()?);
+        let app = update_presence::App::new(graph, genesys, PresenceSettings::read(startup.env)?);
+        Some(Function::of(update_presence::ROUTE, app))
+    }
+
+    /// `mirror-presence`; `None` when its settings are wrong.
+    #[must_use]
+    pub fn mirror_presence(&self) -> Option<Consumer<mirror_presence::App<MemoryLastPresences>>> {
+        let mut env = self.environment();
+        let mut startup = Startup::with(&mut env, self.aws.clone())?;
+        let (graph, genesys) = (startup.graph()?, startup.genesys()?);
+        let settings = MirrorSettings::read(startup.env)?;
+        let app = mirror_presence::App::new(graph, genesys, MemoryLastPresences::default(), settings);
+        Some(Consumer::of(mirror_presence::FUNCTION, app))
+    }
+}
+
 /// An event of `tests/events` with another body, if one is given.
 ///
 /// # Panics
@@ -105,6 +133,16 @@ pub fn event(function: &str, body: Option<&Value>) -> ApiGatewayV2httpRequest {
     event
 }
 
+/// The batch of `tests/events`: one presence of the sandbox's agent.
+///
+/// # Panics
+/// When there is none: a test that needs it has failed.
+#[must_use]
+#[expect(clippy::expect_used, reason = "used by tests only, where a panic is a failed test")]
+pub fn presence_batch() -> SqsEvent {
+    serde_json::from_str(include_str!("../../events/mirror-presence.json")).expect("an SQS event")
+}
+
 /// Lets a function answer an event within this time; gives HTTP status and body.
 pub async fn answer<A, F: Serialize + Default>(
     function: &Function<A>,
@@ -112,11 +150,17 @@ pub async fn answer<A, F: Serialize + Default>(
     within: Duration,
     handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
 ) -> (i64, Value) {
+    body_of(&function.answer(event, invocation(within), handle).await)
+}
+
+/// What Lambda says of an invocation that may last so long.
+#[must_use]
+pub fn invocation(within: Duration) -> Context {
     let mut lambda = Context::default();
     lambda.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into();
     let ends = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + within;
     lambda.deadline = u64::try_from(ends.as_millis()).unwrap_or(u64::MAX);
-    body_of(&function.answer(event, lambda, handle).await)
+    lambda
 }
 
 fn body_of(response: &ApiGatewayV2httpResponse) -> (i64, Value) {

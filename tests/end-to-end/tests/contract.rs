@@ -6,13 +6,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use bridge::api::Answer;
+use bridge::api::{Answer, Route};
 use bridge::config::Environment;
 use bridge::error::Code;
 use bridge::fields::{ConversationId, Fields, Kind};
 use bridge::meeting::{MeetingFields, MeetingOrder, MeetingSettings};
+use bridge::presence::{PresenceFields, PresenceOrder, PresenceSettings};
 use bridge::sms::{LinkFrom, SmsFields, SmsOrder, SmsSettings};
 use serde_json::{Value, json};
+
+/// The routes that data actions call, with the functions behind them.
+const ROUTES: [(&str, Route); 4] = [
+    ("/meetings", create_meeting::ROUTE),
+    ("/sms", send_sms::ROUTE),
+    ("/escalations", escalate::ROUTE),
+    ("/presence", update_presence::ROUTE),
+];
 
 fn file(path: &str) -> String {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path);
@@ -42,6 +51,11 @@ fn read(path: &str, body: &Value) -> (BTreeMap<&'static str, Kind>, Result<(), S
     let (meetings, messages) = (MeetingSettings::read(&mut env).unwrap(), SmsSettings::read(&mut env).unwrap());
     let now = "2026-05-04T10:00:00Z".parse().unwrap();
     let mut fields = Fields::parse(body.to_string().as_bytes()).unwrap();
+    if path == "/presence" {
+        let order = PresenceOrder::read(&mut fields, &PresenceSettings::read(&mut env).unwrap()).map(drop);
+        let asked = fields.asked().iter().copied().collect();
+        return (asked, fields.finish(order).map_err(|error| error.message));
+    }
     let id = fields.parsed::<ConversationId>("conversationId");
     let good = match path {
         "/meetings" => MeetingOrder::read(&mut fields, &meetings, id.as_ref(), now).map(drop),
@@ -88,7 +102,10 @@ fn the_required_fields_are_those_that_the_code_misses() {
         let required: BTreeSet<&str> =
             schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect();
         // Beside the required ones, /sms wants a text or a link.
-        let mut full = json!({"toAddress": "+447700900123", "conversationId": "c", "textBody": "Hello"});
+        let mut full = match path.as_str() {
+            "/presence" => json!({"userId": "7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f", "systemPresence": "Busy"}),
+            _ => json!({"toAddress": "+447700900123", "conversationId": "c", "textBody": "Hello"}),
+        };
         assert_eq!(read(&path, &full).1, Ok(()), "{path}");
         for name in required {
             if name == "conversationId" {
@@ -135,6 +152,7 @@ fn the_answer_fields_are_those_that_the_code_gives_all_of_them_always() {
         ("/meetings", ok(serde_json::to_value(MeetingFields::default()).unwrap())),
         ("/sms", ok(serde_json::to_value(SmsFields::default()).unwrap())),
         ("/escalations", ok(serde_json::to_value(escalate::EscalationFields::default()).unwrap())),
+        ("/presence", ok(serde_json::to_value(PresenceFields::default()).unwrap())),
     ];
     for (path, answer) in &answers {
         for status in ["200", "4XX", "5XX"] {
@@ -185,9 +203,7 @@ fn the_codes_are_those_of_the_code_here_and_in_the_readme() {
 fn the_roles_are_those_of_the_contract_and_of_the_readme() {
     let contract = contract();
     let readme = file("README.md");
-    for (path, route) in
-        [("/meetings", create_meeting::ROUTE), ("/sms", send_sms::ROUTE), ("/escalations", escalate::ROUTE)]
-    {
+    for (path, route) in ROUTES {
         let description = contract["paths"][path]["post"]["description"].as_str().unwrap();
         for role in route.roles {
             assert!(description.contains(&format!("`{role}`")), "{path} {role}");
@@ -212,6 +228,7 @@ fn cargo_lambda_watch_serves_the_same_routes() {
         ("/meetings".to_owned(), "create-meeting"),
         ("/sms".to_owned(), "send-sms"),
         ("/escalations".to_owned(), "escalate"),
+        ("/presence".to_owned(), "update-presence"),
     ]);
     assert_eq!(routed, expected);
     assert_eq!(routed.into_keys().collect::<BTreeSet<_>>(), paths(&contract()).into_iter().collect());
@@ -219,9 +236,7 @@ fn cargo_lambda_watch_serves_the_same_routes() {
 
 #[test]
 fn every_function_has_an_event_for_its_own_route() {
-    for (path, route) in
-        [("/meetings", create_meeting::ROUTE), ("/sms", send_sms::ROUTE), ("/escalations", escalate::ROUTE)]
-    {
+    for (path, route) in ROUTES {
         let event = end_to_end::event(route.function, None);
         assert_eq!(event.raw_path.as_deref(), Some(path));
         let body = serde_json::from_str(event.body.as_deref().unwrap()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{InProcess, answer, event};
+use end_to_end::{InProcess, answer, event, invocation, presence_batch};
 use sandbox::stand_ins::faults::Fault;
 use sandbox::stand_ins::{AGENT_ID, ORGANIZER_ID, Vendor};
 use serde_json::{Value, json};
@@ -192,4 +192,45 @@ async fn a_handler_that_does_not_end_is_answered_for() {
     let within = Duration::from_millis(600);
     let (status, answered) = answer(&function, event("create-meeting", None), within, handle).await;
     assert_eq!((status, &answered["code"]), (504, &json!("outOfTime")));
+}
+
+#[tokio::test]
+async fn update_presence_answers_its_event() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.update_presence().unwrap();
+    let (status, mut first) = answer(&function, event("update-presence", None), LAMBDA, update_presence::handle).await;
+    assert_eq!(status, 200, "{first}");
+    first["expiresAt"] = json!("[new]");
+    insta::assert_json_snapshot!(first);
+    assert_eq!(bundle.stand_ins.world.presence_of(AGENT_ID), ("Busy", "Busy"));
+    let calls = bundle.stand_ins.world.calls().len();
+    answer(&function, event("update-presence", None), LAMBDA, update_presence::handle).await;
+    assert_eq!(bundle.stand_ins.world.calls().len(), calls + 1, "warm, a presence is one call");
+}
+
+#[tokio::test]
+async fn mirror_presence_serves_its_batch() {
+    let bundle = InProcess::start().await.unwrap();
+    let consumer = bundle.mirror_presence().unwrap();
+    let batch = presence_batch();
+    let answer = consumer.answer(batch.clone(), invocation(LAMBDA), mirror_presence::handle).await;
+    assert_eq!(answer.batch_item_failures.len(), 0);
+    assert_eq!(bundle.stand_ins.world.presence_of(AGENT_ID), ("Busy", "Busy"));
+    // The same batch once more, as a queue may hand it out: nothing is sent.
+    let writes = bundle.stand_ins.world.presence_writes();
+    consumer.answer(batch, invocation(LAMBDA), mirror_presence::handle).await;
+    assert_eq!(bundle.stand_ins.world.presence_writes(), writes);
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_served_goes_back_whole() {
+    let bundle = InProcess::start().await.unwrap();
+    let consumer = bundle.mirror_presence().unwrap();
+    bundle.stand_ins.world.faults.add(Fault::at(Vendor::Entra, "token").times(0).status(503));
+    let batch = presence_batch();
+    let answer = consumer.answer(batch.clone(), invocation(LAMBDA), mirror_presence::handle).await;
+    let failed: Vec<_> = answer.batch_item_failures.iter().map(|failure| failure.item_identifier.clone()).collect();
+    assert_eq!(failed, [batch.records[0].message_id.clone().unwrap()]);
+    let panicked = consumer.answer(batch, invocation(LAMBDA), async |_, _, _| panic!("a bug")).await;
+    assert_eq!(panicked.batch_item_failures.len(), 1);
 }

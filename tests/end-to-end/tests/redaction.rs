@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bridge::telemetry;
-use end_to_end::{InProcess, answer, event};
+use end_to_end::{InProcess, answer, event, invocation, presence_batch};
 use sandbox::stand_ins::Vendor;
 use sandbox::stand_ins::faults::Fault;
 use serde_json::{Value, json};
@@ -119,6 +119,16 @@ async fn nothing_secret_and_nothing_personal_reaches_the_log() {
         world.faults.clear();
         answers += 1;
     }
+    // Presences: one that is set, and a batch with poison whose text must not be repeated.
+    let (presence, mirror) = (bundle.update_presence().unwrap(), bundle.mirror_presence().unwrap());
+    answer(&presence, event("update-presence", None), LAMBDA, update_presence::handle).await;
+    let mut batch = presence_batch();
+    let mut poison = batch.records[0].clone();
+    poison.body = Some(r#"{"detail": "call +447700900123"}"#.into());
+    batch.records.push(poison);
+    let failed = mirror.answer(batch, invocation(LAMBDA), mirror_presence::handle).await;
+    assert_eq!(failed.batch_item_failures.len(), 1);
+    answers += 2;
     // Tokens that expired, credentials that were replaced and ones that are refused.
     let mut secrets = world.tokens();
     world.expire_tokens();

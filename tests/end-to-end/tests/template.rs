@@ -46,6 +46,10 @@ const GENESYS: &str = "{Sid: ReadGenesysSecret, Effect: Allow, Action: secretsma
     Condition: {StringEqualsIfExists: {secretsmanager:VersionStage: AWSCURRENT}}}";
 const RECORDS: &str = "{Sid: KeepRecords, Effect: Allow, \
     Action: [dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem], Resource: !GetAtt StateTable.Arn}";
+const QUEUE: &str = "{Sid: ReceivePresences, Effect: Allow, \
+    Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes], Resource: !GetAtt PresenceQueue.Arn}";
+const PRESENCES: &str = "{Sid: KeepPresences, Effect: Allow, Action: dynamodb:UpdateItem, \
+    Resource: !GetAtt StateTable.Arn}";
 const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Action: kms:Decrypt, \
     Resource: !Ref SecretsKeyArn}, !Ref AWS::NoValue]";
 
@@ -57,6 +61,8 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         ("CreateMeeting", [ENTRA, KEY].as_slice()),
         ("SendSms", &[GENESYS, RECORDS, KEY]),
         ("Escalate", &[ENTRA, GENESYS, RECORDS, KEY]),
+        ("UpdatePresence", &[ENTRA, GENESYS, KEY]),
+        ("MirrorPresence", &[ENTRA, GENESYS, QUEUE, PRESENCES, KEY]),
     ]);
     assert_eq!(functions.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (name, function) in &functions {
@@ -76,8 +82,12 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
     let meetings = ["DEFAULT_ORGANIZER", "MEETING_MODE", "LOBBY_SCOPE", "ALLOWED_PRESENTERS"];
     let genesys = ["GENESYS_SECRET_ID", "GENESYS_DOMAIN", "GENESYS_LOGIN_URL", "GENESYS_API_URL"];
     let messages = ["STATE_TABLE", "SMS_FROM", "SMS_COUNTRY", "SMS_BRAND", "SMS_TEMPLATE", "SMS_MAX_CHARACTERS"];
+    let presence = ["PRESENCE_MODE", "PRESENCE_MAP", "PRESENCE_TTL_MINUTES"];
+    let mirror = ["STATE_TABLE", "PRESENCE_USERS", "PRESENCE_REQUESTS_PER_SECOND", "PRESENCE_INSTANCES"];
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
         let parts: &[&[&str]] = match name {
+            "UpdatePresence" => &[&common, &entra, &genesys, &presence],
+            "MirrorPresence" => &[&entra, &genesys, &presence, &mirror],
             "CreateMeeting" => &[&common, &entra, &meetings],
             "SendSms" => &[&common, &genesys, &messages],
             _ => &[&common, &entra, &meetings, &genesys, &messages],
@@ -101,7 +111,7 @@ fn every_route_is_closed_throttled_and_documented() {
 
     let mut routes = BTreeSet::new();
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
-        for (_, event) in function["Events"].as_mapping().unwrap() {
+        for (_, event) in function["Events"].as_mapping().into_iter().flatten() {
             let event = &event["Properties"];
             assert!(event.get("Auth").is_none(), "{name} opens its route");
             routes.insert(format!("{} {}", event["Method"].as_str().unwrap(), event["Path"].as_str().unwrap()));
@@ -167,5 +177,38 @@ fn every_function_has_a_log_group_and_its_alarms() {
                 .find(|alarm| alarm["MetricName"].as_str() == Some(metric) && line(&alarm["Dimensions"]) == dimensions);
             assert!(alarm.is_some(), "{name} has no alarm on {metric}");
         }
+    }
+}
+
+#[test]
+fn presences_come_from_genesys_cloud_alone_and_none_is_lost() {
+    let template = template();
+    let properties = |name: &str| &template["Resources"][name]["Properties"];
+    let rule = properties("PresenceRule");
+    assert_eq!(
+        line(&rule["EventPattern"]),
+        "{source: [!Ref GenesysEventSource], detail-type: [v2.users.{id}.presence, v2.users.{id}.activity]}"
+    );
+    let statement = &properties("PresenceQueuePolicy")["PolicyDocument"]["Statement"][0];
+    assert_eq!(line(&statement["Condition"]), "{ArnEquals: {aws:SourceArn: !GetAtt PresenceRule.Arn}}");
+    assert_eq!(line(&statement["Principal"]), "{Service: events.amazonaws.com}");
+
+    let (queue, mapping) = (properties("PresenceQueue"), properties("PresenceQueueMapping"));
+    assert_eq!(line(&queue["RedrivePolicy"]["deadLetterTargetArn"]), "!GetAtt PresenceDeadLetterQueue.Arn");
+    assert_eq!(line(&mapping["FunctionResponseTypes"]), "[ReportBatchItemFailures]");
+    // The function divides the budget by the same number.
+    assert_eq!(line(&mapping["ScalingConfig"]), "{MaximumConcurrency: !Ref PresenceInstances}");
+    let function = properties("MirrorPresence");
+    assert_eq!(line(&function["Environment"]["Variables"]["PRESENCE_INSTANCES"]), "!Ref PresenceInstances");
+    let timeout = function["Timeout"].as_u64().unwrap();
+    assert!(queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout);
+    for (name, queue) in resources(&template, "AWS::SQS::Queue") {
+        assert_eq!(queue["SqsManagedSseEnabled"].as_bool(), Some(true), "{name}");
+    }
+    // Nothing of it is there, and nothing is paid, without an event source.
+    for (name, resource) in template["Resources"].as_mapping().unwrap() {
+        let name = name.as_str().unwrap();
+        let ours = name.starts_with("Presence") || name.starts_with("MirrorPresence");
+        assert_eq!(resource.get("Condition").and_then(Value::as_str) == Some("MirrorsPresence"), ours, "{name}");
     }
 }

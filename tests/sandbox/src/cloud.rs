@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -174,10 +175,16 @@ impl Cloud {
     ///
     /// # Errors
     /// When there is no such secret.
-    pub async fn put_secret(&self, id: &str, value: &serde_json::Value) -> Result<(), Trouble> {
+    pub async fn put_secret(&self, id: &str, value: &Value) -> Result<(), Trouble> {
         let put = self.secrets_manager().put_secret_value().secret_id(id).secret_string(value.to_string());
         put.send().await.map_err(|error| Trouble::from("A secret could not be stored", error))?;
         Ok(())
+    }
+
+    /// Its command line.
+    #[must_use]
+    pub fn cli(&self) -> Cli {
+        Cli { interpreter: self.interpreter.clone(), endpoint: self.endpoint.clone() }
     }
 
     /// Everything that a function has logged.
@@ -221,6 +228,44 @@ impl Cloud {
         drop(self.process.stdin.take());
         let _ = tokio::time::timeout(Duration::from_secs(10), self.process.wait()).await;
         let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// Calls the local AWS as the AWS CLI does.
+#[derive(Debug, Clone)]
+pub struct Cli {
+    interpreter: PathBuf,
+    endpoint: String,
+}
+
+impl Cli {
+    /// Calls an operation of the local AWS (`put_events` of `events`) once for each set of parameters. Gives the answers.
+    ///
+    /// # Errors
+    /// When one fails.
+    pub async fn call(&self, service: &str, operation: &str, parameters: &[Value]) -> Result<Vec<Value>, Trouble> {
+        let failed = |error: &dyn std::fmt::Display| Trouble::from(&format!("{service} {operation} failed"), error);
+        let lines: String = parameters.iter().map(|parameters| format!("{parameters}\n")).collect();
+        let mut caller = Command::new(&self.interpreter)
+            .arg(root().join("tests/sandbox/aws.py"))
+            .args([&self.endpoint, service, operation])
+            .env("AWS_DEFAULT_REGION", REGION)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed(&error))?;
+        if let Some(mut input) = caller.stdin.take() {
+            input.write_all(lines.as_bytes()).await.map_err(|error| failed(&error))?;
+        }
+        let output = caller.wait_with_output().await.map_err(|error| failed(&error))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(failed(&said.trim().lines().last().unwrap_or("no reason was given")));
+        }
+        let answers = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        answers.map(|line| serde_json::from_slice(line).map_err(|error| failed(&error))).collect()
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod cloud;
 pub mod functions;
+pub mod genesys_event;
 pub mod python;
 pub mod sandbox;
 pub mod stand_ins;

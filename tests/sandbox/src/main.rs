@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use lexopt::prelude::*;
 use sandbox::sandbox::{Ports, Sandbox};
+use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID};
 use sandbox::{Trouble, story};
 
 const USAGE: &str = "\
 Deploys the bundle to a local cloud, with stand-ins for Microsoft 365 and Genesys Cloud, and tells the story of one
-escalation. Stays up until Ctrl-C.
+escalation and one change of presence. Stays up until Ctrl-C.
 
 Usage: cargo sandbox [--once] [--port N]
 
@@ -87,6 +88,7 @@ async fn stay(sandbox: &Sandbox, out: &mut impl Write) -> Result<(), Trouble> {
 
 fn instructions(sandbox: &Sandbox) -> String {
     let (url, host) = sandbox.route("/escalations");
+    let (presence_url, _) = sandbox.route("/presence");
     let control = &sandbox.control;
     let token_request = sandbox.caller_token_command();
     format!(
@@ -99,6 +101,12 @@ The sandbox is up until Ctrl-C. Copy and paste:
   # one click; the same line again is a second click
   curl -s {url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN" -w '\n' \
     -d '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900456","conversationId":"demo-1"}}'
+
+  # an agent goes On Queue: by one call, and by an event on Amazon EventBridge; then what Teams shows
+  curl -s {presence_url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN" -w '\n' \
+    -d '{{"userId":"{AGENT_GENESYS_ID}","systemPresence":"On Queue"}}'
+  curl -s {control}/genesys-presence -d '{{"userId":"{AGENT_GENESYS_ID}","systemPresence":"MEAL"}}'
+  curl -s {control}/presence/{AGENT_ID}
 
   # what the phones got
   curl -s {control}/phone -w '\n'

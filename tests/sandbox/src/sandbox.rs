@@ -7,9 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, Deployment, REGION, check_port};
-use crate::stand_ins::{API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, World};
+use crate::cloud::{Cli, Cloud, Deployment, REGION, check_port};
+use crate::genesys_event::GenesysEvent;
+use crate::stand_ins::{API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World};
 use crate::{Trouble, functions, python, root};
+
+/// The partner event source of the Genesys Cloud org. On AWS its name begins with `aws.partner/`; nobody but a partner may
+/// put events under such a name, here neither.
+const EVENT_SOURCE: &str = "sandbox.genesys/cloud/6b0f8f0e-0a39-4f0f-8a0b-3f4d1f7c2e10/bridge";
 
 /// Which ports of this machine are taken.
 #[derive(Debug, Clone, Copy)]
@@ -94,10 +99,13 @@ impl Sandbox {
         };
         sandbox.store_secret(Vendor::Entra).await?;
         sandbox.store_secret(Vendor::Genesys).await?;
-        let keeper = sandbox.secret_keeper();
+        let (keeper, aws) = (sandbox.secret_keeper(), sandbox.cloud.cli());
         tokio::spawn(async move {
-            while let Some(vendor) = stand_ins.rotations.recv().await {
-                let _ = keeper.store(vendor).await;
+            while let Some(wish) = stand_ins.wishes.recv().await {
+                let _ = match wish {
+                    Wish::StoreSecret(vendor) => keeper.store(vendor).await,
+                    Wish::SendEvent(event) => put_events(&aws, &[event]).await,
+                };
             }
         });
         Ok(sandbox)
@@ -192,6 +200,14 @@ impl Sandbox {
         Ok(Answer { status, body, took: started.elapsed() })
     }
 
+    /// Hands events to Amazon EventBridge as Genesys Cloud's integration does.
+    ///
+    /// # Errors
+    /// When EventBridge does not take them.
+    pub async fn send_genesys_events(&self, events: &[GenesysEvent]) -> Result<(), Trouble> {
+        put_events(&self.cloud.cli(), events).await
+    }
+
     /// Writes `.env` into the workspace: the environment in which `cargo lambda watch` runs the functions against this
     /// sandbox. Gives its path.
     ///
@@ -222,10 +238,28 @@ impl Sandbox {
             ("SMS_FROM", parameter("SmsFrom")),
             ("SMS_COUNTRY", parameter("SmsCountry")),
             ("SMS_BRAND", parameter("SmsBrand")),
+            ("PRESENCE_MODE", parameter("PresenceMode")),
             // `cargo lambda watch` has no authorizer, so there are no roles to check.
             ("REQUIRE_ROLES", "false".into()),
         ];
         variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    }
+}
+
+async fn put_events(aws: &Cli, events: &[GenesysEvent]) -> Result<(), Trouble> {
+    let entry = |event: &GenesysEvent| {
+        json!({
+            "EventBusName": EVENT_SOURCE, "Source": EVENT_SOURCE,
+            "DetailType": event.detail_type, "Detail": event.detail.to_string(),
+        })
+    };
+    // EventBridge takes ten at a time.
+    let calls: Vec<_> =
+        events.chunks(10).map(|ten| json!({"Entries": ten.iter().map(entry).collect::<Vec<_>>()})).collect();
+    let answers = aws.call("events", "put_events", &calls).await?;
+    match answers.iter().find(|answer| answer["FailedEntryCount"] != 0) {
+        None => Ok(()),
+        Some(answer) => Err(Trouble(format!("EventBridge did not take an event: {answer}"))),
     }
 }
 
@@ -264,6 +298,7 @@ fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
         "SmsFrom": SMS_NUMBER,
         "SmsCountry": "GB",
         "SmsBrand": "Contoso",
+        "GenesysEventSource": EVENT_SOURCE,
     });
     serde_json::from_value(parameters).unwrap_or_default()
 }

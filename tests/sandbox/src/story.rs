@@ -1,12 +1,15 @@
 //! One escalation, told on the terminal: what the agent clicks, what the phone shows, and what a second click does.
 
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Trouble;
+use crate::genesys_event::GenesysEvent;
 use crate::sandbox::{Answer, Sandbox};
-use crate::stand_ins::AGENT;
+use crate::stand_ins::{AGENT, AGENT_GENESYS_ID, AGENT_ID};
 
 /// The customer of the story: a number that is reserved for stories.
 const CUSTOMER: &str = "+447700900123";
@@ -49,7 +52,10 @@ impl<W: Write> Teller<'_, W> {
     async fn tell(mut self) -> Result<bool, Trouble> {
         self.say("\n1. Genesys Cloud's customAuth action fetches a token from Entra ID for the bridge's audience.")?;
         let token = self.sandbox.caller_token().await?;
-        self.check("a signed token with the app roles Meetings.Create and Sms.Send", token.split('.').count() == 3)?;
+        self.check(
+            "a signed token with the app roles Meetings.Create, Sms.Send and Presence.Write",
+            token.split('.').count() == 3,
+        )?;
 
         self.say("\n2. Without a token nobody gets past API Gateway.")?;
         let refused = self.sandbox.post("/escalations", None, "{}").await?;
@@ -87,9 +93,55 @@ impl<W: Write> Teller<'_, W> {
         let meetings = self.sandbox.world.online_meetings(&conversation);
         let count = self.sandbox.world.texts_to(CUSTOMER).len();
         self.check("Teams has one meeting and the phone one text message", (meetings, count) == (1, 1))?;
+
+        self.say("\n6. The agent goes on queue. A workflow tells the bridge by one call.")?;
+        let answer = self.presence(&token, "ON_QUEUE").await?;
+        self.check(
+            "set, and not for longer than it lasts",
+            answer.text("code") == "updated" && !answer.text("expiresAt").is_empty(),
+        )?;
+        self.shows("Busy", Instant::now()).await?;
+
+        self.say("\n7. The agent has a meal, and goes on queue again. Genesys Cloud tells Amazon EventBridge.")?;
+        for (presence, shown) in [("MEAL", "Away"), ("ON_QUEUE", "Busy")] {
+            let event = GenesysEvent::presence(AGENT_GENESYS_ID, presence, &Timestamp::now().to_string());
+            self.say(&format!("   {} with {presence}", event.detail_type))?;
+            let started = Instant::now();
+            self.sandbox.send_genesys_events(&[event]).await?;
+            self.shows(shown, started).await?;
+        }
+
+        self.say("\n8. The agent logs off.")?;
+        let answer = self.presence(&token, "Offline").await?;
+        self.check("what the bridge had set is cleared", answer.text("code") == "cleared")?;
+        self.shows("Available", Instant::now()).await?;
         Ok(self.held)
     }
+
+    async fn presence(&mut self, token: &str, system_presence: &str) -> Result<Answer, Trouble> {
+        let body = json!({"userId": AGENT_GENESYS_ID, "systemPresence": system_presence}).to_string();
+        self.say(&format!("   POST /presence {body}"))?;
+        let answer = self.sandbox.post("/presence", Some(token), body).await?;
+        self.say(&format!("   HTTP {} after {} ms", answer.status, answer.took.as_millis()))?;
+        for name in ["code", "message", "teamsUserId", "availability", "activity", "expiresAt"] {
+            self.say(&format!("     {name:<12} {}", shortened(answer.text(name))))?;
+        }
+        Ok(answer)
+    }
+
+    /// Waits until Teams shows this of the agent.
+    async fn shows(&mut self, availability: &str, since: Instant) -> Result<(), Trouble> {
+        while self.sandbox.world.presence_of(AGENT_ID).0 != availability && since.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let (shown, activity) = self.sandbox.world.presence_of(AGENT_ID);
+        let what = format!("Teams shows {shown}/{activity} after {} ms", since.elapsed().as_millis());
+        self.check(&what, shown == availability)
+    }
 }
+
+/// How long an event may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A long value, cut to fit a terminal.
 fn shortened(value: &str) -> String {

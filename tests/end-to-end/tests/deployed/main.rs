@@ -12,6 +12,7 @@ mod fallbacks;
 mod genesys;
 mod graph;
 mod logs;
+mod presence;
 mod records;
 mod twice;
 
@@ -44,7 +45,19 @@ fn beside_others<T>(test: impl AsyncFnOnce(&'static Sandbox) -> T) -> T {
 fn alone<T>(test: impl AsyncFnOnce(&'static Sandbox) -> T) -> T {
     let sandbox = &*SANDBOX;
     let _alone = SHARED.write().unwrap_or_else(PoisonError::into_inner);
+    let _orderly = Orderly(sandbox);
     RUNTIME.block_on(test(sandbox))
+}
+
+/// Leaves the vendors as they were, so that a test that fails takes no other with it.
+struct Orderly(&'static Sandbox);
+
+impl Drop for Orderly {
+    fn drop(&mut self) {
+        self.0.world.faults.clear();
+        self.0.world.set_presence_budget(10_000, Duration::from_secs(30));
+        self.0.world.directory().late_links = 0;
+    }
 }
 
 /// A number that no other test texts.

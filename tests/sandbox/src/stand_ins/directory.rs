@@ -1,6 +1,8 @@
-//! Who exists: the tenant's users and apps, and what was granted to them.
+//! Who exists: the tenant's users and apps, what was granted to them, and the users of the Genesys Cloud org.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
 
 use super::entra::UploadedCertificate;
 
@@ -22,6 +24,9 @@ pub const AGENT_ID: &str = "11111111-2222-3333-4444-555555555555";
 /// Object id of the user who organizes when the agent cannot.
 pub const ORGANIZER_ID: &str = "99999999-2222-3333-4444-555555555555";
 
+/// That agent's user id in Genesys Cloud.
+pub const AGENT_GENESYS_ID: &str = "7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f";
+
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -37,14 +42,58 @@ pub struct User {
     pub access_policy: bool,
     /// What the Teams meeting policy makes of the lobby, whatever is asked for.
     pub lobby_policy: Option<String>,
+    /// Has a Teams client open and is active in it.
+    pub teams_open: bool,
 }
 
 impl User {
     /// A user who can do everything.
     #[must_use]
     pub fn new(upn: &str, id: &str) -> Self {
-        Self { upn: upn.into(), id: id.into(), teams: true, mailbox: true, access_policy: true, lobby_policy: None }
+        Self {
+            upn: upn.into(),
+            id: id.into(),
+            teams: true,
+            mailbox: true,
+            access_policy: true,
+            lobby_policy: None,
+            teams_open: true,
+        }
     }
+
+    /// Whether a Teams client is signed in, which takes a licence.
+    pub(super) fn is_in_teams(&self) -> bool {
+        self.teams && self.teams_open
+    }
+}
+
+/// A user of the Genesys Cloud org.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenesysUser {
+    /// User id.
+    pub id: String,
+    /// User name, as a rule an email address.
+    pub user_name: String,
+    /// External id of the authority `microsoftteams`: the object id in Entra. SCIM shows it as well.
+    pub teams_id: Option<String>,
+    /// The same, where only SCIM has it.
+    pub scim_teams_id: Option<String>,
+}
+
+impl GenesysUser {
+    /// A user with this external id for Teams.
+    #[must_use]
+    pub fn new(id: &str, user_name: &str, teams_id: &str) -> Self {
+        Self { id: id.into(), user_name: user_name.into(), teams_id: Some(teams_id.into()), scim_teams_id: None }
+    }
+}
+
+/// A user of the Genesys Cloud org, as SCIM counts its versions.
+#[derive(Debug, Clone)]
+pub(super) struct Versioned {
+    pub(super) user: GenesysUser,
+    pub(super) version: u32,
+    pub(super) modified: Timestamp,
 }
 
 /// An app registration.
@@ -65,7 +114,12 @@ pub struct App {
 /// Users and apps.
 #[derive(Debug)]
 pub struct Directory {
-    users: Vec<User>,
+    /// By object id, lower case.
+    users: HashMap<String, User>,
+    /// Object id by user principal name, both lower case.
+    names: HashMap<String, String>,
+    /// By user id.
+    genesys_users: HashMap<String, Versioned>,
     /// By client id.
     pub apps: BTreeMap<String, App>,
     /// The bridge's OAuth client in Genesys Cloud: its secret. The id is [`super::genesys::CLIENT_ID`].
@@ -82,7 +136,8 @@ pub struct Directory {
 
 impl Directory {
     pub(super) fn new() -> Self {
-        let permissions = ["OnlineMeetings.ReadWrite.All", "Calendars.ReadWrite", "User.ReadBasic.All"];
+        let permissions =
+            ["OnlineMeetings.ReadWrite.All", "Calendars.ReadWrite", "User.ReadBasic.All", "Presence.ReadWrite.All"];
         let bridge = App {
             secrets: vec![new_secret()],
             expired_secrets: Vec::new(),
@@ -95,41 +150,71 @@ impl Directory {
             expired_secrets: Vec::new(),
             certificates: Vec::new(),
             permissions: BTreeSet::new(),
-            roles: vec!["Meetings.Create".into(), "Sms.Send".into()],
+            roles: vec!["Meetings.Create".into(), "Sms.Send".into(), "Presence.Write".into()],
         };
-        Self {
-            users: vec![User::new(AGENT, AGENT_ID), User::new("bridge@contoso.com", ORGANIZER_ID)],
+        let mut directory = Self {
+            users: HashMap::new(),
+            names: HashMap::new(),
+            genesys_users: HashMap::new(),
             apps: BTreeMap::from([(BRIDGE_APP.into(), bridge), (CALLER_APP.into(), caller)]),
             genesys_secret: new_secret(),
             genesys_may_send: true,
             genesys_rate_per_minute: 300,
             names_existing_event: false,
             late_links: 0,
-        }
+        };
+        directory.put_user(User::new(AGENT, AGENT_ID));
+        directory.put_user(User::new("bridge@contoso.com", ORGANIZER_ID));
+        directory.put_genesys_user(GenesysUser::new(AGENT_GENESYS_ID, AGENT, AGENT_ID));
+        directory
     }
 
     /// Adds a user, or replaces the one of the same object id.
     pub fn put_user(&mut self, user: User) {
-        self.users.retain(|known| known.id != user.id);
-        self.users.push(user);
+        let (id, name) = (user.id.to_ascii_lowercase(), user.upn.to_ascii_lowercase());
+        self.names.insert(name.clone(), id.clone());
+        let old_name = self.users.insert(id.clone(), user).map(|old| old.upn.to_ascii_lowercase());
+        // The old name may be someone else's by now.
+        if let Some(old_name) = old_name.filter(|old_name| *old_name != name && self.names.get(old_name) == Some(&id)) {
+            self.names.remove(&old_name);
+        }
     }
 
     /// A user by object id.
     #[must_use]
     pub fn user_by_id(&self, id: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.id.eq_ignore_ascii_case(id))
+        self.users.get(&id.to_ascii_lowercase())
     }
 
     /// A user by object id or user principal name.
     #[must_use]
     pub fn user(&self, key: &str) -> Option<&User> {
-        self.user_by_id(key).or_else(|| self.users.iter().find(|user| user.upn.eq_ignore_ascii_case(key)))
+        let by_name = || self.user_by_id(self.names.get(&key.to_ascii_lowercase())?);
+        self.user_by_id(key).or_else(by_name)
+    }
+
+    /// Adds a user of the Genesys Cloud org, or replaces the one of the same id.
+    pub fn put_genesys_user(&mut self, user: GenesysUser) {
+        let version = self.genesys_users.get(&user.id).map_or(1, |known| known.version + 1);
+        let versioned = Versioned { version, modified: Timestamp::now(), user };
+        self.genesys_users.insert(versioned.user.id.clone(), versioned);
+    }
+
+    /// A user of the Genesys Cloud org by id.
+    pub(super) fn genesys_user(&self, id: &str) -> Option<&Versioned> {
+        self.genesys_users.get(id)
     }
 
     /// Whether the bridge's app has a Graph permission.
     #[must_use]
     pub fn has_permission(&self, permission: &str) -> bool {
-        self.apps.get(BRIDGE_APP).is_some_and(|app| app.permissions.contains(permission))
+        self.app_has_permission(BRIDGE_APP, permission)
+    }
+
+    /// Whether an app has a Graph permission.
+    #[must_use]
+    pub fn app_has_permission(&self, client_id: &str, permission: &str) -> bool {
+        self.apps.get(client_id).is_some_and(|app| app.permissions.contains(permission))
     }
 
     /// The bridge's credential for Entra, as its secret holds it.
@@ -162,4 +247,24 @@ impl Directory {
 /// A secret with the characters that make encoding mistakes show.
 fn new_secret() -> String {
     format!("{}~+/=&%", uuid::Uuid::new_v4().simple())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_the_present_name_only() {
+        let mut directory = Directory::new();
+        directory.put_user(User::new("Ann@contoso.com", "A-1"));
+        assert_eq!(directory.user("ann@CONTOSO.com"), directory.user_by_id("a-1"));
+        directory.put_user(User::new("anna@contoso.com", "a-1"));
+        assert_eq!(directory.user("ann@contoso.com"), None);
+        assert_eq!(directory.user("anna@contoso.com").unwrap().id, "a-1");
+        // Someone else gets the name, and its first owner another one.
+        directory.put_user(User::new("anna@contoso.com", "b-1"));
+        directory.put_user(User::new("ann@contoso.com", "a-1"));
+        assert_eq!(directory.user("anna@contoso.com").unwrap().id, "b-1");
+        assert_eq!(directory.user(AGENT).unwrap().id, AGENT_ID);
+    }
 }

@@ -42,8 +42,14 @@ pub(super) struct Tokens {
     public_key: Jwk,
     entra: String,
     graph: String,
-    /// Expiry of each valid Graph token.
-    for_graph: Mutex<HashMap<String, i64>>,
+    /// The valid Graph tokens.
+    for_graph: Mutex<HashMap<String, Issued>>,
+}
+
+/// What a token stands for.
+struct Issued {
+    client_id: String,
+    expires: i64,
 }
 
 impl fmt::Debug for Tokens {
@@ -62,10 +68,10 @@ impl Tokens {
         Ok(Self { key, public_key, entra, graph, for_graph: Mutex::default() })
     }
 
-    /// Whether Graph takes this token.
-    pub(super) fn opens_graph(&self, token: &str) -> bool {
+    /// Client id of the app whose token this is, if Graph takes it.
+    pub(super) fn app_in_graph(&self, token: &str) -> Option<String> {
         let now = Timestamp::now().as_second();
-        locked(&self.for_graph).get(token).is_some_and(|expires| *expires > now)
+        locked(&self.for_graph).get(token).filter(|issued| issued.expires > now).map(|issued| issued.client_id.clone())
     }
 
     pub(super) fn valid(&self) -> Vec<String> {
@@ -108,7 +114,8 @@ impl Tokens {
         }
         let token = self.sign(&claims);
         if for_graph {
-            locked(&self.for_graph).insert(token.clone(), now + LIFE);
+            let issued = Issued { client_id: client_id.to_owned(), expires: now + LIFE };
+            locked(&self.for_graph).insert(token.clone(), issued);
         }
         token
     }

@@ -15,13 +15,18 @@ mod server;
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-pub use directory::{AGENT, AGENT_ID, App, BRIDGE_APP, CALLER_APP, Directory, ORGANIZER_ID, TENANT, User};
+pub use control::Wish;
+pub use directory::{
+    AGENT, AGENT_GENESYS_ID, AGENT_ID, App, BRIDGE_APP, CALLER_APP, Directory, GenesysUser, ORGANIZER_ID, TENANT, User,
+};
 pub use entra::{API_AUDIENCE, UploadedCertificate};
 pub use genesys::{SMS_NUMBER, Text};
+pub use graph::GraphInProcess;
 
 use crate::cloud::port_taken;
 use crate::{Trouble, stand_ins::faults::Faults};
@@ -61,6 +66,7 @@ pub struct World {
     pub faults: Faults,
     tokens: entra::Tokens,
     meetings: Mutex<graph::Meetings>,
+    presences: Mutex<graph::Presences>,
     messages: Mutex<genesys::Messages>,
     calls: Mutex<Vec<SeenCall>>,
 }
@@ -70,6 +76,26 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
+    fn new(entra: String, graph: String) -> Result<Arc<Self>, Trouble> {
+        Ok(Arc::new(Self {
+            directory: Mutex::new(Directory::new()),
+            faults: Faults::default(),
+            tokens: entra::Tokens::new(entra, graph)?,
+            meetings: Mutex::default(),
+            presences: Mutex::default(),
+            messages: Mutex::default(),
+            calls: Mutex::default(),
+        }))
+    }
+
+    /// A world that nobody serves: for [`GraphInProcess`].
+    ///
+    /// # Errors
+    /// No signing key can be made.
+    pub fn without_sockets() -> Result<Arc<Self>, Trouble> {
+        Self::new("http://entra.invalid".into(), "http://graph.invalid".into())
+    }
+
     /// The directory, to look at or to change.
     pub fn directory(&self) -> MutexGuard<'_, Directory> {
         locked(&self.directory)
@@ -105,6 +131,44 @@ impl World {
         locked(&self.meetings).events_of(user_id)
     }
 
+    /// Availability and activity as Teams shows them of a user, by object id; `PresenceUnknown` of one it does not know.
+    #[must_use]
+    pub fn presence_of(&self, user_id: &str) -> (&'static str, &'static str) {
+        let client_open = self.directory().user_by_id(user_id).map(User::is_in_teams);
+        client_open.map_or(graph::UNKNOWN, |client_open| locked(&self.presences).look(user_id, client_open).0)
+    }
+
+    /// How often a user's presence was written to, by object id: whatever the answer was, but for 401 and 429.
+    #[must_use]
+    pub fn presence_writes_of(&self, user_id: &str) -> u64 {
+        locked(&self.presences).writes_of(user_id)
+    }
+
+    /// How often anyone's presence was written to, in the same sense.
+    #[must_use]
+    pub fn presence_writes(&self) -> u64 {
+        locked(&self.presences).writes
+    }
+
+    /// How many requests the presence service got from apps with a good token, those in batches and those answered 429
+    /// included.
+    #[must_use]
+    pub fn presence_requests(&self) -> u64 {
+        locked(&self.presences).budget.taken
+    }
+
+    /// How many of those it answered 429 because they were over the budget.
+    #[must_use]
+    pub fn presence_throttled(&self) -> u64 {
+        locked(&self.presences).budget.refused
+    }
+
+    /// Changes how many requests an app may make of the presence service within a time; 10,000 in 30 seconds to begin
+    /// with. What was used already counts.
+    pub fn set_presence_budget(&self, requests: usize, window: Duration) {
+        locked(&self.presences).budget.set(requests, window);
+    }
+
     /// Every token that is valid now: for Graph and for Genesys Cloud.
     #[must_use]
     pub fn tokens(&self) -> Vec<String> {
@@ -135,8 +199,8 @@ pub struct StandIns {
     pub aws: String,
     /// Origin of the control panel.
     pub control: String,
-    /// What the control panel's rotation hands to whoever stores secrets.
-    pub rotations: tokio::sync::mpsc::UnboundedReceiver<Vendor>,
+    /// What the control panel cannot do by itself, for whoever can.
+    pub wishes: tokio::sync::mpsc::UnboundedReceiver<Wish>,
 }
 
 impl StandIns {
@@ -155,17 +219,10 @@ impl StandIns {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Trouble::from("A stand-in has no address", error))?;
         let [control, entra, graph, genesys, aws] = <[String; 5]>::try_from(origins).unwrap_or_default();
-        let world = Arc::new(World {
-            directory: Mutex::new(Directory::new()),
-            faults: Faults::default(),
-            tokens: entra::Tokens::new(entra.clone(), graph.clone())?,
-            meetings: Mutex::default(),
-            messages: Mutex::default(),
-            calls: Mutex::default(),
-        });
-        let (rotated, rotations) = tokio::sync::mpsc::unbounded_channel();
+        let world = World::new(entra.clone(), graph.clone())?;
+        let (wish, wishes) = tokio::sync::mpsc::unbounded_channel();
         let routers = [
-            (None, control::router(world.clone(), rotated)),
+            (None, control::router(world.clone(), wish)),
             (Some(Vendor::Entra), entra::router(world.clone())),
             (Some(Vendor::Graph), graph::router(world.clone())),
             (Some(Vendor::Genesys), genesys::router(world.clone())),
@@ -174,6 +231,6 @@ impl StandIns {
         for (listener, (vendor, router)) in listeners.into_iter().zip(routers) {
             tokio::spawn(server::serve(listener, router, vendor, world.clone()));
         }
-        Ok(Self { world, entra, graph, genesys, aws, control, rotations })
+        Ok(Self { world, entra, graph, genesys, aws, control, wishes })
     }
 }

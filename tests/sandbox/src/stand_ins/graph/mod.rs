@@ -1,7 +1,14 @@
-//! Microsoft Graph: online meetings, calendar events, users.
+//! Microsoft Graph: online meetings, calendar events, users, presence, batches.
 
+mod batch;
 mod events;
+mod in_process;
 mod online_meetings;
+mod presence;
+mod presence_budget;
+mod presence_state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -17,6 +24,9 @@ use uuid::Uuid;
 
 use super::directory::User;
 use super::{World, locked};
+
+pub use in_process::GraphInProcess;
+pub(super) use presence_state::{Presences, UNKNOWN};
 
 /// The meetings and events that exist.
 #[derive(Debug, Default)]
@@ -36,6 +46,18 @@ impl Meetings {
 }
 
 pub(super) fn router(world: Arc<World>) -> Router {
+    let service = service(world.clone());
+    let in_batches = service.clone();
+    let batch = post(async |caller: Caller, body| batch::answer(in_batches, caller, body).await);
+    Router::new()
+        .route("/v1.0/$batch", batch)
+        .with_state(world)
+        .merge(service)
+        .layer(middleware::from_fn(with_request_ids))
+}
+
+/// What can be asked for, alone or in a batch.
+fn service(world: Arc<World>) -> Router {
     Router::new()
         .route("/v1.0/users/{user}", get(user))
         .route("/v1.0/users/{user}/onlineMeetings", get(online_meetings::find))
@@ -45,7 +67,12 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/v1.0/users/{user}/calendar/events", post(events::create))
         .route("/v1.0/users/{user}/events/{event}", get(events::read).delete(events::delete))
         .route("/v1.0/users/{user}/calendarView", get(events::view))
-        .layer(middleware::from_fn(with_request_ids))
+        .route("/v1.0/users/{user}/presence", get(presence::read))
+        .route("/v1.0/users/{user}/presence/setPresence", post(presence::set_session))
+        .route("/v1.0/users/{user}/presence/clearPresence", post(presence::clear_session))
+        .route("/v1.0/users/{user}/presence/setUserPreferredPresence", post(presence::prefer))
+        .route("/v1.0/users/{user}/presence/clearUserPreferredPresence", post(presence::clear_preferred))
+        .route("/v1.0/communications/getPresencesByUserId", post(presence::read_many))
         .with_state(world)
 }
 
@@ -95,20 +122,26 @@ impl IntoResponse for Refusal {
 type Answer = Result<Response, Refusal>;
 
 /// A caller with a token that is valid here and now.
-struct Caller;
+#[derive(Debug, Clone)]
+struct Caller {
+    /// Client id of the app that the token was issued to.
+    app: String,
+}
 
 impl FromRequestParts<Arc<World>> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, world: &Arc<World>) -> Result<Self, Refusal> {
-        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match bearer.and_then(|value| value.strip_prefix("Bearer ")) {
-            Some(token) if world.tokens.opens_graph(token) => Ok(Self),
-            _ => {
-                let message = "Lifetime validation failed, the token is expired.";
-                Err(Refusal::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message))
-            }
+        // Known already within a batch and in process; nothing that comes over a socket can claim that.
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
         }
+        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = bearer.and_then(|value| value.strip_prefix("Bearer "));
+        token.and_then(|token| world.tokens.app_in_graph(token)).map(|app| Self { app }).ok_or_else(|| {
+            let message = "Lifetime validation failed, the token is expired.";
+            Refusal::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
+        })
     }
 }
 

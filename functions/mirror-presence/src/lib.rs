@@ -1,0 +1,83 @@
+//! Every presence of the Genesys Cloud org, shown in Microsoft Teams: from Amazon EventBridge through a queue.
+
+use bridge::config::Environment;
+use bridge::error::Error;
+use bridge::genesys::GenesysClient;
+use bridge::graph::GraphClient;
+use bridge::http::RequestContext;
+use bridge::presence::TeamsUsers;
+use bridge::presence::mirror::{Mirror, MirrorSettings, Tally};
+use bridge::queue::{Message, Served};
+use bridge::startup::{Startup, warm_up};
+use bridge::store::last_presence::{DynamoLastPresences, LastPresences};
+
+/// The function's name in logs and metrics.
+pub const FUNCTION: &str = "mirror-presence";
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct App<S = DynamoLastPresences> {
+    graph: GraphClient,
+    genesys: GenesysClient,
+    last: S,
+    users: TeamsUsers,
+    settings: MirrorSettings,
+}
+
+impl<S: LastPresences> App<S> {
+    /// An app of these parts.
+    #[must_use]
+    pub fn new(graph: GraphClient, genesys: GenesysClient, last: S, settings: MirrorSettings) -> Self {
+        Self { graph, genesys, last, users: TeamsUsers::default(), settings }
+    }
+}
+
+impl App {
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    pub async fn from_env(env: &mut Environment) -> Option<Self> {
+        let mut startup = Startup::load(env).await?;
+        let (graph, genesys, last) = (startup.graph(), startup.genesys(), startup.last_presences());
+        let settings = MirrorSettings::read(startup.env);
+        let app = Self::new(graph?, genesys?, last?, settings?);
+        // Not Genesys Cloud: most batches ask it nothing.
+        warm_up(async |cx| app.graph.warm_up(&cx).await).await;
+        Some(app)
+    }
+}
+
+/// Serves one batch.
+///
+/// # Errors
+/// When none of it could be served.
+pub async fn handle<S: LastPresences>(
+    app: &App<S>,
+    cx: &RequestContext,
+    messages: Vec<Message>,
+) -> Result<Served, Error> {
+    let App { graph, genesys, last, users, settings } = app;
+    let mirror = Mirror { presences: graph, ids: genesys, last, users, settings };
+    let (failed, tally) = mirror.serve(cx, messages).await?;
+    note(cx, &tally);
+    Ok(Served { failed })
+}
+
+fn note(cx: &RequestContext, tally: &Tally) {
+    for (name, count) in [
+        ("events", tally.events),
+        ("notOurs", tally.not_ours),
+        ("poison", tally.poison),
+        ("superseded", tally.superseded),
+        ("stale", tally.stale),
+        ("unchanged", tally.unchanged),
+        ("unmapped", tally.unmapped),
+        ("noTeamsUser", tally.no_teams_user),
+        ("sent", tally.sent),
+        ("overtaken", tally.overtaken),
+        ("failed", tally.failed),
+    ] {
+        cx.record.count(name, count);
+    }
+    if tally.sent > 0 {
+        cx.record.milliseconds("worstLagMs", tally.worst_lag_ms);
+    }
+}

@@ -1,0 +1,55 @@
+//! `POST /presence`: a Genesys Cloud presence, shown in Microsoft Teams.
+
+use bridge::api::{Answer, Request, Route};
+use bridge::config::Environment;
+use bridge::error::Error;
+use bridge::genesys::GenesysClient;
+use bridge::graph::GraphClient;
+use bridge::presence::{self, PresenceFields, PresenceOrder, PresenceSettings, TeamsUsers};
+use bridge::startup::{Startup, warm_up};
+
+/// Where the function stands in the API.
+pub const ROUTE: Route = Route { function: "update-presence", roles: &["Presence.Write"] };
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct App {
+    graph: GraphClient,
+    genesys: GenesysClient,
+    users: TeamsUsers,
+    settings: PresenceSettings,
+}
+
+impl App {
+    /// An app of these parts.
+    #[must_use]
+    pub fn new(graph: GraphClient, genesys: GenesysClient, settings: PresenceSettings) -> Self {
+        Self { graph, genesys, users: TeamsUsers::default(), settings }
+    }
+
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    pub async fn from_env(env: &mut Environment) -> Option<Self> {
+        let mut startup = Startup::load(env).await?;
+        let (graph, genesys) = (startup.graph(), startup.genesys());
+        let settings = PresenceSettings::read(startup.env);
+        let app = Self::new(graph?, genesys?, settings?);
+        warm_up(async |cx| {
+            tokio::join!(app.graph.warm_up(&cx), app.genesys.warm_up(&cx));
+        })
+        .await;
+        Some(app)
+    }
+}
+
+/// Answers one request.
+///
+/// # Errors
+/// When a field is missing or wrong, the user is nobody in Teams, or a vendor did not do it.
+pub async fn handle(app: &App, request: Request) -> Result<Answer<PresenceFields>, Error> {
+    let Request { mut fields, context: cx } = request;
+    let order = PresenceOrder::read(&mut fields, &app.settings);
+    let order = fields.finish(order)?;
+    let (code, message, fields) =
+        presence::update(&app.graph, &app.genesys, &app.users, &app.settings, &cx, &order).await?;
+    Ok(Answer::ok(code, message, fields))
+}

@@ -1,0 +1,100 @@
+//! External ids: who a Genesys Cloud user is elsewhere.
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use super::{GenesysClient, GenesysError};
+use crate::http::retry::Repeat;
+use crate::http::{Call, Reply, RequestContext};
+use crate::telemetry::Upstream;
+
+/// Under which name the Microsoft Teams integration and Entra's provisioning keep the Entra object id.
+const TEAMS: &str = "microsoftteams";
+
+/// The SCIM extension that external ids live in.
+const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExternalId {
+    authority_name: String,
+    external_key: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ScimUser {
+    #[serde(rename = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User")]
+    extension: ScimExtension,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct ScimExtension {
+    external_ids: Vec<ScimExternalId>,
+}
+
+#[derive(Deserialize)]
+struct ScimExternalId {
+    authority: String,
+    value: String,
+}
+
+impl GenesysClient {
+    /// `GET /api/v2/users/{id}/externalid`: the user's Entra object id, if Genesys Cloud has one. A user who does not
+    /// exist has none.
+    ///
+    /// # Errors
+    /// [`GenesysError`]
+    pub async fn get_teams_external_id(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+    ) -> Result<Option<String>, GenesysError> {
+        let url = self.base.join(["api", "v2", "users", user_id, "externalid"]);
+        let ids: Vec<ExternalId> = self.look_up(cx, "get external ids", url, "directory:user:view").await?;
+        let teams = ids.into_iter().find(|id| id.authority_name.eq_ignore_ascii_case(TEAMS));
+        Ok(teams.map(|id| id.external_key))
+    }
+
+    /// `GET /api/v2/scim/v2/users/{id}`, external ids alone: the same, where provisioning has put it only there.
+    ///
+    /// # Errors
+    /// [`GenesysError`]
+    pub async fn get_teams_id_from_scim(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+    ) -> Result<Option<String>, GenesysError> {
+        let mut url = self.base.join(["api", "v2", "scim", "v2", "users", user_id]);
+        url.query_pairs_mut().append_pair("attributes", &format!("{EXTENSION}:externalIds"));
+        let user: ScimUser = self.look_up(cx, "get scim user", url, "directory:user:view").await?;
+        let teams = user.extension.external_ids.into_iter().find(|id| id.authority.eq_ignore_ascii_case(TEAMS));
+        Ok(teams.map(|id| id.value))
+    }
+
+    /// Reads; what does not exist reads as its default.
+    async fn look_up<T: serde::de::DeserializeOwned + Default>(
+        &self,
+        cx: &RequestContext,
+        operation: &'static str,
+        url: reqwest::Url,
+        permission: &'static str,
+    ) -> Result<T, GenesysError> {
+        let call = Call {
+            upstream: Upstream::Genesys,
+            operation,
+            repeat: Repeat::Always,
+            remote_id_header: "inin-correlation-id",
+            request: self.remote.http.get(url),
+        };
+        let reply: Reply = self.remote.send(cx, call).await?;
+        match reply.status {
+            StatusCode::NOT_FOUND => Ok(T::default()),
+            status if status.is_success() => {
+                reply.json().map_err(|error| GenesysError::Ambiguous(format!("the answer could not be read: {error}")))
+            }
+            _ => Err(GenesysError::from_reply(&reply, permission)),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One presence, on request.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::directory::{ExternalIds, TeamsUsers};
+use super::map::{PresenceSettings, SystemPresence, Target};
+use super::pair::Shown;
+use super::{Whom, changes};
+use crate::error::{Code, Error};
+use crate::fields::Fields;
+use crate::graph::GraphClient;
+use crate::http::RequestContext;
+
+/// A presence to set, as far as the request's fields go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceOrder {
+    whom: User,
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum User {
+    Genesys(Uuid),
+    Teams(Uuid),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    /// What the map makes of it.
+    Mapped(String),
+    Shown(Shown),
+}
+
+impl PresenceOrder {
+    /// Reads `userId` or `user`, and `systemPresence` or `availability` and `activity`.
+    pub fn read(fields: &mut Fields, settings: &PresenceSettings) -> Option<Self> {
+        let genesys = object_id(fields, "userId", "expected the id of a Genesys Cloud user");
+        let teams = object_id(fields, "user", "expected the object id of an Entra user");
+        let system = fields.text("systemPresence");
+        let availability = fields.text("availability");
+        let activity = fields.text("activity");
+        let whom = match (teams, genesys) {
+            (Some(id), _) => Some(User::Teams(id)),
+            (None, Some(id)) => Some(User::Genesys(id)),
+            (None, None) => {
+                if !fields.has_problem("userId") && !fields.has_problem("user") {
+                    fields.problem("userId", "required: the Genesys Cloud user, or `user`, the Entra user");
+                }
+                None
+            }
+        };
+        let wanted = match (system, availability, activity) {
+            (Some(system), None, None) => Some(Wanted::Mapped(system)),
+            (None, Some(availability), activity) => {
+                match Shown::of(settings.mode, &availability, activity.as_deref()) {
+                    Ok(shown) => Some(Wanted::Shown(shown)),
+                    Err(allowed) => {
+                        fields.problem("availability", format!("the pair is not allowed; {allowed}"));
+                        None
+                    }
+                }
+            }
+            (None, None, Some(_)) => {
+                fields.problem("availability", "required beside `activity`");
+                None
+            }
+            (Some(_), ..) => {
+                fields.problem("systemPresence", "not together with `availability` and `activity`");
+                None
+            }
+            (None, None, None) => {
+                if !fields.has_problem("systemPresence") && !fields.has_problem("availability") {
+                    fields.problem("systemPresence", "required, or `availability` and `activity`");
+                }
+                None
+            }
+        };
+        Some(Self { whom: whom?, wanted: wanted? })
+    }
+
+    fn target(&self, settings: &PresenceSettings) -> Result<Target, Error> {
+        match &self.wanted {
+            Wanted::Shown(shown) => Ok(Target::Show(*shown)),
+            Wanted::Mapped(text) => {
+                let (definition, system) = (text.parse().ok(), text.parse::<SystemPresence>().ok());
+                settings.target(definition, system).ok_or_else(|| {
+                    Error::new(
+                        Code::UNMAPPED,
+                        "The presence in `systemPresence` is none that the bridge knows. Send a Genesys Cloud system \
+                         presence, or add the presence definition's id to PRESENCE_MAP.",
+                    )
+                })
+            }
+        }
+    }
+}
+
+fn object_id(fields: &mut Fields, name: &'static str, expected: &str) -> Option<Uuid> {
+    let id = fields.text(name)?.parse().ok();
+    if id.is_none() {
+        fields.problem(name, expected);
+    }
+    id
+}
+
+/// The fields of the answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PresenceFields {
+    /// The Teams user's object id.
+    pub teams_user_id: String,
+    /// As it was set; empty when nothing was.
+    pub availability: &'static str,
+    /// As it was set; empty when nothing was.
+    pub activity: &'static str,
+    /// Until when it lasts, UTC; empty when nothing was set.
+    pub expires_at: String,
+}
+
+/// Sets a presence. Gives what was done, a sentence about it, and the answer's fields.
+///
+/// # Errors
+/// `unmapped`, `noTeamsUser`, or why Genesys Cloud or Graph did not do it.
+pub async fn update(
+    graph: &GraphClient,
+    ids: &impl ExternalIds,
+    users: &TeamsUsers,
+    settings: &PresenceSettings,
+    cx: &RequestContext,
+    order: &PresenceOrder,
+) -> Result<(Code, &'static str, PresenceFields), Error> {
+    let target = order.target(settings)?;
+    if target == Target::Leave {
+        return Ok((Code::UNCHANGED, "The map leaves Teams as it is.", PresenceFields::default()));
+    }
+    let user = match order.whom {
+        User::Teams(id) => id,
+        User::Genesys(id) => users.find(ids, cx, id).await?.ok_or_else(not_linked)?,
+    };
+    let whom = Whom { user, session_id: graph.app_id(cx).await? };
+    let now = Timestamp::now();
+    for outcome in graph.change_presences(cx, &changes(&whom, target, settings)).await? {
+        outcome.map_err(|error| {
+            if !error.is_not_found() {
+                return error.into();
+            }
+            if let User::Genesys(id) = order.whom {
+                users.forget(id);
+            }
+            Error::new(
+                Code::NO_TEAMS_USER,
+                "Microsoft Graph knows no such user. Correct the user's external id in Genesys Cloud (authority \
+                 microsoftteams), or `user`: it is the Entra object id.",
+            )
+            .because(error)
+        })?;
+    }
+    let teams_user_id = user.to_string();
+    Ok(match target {
+        Target::Show(shown) => {
+            let expires_at = now.checked_add(settings.life()).unwrap_or(Timestamp::MAX);
+            let expires_at = expires_at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let pair = shown.pair();
+            let (availability, activity) = (pair.availability, pair.activity);
+            let fields = PresenceFields { teams_user_id, availability, activity, expires_at };
+            (Code::UPDATED, "The presence was set in Microsoft Teams.", fields)
+        }
+        Target::Clear | Target::Leave => {
+            let fields = PresenceFields { teams_user_id, ..PresenceFields::default() };
+            (Code::CLEARED, "What the bridge had set in Microsoft Teams was cleared.", fields)
+        }
+    })
+}
+
+fn not_linked() -> Error {
+    Error::new(
+        Code::NO_TEAMS_USER,
+        "Genesys Cloud has no Teams user for this user. Set up provisioning from Entra ID (SCIM), or give the user the \
+         external id with the authority microsoftteams and the Entra object id.",
+    )
+}

@@ -1,0 +1,140 @@
+//! The Lambda edge behind an SQS queue: messages in, those that go back out.
+//!
+//! What is not given back is deleted from the queue, so whatever is in doubt is given back: a message that could not be
+//! served, and the whole batch when the function is not set up, runs out of time or panics.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use futures_util::FutureExt;
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+
+use crate::config::{ConfigError, Environment};
+use crate::error::{Code, Error};
+use crate::http::{Deadline, RequestContext};
+use crate::telemetry::Outcome;
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Under which it is given back.
+    pub id: String,
+    /// What it says.
+    pub body: String,
+    /// How often it was received, this time included.
+    pub receives: u32,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Served {
+    /// The messages that go back to the queue.
+    pub failed: Vec<String>,
+}
+
+/// A function that is ready to serve a queue.
+#[derive(Debug)]
+pub struct Consumer<A> {
+    /// The deployed function's name, by which its metrics are told from those of another deployment.
+    name: String,
+    app: Result<A, ConfigError>,
+    served_before: AtomicBool,
+}
+
+impl<A> Consumer<A> {
+    /// Reads the environment and builds the app. A wrong environment is no reason to crash: every batch then goes back
+    /// to the queue, and the log says why.
+    pub async fn start(function: &'static str, from_env: impl AsyncFnOnce(&mut Environment) -> Option<A>) -> Self {
+        let mut env = Environment::of_process();
+        let app = from_env(&mut env).await;
+        let app = env.finish(app);
+        let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| function.into());
+        Self { name, app, served_before: AtomicBool::new(false) }
+    }
+
+    /// A consumer around an app that exists.
+    #[must_use]
+    pub fn of(function: &'static str, app: A) -> Self {
+        Self { name: function.into(), app: Ok(app), served_before: AtomicBool::new(false) }
+    }
+
+    /// Serves batches until Lambda ends the process.
+    ///
+    /// # Errors
+    /// When the Lambda runtime cannot be reached.
+    pub async fn serve(
+        &self,
+        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Served, Error>,
+    ) -> Result<(), lambda_runtime::Error> {
+        let handle = &handle;
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+            Ok::<_, lambda_runtime::Error>(self.answer(event.payload, event.context, handle).await)
+        }))
+        .await
+    }
+
+    /// Serves one batch.
+    pub async fn answer(
+        &self,
+        event: SqsEvent,
+        lambda: Context,
+        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Served, Error>,
+    ) -> SqsBatchResponse {
+        let context = RequestContext::new(lambda.request_id.clone(), Deadline::of_invocation(lambda.deadline));
+        context.record.label("lambdaRequestId", lambda.request_id.as_str());
+        context.record.label("xrayTraceId", lambda.xray_trace_id.unwrap_or_default());
+        context.record.label("coldStart", !self.served_before.swap(true, Ordering::Relaxed));
+        let messages: Vec<_> = event.records.into_iter().map(message).collect();
+        let ids: Vec<_> = messages.iter().map(|message| message.id.clone()).collect();
+
+        let served = async {
+            let app = self.app.as_ref().map_err(|error| {
+                Error::new(
+                    Code::MISCONFIGURED,
+                    format!("The bridge is not set up: {error}. Correct the stack's parameters."),
+                )
+            })?;
+            handle(app, &context, messages).await
+        };
+        let served = AssertUnwindSafe(served).catch_unwind();
+        let served = match tokio::time::timeout(context.deadline.for_the_answer(), served).await {
+            Ok(Ok(served)) => served,
+            Ok(Err(_panic)) => Err(Error::new(Code::INTERNAL, "The bridge has a bug.").because("panic")),
+            Err(_elapsed) => Err(Error::new(Code::OUT_OF_TIME, "The function's time ran out.")),
+        };
+        let (failed, error) = match served {
+            Ok(Served { failed }) => (failed, None),
+            Err(error) => (ids, Some(error)),
+        };
+        context.record.write(
+            &self.name,
+            Outcome {
+                ok: error.is_none(),
+                code: error.as_ref().map_or("served", |error| error.code.text()),
+                // A batch that goes back is an outage, whatever its code would be over HTTP.
+                status: if error.is_some() { 500 } else { 200 },
+                message: error.as_ref().map(|error| error.message.as_str()),
+                cause: error.as_ref().and_then(|error| error.cause.as_deref()),
+            },
+        );
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures = failed.into_iter().map(failure).collect();
+        response
+    }
+}
+
+fn message(record: aws_lambda_events::sqs::SqsMessage) -> Message {
+    let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    Message {
+        id: record.message_id.unwrap_or_default(),
+        body: record.body.unwrap_or_default(),
+        receives: receives.unwrap_or(1),
+    }
+}
+
+fn failure(id: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = id;
+    failure
+}

@@ -1,0 +1,86 @@
+//! The agents and their events.
+
+use std::time::Duration;
+
+use bridge::presence::SystemPresence;
+use bridge::queue::Message;
+use jiff::Timestamp;
+use sandbox::genesys_event::GenesysEvent;
+use serde_json::json;
+use uuid::Uuid;
+
+/// Within which the shift changes.
+pub const CHANGE: Duration = Duration::from_secs(300);
+
+/// When the simulation begins, by the clock of the events.
+const BEGIN: i64 = 1_800_000_000;
+
+/// An agent of the shift.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    /// In Genesys Cloud and in Teams: the simulation has one id for both.
+    pub id: Uuid,
+    /// What the agent was before the shift changed.
+    pub before: SystemPresence,
+    /// The changes, by their time since the beginning.
+    pub changes: Vec<(Duration, SystemPresence)>,
+}
+
+impl Agent {
+    /// Half of the agents log off; the others log on, and most of them go on queue within a minute. Some go for a meal.
+    pub fn at_random(number: usize) -> Self {
+        let within = |longest: Duration| Duration::from_millis(fastrand::u64(0..longest.as_millis().max(1) as u64));
+        let first = within(CHANGE);
+        let rest = CHANGE - first;
+        let (before, changes) = match number % 20 {
+            0..=9 => (SystemPresence::OnQueue, vec![(first, SystemPresence::Offline)]),
+            10 => (SystemPresence::OnQueue, vec![(first, SystemPresence::Meal)]),
+            11 => (SystemPresence::Available, vec![(first, SystemPresence::Break)]),
+            12..=13 => (SystemPresence::Offline, vec![(first, SystemPresence::Available)]),
+            _ => {
+                let then = first + Duration::from_secs(1) + within(rest.min(Duration::from_secs(60)));
+                (SystemPresence::Offline, vec![(first, SystemPresence::Available), (then, SystemPresence::OnQueue)])
+            }
+        };
+        Self { id: Uuid::from_u64_pair(fastrand::u64(..), fastrand::u64(..)), before, changes }
+    }
+
+    /// What the agent is in the end, and since when.
+    pub fn last(&self) -> (Duration, SystemPresence) {
+        self.changes.last().copied().unwrap_or((Duration::ZERO, self.before))
+    }
+
+    /// The agent's events on both topics, each with its time of arrival: 1 % come twice, 5 % late enough to be overtaken.
+    pub fn events(&self) -> Vec<(Duration, Message)> {
+        let mut events = Vec::new();
+        for (at, presence) in &self.changes {
+            for event in [GenesysEvent::presence, GenesysEvent::activity] {
+                let name = presence.name().to_uppercase().replace(' ', "_");
+                let event = event(&self.id.to_string(), &name, &time(*at).to_string());
+                let times = if fastrand::u32(0..100) == 0 { 2 } else { 1 };
+                for _ in 0..times {
+                    let underway = Duration::from_millis(fastrand::u64(200..1500));
+                    let late = if fastrand::u32(0..100) < 5 { fastrand::u64(1..60) } else { 0 };
+                    events.push((*at + underway + Duration::from_secs(late), message(&event)));
+                }
+            }
+        }
+        events
+    }
+}
+
+/// A time of the simulation by the clock of the events.
+pub fn time(since_begin: Duration) -> Timestamp {
+    let millisecond = BEGIN * 1000 + i64::try_from(since_begin.as_millis()).unwrap_or_default();
+    Timestamp::from_millisecond(millisecond).unwrap_or_default()
+}
+
+fn message(event: &GenesysEvent) -> Message {
+    let body = json!({
+        "version": "0", "id": Uuid::new_v4().to_string(), "detail-type": event.detail_type,
+        "source": "aws.partner/genesys.com/cloud/6b0f8f0e-0a39-4f0f-8a0b-3f4d1f7c2e10/bridge",
+        "account": "123456789012", "time": "2027-01-15T08:00:00Z", "region": "eu-central-1", "resources": [],
+        "detail": event.detail,
+    });
+    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives: 1 }
+}

@@ -1,0 +1,78 @@
+//! An SQS standard queue with its dead-letter queue, in virtual time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use bridge::queue::Message;
+use tokio::time::Instant;
+
+/// How the template sets up queue and event source mapping.
+pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(730);
+pub const MAX_RECEIVES: u32 = 5;
+pub const BATCH: usize = 1000;
+pub const WINDOW: Duration = Duration::from_secs(3);
+
+/// The queue. Messages come out in the order in which they become visible.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: BTreeMap<(Instant, u64), Message>,
+    taken: HashMap<String, Message>,
+    next: u64,
+    /// How many messages were given up.
+    pub dead: usize,
+}
+
+impl Queue {
+    /// Puts a message in, to be seen from this time on.
+    pub fn put(&mut self, message: Message, from: Instant) {
+        self.next += 1;
+        self.waiting.insert((from, self.next), message);
+    }
+
+    /// Takes what is visible, a batch at most.
+    pub fn take(&mut self, now: Instant) -> Vec<Message> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH {
+            match self.waiting.first_key_value() {
+                Some((&(from, number), _)) if from <= now => {
+                    if let Some(message) = self.waiting.remove(&(from, number)) {
+                        self.taken.insert(message.id.clone(), message.clone());
+                        batch.push(message);
+                    }
+                }
+                _ => break,
+            }
+        }
+        batch
+    }
+
+    /// Whether a whole batch is visible.
+    pub fn has_full_batch(&self, now: Instant) -> bool {
+        self.waiting.keys().take_while(|(from, _)| *from <= now).nth(BATCH - 1).is_some()
+    }
+
+    /// Deletes a batch but for those that failed, which are seen again after the visibility timeout.
+    pub fn done(&mut self, batch: &[String], failed: &[String], taken_at: Instant) {
+        for id in batch {
+            let Some(mut message) = self.taken.remove(id) else { continue };
+            if failed.contains(id) {
+                message.receives += 1;
+                if message.receives > MAX_RECEIVES {
+                    self.dead += 1;
+                } else {
+                    self.put(message, taken_at + VISIBILITY_TIMEOUT);
+                }
+            }
+        }
+    }
+
+    /// Messages that are not served: waiting or at work.
+    pub fn backlog(&self, now: Instant) -> usize {
+        self.waiting.keys().take_while(|(from, _)| *from <= now).count() + self.taken.len()
+    }
+
+    /// Whether nothing is left, now or later.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.taken.is_empty()
+    }
+}
