@@ -37,15 +37,18 @@ fn each_route_needs_its_own_role() {
             (&["Sms.Send"], "/meetings", 403),
             (&["Sms.Send"], "/sms", 200),
             (&[], "/meetings", 403),
+            (&["Meetings.Create", "Sms.Send"], "/presence", 403),
+            (&["Presence.Write"], "/presence", 200),
         ] {
             roles(granted);
             let mut body = click(&conversation(), &number());
             body["textBody"] = json!("Hello");
+            body["systemPresence"] = json!("On Queue");
             let answer = post(sandbox, route, &body).await;
             assert_eq!(answer.status, status, "{granted:?} {route} {}", answer.body);
             assert_eq!(answer.text("code") == "roleMissing", status == 403);
         }
-        roles(&["Meetings.Create", "Sms.Send"]);
+        roles(&["Meetings.Create", "Sms.Send", "Presence.Write"]);
     });
 }
 

@@ -1,33 +1,42 @@
-//! The once-record on the real table's own conditional writes.
+//! What the state table keeps, on the real table's own conditional writes: the twins in memory pass the same.
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::{Client, Config};
 use bridge::http::{Deadline, RequestContext};
-use bridge::store::{Claim, Claimed, DynamoRecords, RECORD_LIFE, Receipt, RecordKey, Records, State};
+use bridge::store::last_presence::{
+    Advanced, DynamoLastPresences, LastPresence, LastPresences, MemoryLastPresences, Sent, Settled, Wanted,
+};
+use bridge::store::{Claim, Claimed, DynamoRecords, MemoryRecords, RECORD_LIFE, Receipt, RecordKey, Records, State};
+use jiff::Timestamp;
 use sandbox::cloud::REGION;
+use sandbox::sandbox::Sandbox;
+use uuid::Uuid;
 
 use crate::{beside_others, conversation};
 
-/// The rules of the record, on the real table's own conditional writes. (Its twin in memory passes the same.)
+fn client(sandbox: &Sandbox) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(&sandbox.cloud.endpoint)
+        .build();
+    Client::from_conf(config)
+}
+
 #[test]
 fn the_record_is_claimed_once_settled_by_its_owner_and_forgotten_in_a_day() {
     beside_others(async |sandbox| {
-        let credentials = aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test");
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
-            .region(aws_sdk_dynamodb::config::Region::new(REGION))
-            .credentials_provider(credentials)
-            .endpoint_url(&sandbox.cloud.endpoint)
-            .build();
-        let client = aws_sdk_dynamodb::Client::from_conf(config);
-        the_record_s_rules(&DynamoRecords::new(client, sandbox.output("StateTable").into())).await;
-        the_record_s_rules(&bridge::store::MemoryRecords::default()).await;
+        the_record_s_rules(&DynamoRecords::new(client(sandbox), sandbox.output("StateTable").into())).await;
+        the_record_s_rules(&MemoryRecords::default()).await;
     });
 }
 
 async fn the_record_s_rules(records: &impl Records) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     let claim = |owner: &str, resend| Claim { owner: owner.into(), resend, deadline: now + Duration::from_secs(30) };
     let held_by = |claimed: Claimed| match claimed {
         Claimed::Granted => "granted".to_owned(),
@@ -62,4 +71,40 @@ async fn the_record_s_rules(records: &impl Records) {
     assert_eq!(try_claim(&key, "e", true, after(31)).await, "granted", "abandoned, and a person asked");
     let expired = now + RECORD_LIFE + Duration::from_secs(60);
     assert_eq!(try_claim(&key, "f", false, expired).await, "granted", "expired is absent");
+}
+
+#[test]
+fn the_last_presence_goes_forward_only_and_says_who_was_overtaken() {
+    beside_others(async |sandbox| {
+        let table = sandbox.output("StateTable").into();
+        the_last_presence_s_rules(&DynamoLastPresences::new(client(sandbox), table)).await;
+        the_last_presence_s_rules(&MemoryLastPresences::default()).await;
+    });
+}
+
+async fn the_last_presence_s_rules(last: &impl LastPresences) {
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+    let user = Uuid::new_v4();
+    let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+    let wanted =
+        |second, target: &str| Wanted { modified: at(second), target: target.into(), urgent: target == "Busy/Busy" };
+    let sent = |target: &str| Sent { target: target.into(), until: at(9000), teams_user: user, linked: at(0) };
+    let known = |wanted, sent| LastPresence { wanted, sent };
+
+    let (away, busy, clear) = (wanted(10, "Away/Away"), wanted(20, "Busy/Busy"), wanted(30, "clear"));
+    assert_eq!(last.advance(&cx, user, &away).await.unwrap(), Advanced::Newest(None));
+    assert_eq!(last.settle(&cx, user, at(10), &sent("Away/Away")).await.unwrap(), Settled::Done);
+    let before = known(away.clone(), Some(sent("Away/Away")));
+    assert_eq!(last.advance(&cx, user, &busy).await.unwrap(), Advanced::Newest(Some(before)));
+    let now = known(busy.clone(), Some(sent("Away/Away")));
+    assert!(!now.is_settled());
+    for not_newer in [&away, &busy] {
+        assert_eq!(last.advance(&cx, user, not_newer).await.unwrap(), Advanced::Known(now.clone()));
+    }
+    assert_eq!(last.advance(&cx, user, &clear).await.unwrap(), Advanced::Newest(Some(now)));
+    assert_eq!(last.settle(&cx, user, at(20), &sent("Busy/Busy")).await.unwrap(), Settled::Overtaken(clear.clone()));
+    assert_eq!(last.settle(&cx, user, at(30), &sent("clear")).await.unwrap(), Settled::Done);
+    let settled = known(clear.clone(), Some(sent("clear")));
+    assert!(settled.is_settled());
+    assert_eq!(last.advance(&cx, user, &clear).await.unwrap(), Advanced::Known(settled));
 }
