@@ -137,26 +137,10 @@ impl Cloud {
             parameters,
             bootstraps,
         };
-        let failed = |error: &dyn std::fmt::Display| Trouble::from("The bundle could not be deployed", error);
-        let order = serde_json::to_vec(&order).map_err(|error| failed(&error))?;
-        let mut deployer = Command::new(&self.interpreter)
-            .arg(root().join("tests/sandbox/deploy.py"))
-            .env("AWS_DEFAULT_REGION", REGION)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| failed(&error))?;
-        if let Some(mut input) = deployer.stdin.take() {
-            input.write_all(&order).await.map_err(|error| failed(&error))?;
-        }
-        let output = deployer.wait_with_output().await.map_err(|error| failed(&error))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(failed(&said.trim().lines().last().unwrap_or("no reason was given")));
-        }
-        serde_json::from_slice(&output.stdout).map_err(|error| failed(&error))
+        let what = "The bundle could not be deployed";
+        let order = serde_json::to_vec(&order).map_err(|error| Trouble::from(what, error))?;
+        let output = self.cli().run(what, "deploy.py", &[], &order).await?;
+        serde_json::from_slice(&output).map_err(|error| Trouble::from(what, error))
     }
 
     /// A client for its Secrets Manager.
@@ -192,19 +176,9 @@ impl Cloud {
     /// # Errors
     /// When it has no log.
     pub async fn logs(&self, function: &str) -> Result<String, Trouble> {
-        let output = Command::new(&self.interpreter)
-            .arg(root().join("tests/sandbox/logs.py"))
-            .args([&self.endpoint, &format!("/aws/lambda/{STACK}-{function}")])
-            .env("AWS_DEFAULT_REGION", REGION)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .map_err(|error| Trouble::from("The logs could not be read", error))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Trouble::from("The logs could not be read", said.lines().last().unwrap_or_default()));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let group = format!("/aws/lambda/{STACK}-{function}");
+        let output = self.cli().run("The logs could not be read", "logs.py", &[&self.endpoint, &group], &[]).await?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
     /// Kills every function's process in the midst of what it does, as a crash would. Gives how many there were.
@@ -244,28 +218,35 @@ impl Cli {
     /// # Errors
     /// When one fails.
     pub async fn call(&self, service: &str, operation: &str, parameters: &[Value]) -> Result<Vec<Value>, Trouble> {
-        let failed = |error: &dyn std::fmt::Display| Trouble::from(&format!("{service} {operation} failed"), error);
+        let what = format!("{service} {operation} failed");
         let lines: String = parameters.iter().map(|parameters| format!("{parameters}\n")).collect();
-        let mut caller = Command::new(&self.interpreter)
-            .arg(root().join("tests/sandbox/aws.py"))
-            .args([&self.endpoint, service, operation])
+        let output = self.run(&what, "aws.py", &[&self.endpoint, service, operation], lines.as_bytes()).await?;
+        let answers = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        answers.map(|line| serde_json::from_slice(line).map_err(|error| Trouble::from(&what, error))).collect()
+    }
+
+    /// Runs one of the sandbox's scripts and gives what it prints. `what` says what failed, if it did.
+    async fn run(&self, what: &str, script: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let failed = |error: io::Error| Trouble::from(what, error);
+        let mut process = Command::new(&self.interpreter)
+            .arg(root().join("tests/sandbox").join(script))
+            .args(arguments)
             .env("AWS_DEFAULT_REGION", REGION)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| failed(&error))?;
-        if let Some(mut input) = caller.stdin.take() {
-            input.write_all(lines.as_bytes()).await.map_err(|error| failed(&error))?;
+            .map_err(failed)?;
+        if let Some(mut stdin) = process.stdin.take() {
+            stdin.write_all(input).await.map_err(failed)?;
         }
-        let output = caller.wait_with_output().await.map_err(|error| failed(&error))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(failed(&said.trim().lines().last().unwrap_or("no reason was given")));
+        let output = process.wait_with_output().await.map_err(failed)?;
+        if output.status.success() {
+            return Ok(output.stdout);
         }
-        let answers = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        answers.map(|line| serde_json::from_slice(line).map_err(|error| failed(&error))).collect()
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Trouble::from(what, said.trim().lines().last().unwrap_or("no reason was given")))
     }
 }
 

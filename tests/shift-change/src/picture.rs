@@ -36,7 +36,14 @@ fn curve<'a>(
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..end, 0.0..top * 1.05)?;
-    chart.configure_mesh().x_desc("seconds since the beginning").light_line_style(WHITE).draw()?;
+    let whole = |value: &f64| format!("{value:.0}");
+    chart
+        .configure_mesh()
+        .x_desc("seconds since the beginning")
+        .x_label_formatter(&whole)
+        .y_label_formatter(&whole)
+        .light_line_style(WHITE)
+        .draw()?;
     chart.draw_series(AreaSeries::new(points, 0.0, colour.mix(0.25)).border_style(colour))?;
     Ok(())
 }

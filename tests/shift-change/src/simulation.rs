@@ -16,6 +16,7 @@ use bridge::presence::mirror::{Mirror, MirrorSettings, Presences, Tally};
 use bridge::presence::{ExternalIds, SystemPresence, Target, TeamsUsers};
 use bridge::store::StoreError;
 use bridge::store::last_presence::{Advanced, LastPresences, MemoryLastPresences, Sent, Settled, Wanted};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use sandbox::stand_ins::{BRIDGE_APP, GraphInProcess, User, World};
@@ -262,18 +263,8 @@ async fn simulate(shift: Shift) -> Result<Outcome, Trouble> {
             sleep(STEP).await;
         }
     };
-    let mut instances = Vec::new();
-    for settings in &settings {
-        instances.push(instance(settings, &graph, &table, &queue, begin));
-    }
-    let all = async {
-        let mut running = Vec::new();
-        for instance in instances {
-            running.push(Box::pin(instance));
-        }
-        join_all(running).await;
-    };
-    tokio::join!(all, watched);
+    let instances = settings.iter().map(|settings| instance(settings, &graph, &table, &queue, begin));
+    tokio::join!(join_all(instances), watched);
 
     let lag_of = |agent: &Agent| lag(agent, &graph).1;
     let mut lags: Vec<_> = agents.iter().map(lag_of).collect();
@@ -291,17 +282,6 @@ async fn simulate(shift: Shift) -> Result<Outcome, Trouble> {
 
 /// How often the picture is looked at.
 const STEP: Duration = Duration::from_secs(5);
-
-/// Runs all of them at once.
-async fn join_all(running: Vec<std::pin::Pin<Box<impl Future<Output = ()>>>>) {
-    use std::task::Poll;
-    let mut running = running;
-    std::future::poll_fn(|context| {
-        running.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-}
 
 /// An instance of the function, batch after batch, until the queue is empty.
 async fn instance(settings: &MirrorSettings, graph: &Graph, table: &Table, queue: &Mutex<Queue>, begin: Instant) {
