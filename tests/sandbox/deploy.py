@@ -13,6 +13,7 @@ import io
 import json
 import os
 import sys
+import time
 import zipfile
 from pathlib import PurePosixPath
 
@@ -22,6 +23,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 REGION = os.environ["AWS_DEFAULT_REGION"]  # boto3 and the SAM translator both look there.
 BUCKET = "sandbox-artifacts"
+PATIENCE = 300  # seconds
 
 
 class ManagedPolicies:
@@ -137,7 +139,11 @@ def main():
         Parameters=[{"ParameterKey": k, "ParameterValue": str(v)} for k, v in order["parameters"].items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
     )
+    give_up = time.monotonic() + PATIENCE
     while True:
+        if time.monotonic() > give_up:
+            sys.exit("The stack could not be created in time.")
+        time.sleep(0.1)
         stack = cloudformation.describe_stacks(StackName=order["stack"])["Stacks"][0]
         if stack["StackStatus"] == "CREATE_COMPLETE":
             break

@@ -39,8 +39,10 @@ impl App {
         let (graph, genesys, last) = (startup.graph(), startup.genesys(), startup.last_presences());
         let settings = MirrorSettings::read(startup.env);
         let app = Self::new(graph?, genesys?, last?, settings?);
-        // Not Genesys Cloud: most batches ask it nothing.
-        warm_up(async |cx| app.graph.warm_up(&cx).await).await;
+        warm_up(async |cx| {
+            tokio::join!(app.graph.warm_up(&cx), app.genesys.warm_up(&cx));
+        })
+        .await;
         Some(app)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -187,6 +188,8 @@ impl Record {
                 line.insert(name.into(), mask(text).into());
             }
         }
+        // Without a time of its own, Lambda would count every line as INFO.
+        line.insert("timestamp".into(), Timestamp::now().to_string().into());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         line.insert(
             "_aws".into(),
@@ -243,6 +246,6 @@ mod tests {
         tokio::time::advance(Duration::from_millis(250)).await;
         let outcome =
             Outcome { ok: true, code: "created", status: 200, message: None, cause: Some("sent to +447700900123") };
-        insta::assert_json_snapshot!(record.line("escalate", outcome), {"._aws.Timestamp" => "[now]"});
+        insta::assert_json_snapshot!(record.line("escalate", outcome), {"._aws.Timestamp" => "[now]", ".timestamp" => "[now]"});
     }
 }

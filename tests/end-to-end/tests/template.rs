@@ -51,7 +51,8 @@ const QUEUE: &str = "{Sid: ReceivePresences, Effect: Allow, \
 const PRESENCES: &str = "{Sid: KeepPresences, Effect: Allow, Action: dynamodb:UpdateItem, \
     Resource: !GetAtt StateTable.Arn}";
 const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Action: kms:Decrypt, \
-    Resource: !Ref SecretsKeyArn}, !Ref AWS::NoValue]";
+    Resource: !Ref SecretsKeyArn, \
+    Condition: {StringEquals: {kms:ViaService: !Sub secretsmanager.${AWS::Region}.amazonaws.com}}}, !Ref AWS::NoValue]";
 
 #[test]
 fn each_function_may_do_what_it_does_and_nothing_else() {

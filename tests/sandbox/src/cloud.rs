@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::sandbox::direct;
 use crate::{Trouble, root, workshop};
 
 /// The region that everything is deployed to.
@@ -107,13 +108,14 @@ impl Cloud {
     }
 
     async fn wait_until_ready(&mut self) -> Result<(), Trouble> {
-        let client = reqwest::Client::new();
+        let client = direct()?;
         let until = Instant::now() + START;
         while Instant::now() < until {
             if let Ok(Some(status)) = self.process.try_wait() {
                 return Err(Trouble(format!("The local cloud ended at once ({status}); see {}.", self.log.display())));
             }
-            if client.get(format!("{}/_ministack/health", self.endpoint)).send().await.is_ok() {
+            let health = client.get(format!("{}/_ministack/health", self.endpoint)).send().await;
+            if health.is_ok_and(|health| health.status().is_success()) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -232,6 +234,7 @@ impl Cli {
             .arg(root().join("tests/sandbox").join(script))
             .args(arguments)
             .env("AWS_DEFAULT_REGION", REGION)
+            .env("NO_PROXY", "127.0.0.1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

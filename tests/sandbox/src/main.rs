@@ -1,6 +1,7 @@
 //! `cargo sandbox`: the bundle on a laptop.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -63,30 +64,35 @@ async fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
     let progress = |what: &str| {
         let _ = writeln!(io::stdout(), "[{:>5.1} s] {what}", started.elapsed().as_secs_f32());
     };
-    // Whoever ends the sandbox early ends everything it started: the local cloud goes when this process does.
-    let sandbox = tokio::select! {
-        sandbox = Sandbox::start(Ports::From(options.port), progress) => sandbox?,
-        _ = tokio::signal::ctrl_c() => return Ok(true),
+    let told = async {
+        let sandbox = Sandbox::start(Ports::From(options.port), progress).await?;
+        progress("ready");
+        let held = story::tell(&sandbox, out).await?;
+        Ok::<_, Trouble>((sandbox, held))
     };
-    progress("ready");
-    let held = story::tell(&sandbox, out).await;
-    if !options.once && held.is_ok() {
-        stay(&sandbox, out).await?;
+    // Whoever ends the sandbox early ends everything it started: the local cloud goes when this process does.
+    let (sandbox, held) = tokio::select! {
+        told = told => told?,
+        _ = tokio::signal::ctrl_c() => return Err(Trouble("Ended before the story was told.".into())),
+    };
+    if !options.once {
+        stay(&sandbox, &mut io::stdout()).await?;
     }
     sandbox.cloud.stop().await;
-    held
+    Ok(held)
 }
 
 async fn stay(sandbox: &Sandbox, out: &mut impl Write) -> Result<(), Trouble> {
     let env_file = sandbox.write_env_file()?;
-    let written = out.write_all(instructions(sandbox).as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(instructions(sandbox, &env_file).as_bytes()).and_then(|()| out.flush());
     written.map_err(|error| Trouble(format!("The terminal is gone: {error}")))?;
     let interrupted = tokio::signal::ctrl_c().await;
     let _ = std::fs::remove_file(env_file);
     interrupted.map_err(|error| Trouble(format!("Ctrl-C cannot be waited for: {error}")))
 }
 
-fn instructions(sandbox: &Sandbox) -> String {
+fn instructions(sandbox: &Sandbox, env_file: &Path) -> String {
+    let env_file = env_file.display();
     let (url, host) = sandbox.route("/escalations");
     let (presence_url, _) = sandbox.route("/presence");
     let control = &sandbox.control;
@@ -118,7 +124,7 @@ The sandbox is up until Ctrl-C. Copy and paste:
   curl -s {control}/          # all that can be switched on
 
   # the functions without the local cloud, in another terminal (needs cargo-lambda)
-  cargo lambda watch --env-file .env
+  cargo lambda watch --env-file {env_file}
   cargo lambda invoke create-meeting --data-file tests/events/create-meeting.json
 
 "#

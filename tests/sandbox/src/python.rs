@@ -9,7 +9,7 @@ use crate::{Trouble, workshop};
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
 /// The oldest Python that the packages run on.
-const OLDEST: (u32, u32) = (3, 10);
+const OLDEST: (u32, u32) = (3, 11);
 
 /// The interpreter of the virtual environment, which is made first if it is not there or not up to date. Says so through
 /// `progress`, because the first time takes a while.

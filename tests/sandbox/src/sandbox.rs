@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cloud::{Cli, Cloud, Deployment, REGION, check_port};
 use crate::genesys_event::GenesysEvent;
 use crate::stand_ins::{API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World};
-use crate::{Trouble, functions, python, root};
+use crate::{Trouble, functions, python, workshop};
 
 /// The partner event source of the Genesys Cloud org. On AWS its name begins with `aws.partner/`; nobody but a partner may
 /// put events under such a name, here neither.
@@ -73,16 +73,22 @@ impl Sandbox {
     /// # Errors
     /// What is missing on this machine, or went wrong.
     pub async fn start(ports: Ports, progress: impl Fn(&str)) -> Result<Self, Trouble> {
-        let (cloud_port, stand_in_ports) = match ports {
-            Ports::From(first) => (first, [1, 2, 3, 4].map(|offset| first.saturating_add(offset))),
-            Ports::Any => (free_port()?, [0; 4]),
+        let stand_in_ports = match ports {
+            Ports::From(first) => {
+                check_port(first)?;
+                [1, 2, 3, 4].map(|offset| first.saturating_add(offset))
+            }
+            Ports::Any => [0; 4],
         };
-        check_port(cloud_port)?;
         let mut stand_ins = StandIns::start(stand_in_ports).await?;
         let interpreter = python::interpreter(&progress)?;
         progress("building the functions");
         let binaries = functions::build()?;
         progress("starting the local cloud");
+        let cloud_port = match ports {
+            Ports::From(first) => first,
+            Ports::Any => free_port()?,
+        };
         let cloud = Cloud::start(&interpreter, cloud_port).await?;
         progress("deploying infra/template.yaml");
         let parameters = parameters(&stand_ins);
@@ -95,7 +101,7 @@ impl Sandbox {
             deployment,
             parameters,
             entra: stand_ins.entra.clone(),
-            client: reqwest::Client::new(),
+            client: direct()?,
         };
         sandbox.store_secret(Vendor::Entra).await?;
         sandbox.store_secret(Vendor::Genesys).await?;
@@ -208,13 +214,13 @@ impl Sandbox {
         put_events(&self.cloud.cli(), events).await
     }
 
-    /// Writes `.env` into the workspace: the environment in which `cargo lambda watch` runs the functions against this
+    /// Writes `.env` into the folder of the sandbox: the environment in which `cargo lambda watch` runs the functions against this
     /// sandbox. Gives its path.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write_env_file(&self) -> Result<PathBuf, Trouble> {
-        let path = root().join(".env");
+        let path = workshop().join(".env");
         let written = std::fs::write(&path, self.environment());
         written.map(|()| path).map_err(|error| Trouble::from("The .env file could not be written", error))
     }
@@ -282,6 +288,12 @@ impl SecretKeeper {
         put.send().await.map_err(|error| Trouble::from("A secret could not be stored", error))?;
         Ok(())
     }
+}
+
+/// A client that asks no proxy: everything is on this machine.
+pub(crate) fn direct() -> Result<reqwest::Client, Trouble> {
+    let client = reqwest::Client::builder().no_proxy().build();
+    client.map_err(|error| Trouble::from("There is no HTTP client", error))
 }
 
 /// What the template is deployed with.

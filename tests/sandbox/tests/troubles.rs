@@ -49,6 +49,7 @@ fn no_python() {
 #[test]
 fn no_network_at_the_first_time() {
     let said = sandbox("no-network", 22_000, |command| {
+        command.env("PIP_CONFIG_FILE", "/dev/null").env_remove("PIP_EXTRA_INDEX_URL").env_remove("PIP_FIND_LINKS");
         command.env("PIP_INDEX_URL", "https://127.0.0.1:9/simple").env("PIP_RETRIES", "0").env("PIP_NO_CACHE_DIR", "1");
     });
     assert!(said.starts_with("The local cloud's Python packages could not be installed."), "{said}");

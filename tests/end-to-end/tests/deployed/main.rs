@@ -16,12 +16,13 @@ mod presence;
 mod records;
 mod twice;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use sandbox::sandbox::{Answer, Ports, Sandbox};
-use sandbox::stand_ins::{AGENT_ID, User};
+use sandbox::stand_ins::{AGENT_ID, App, User, Vendor};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -45,18 +46,43 @@ fn beside_others<T>(test: impl AsyncFnOnce(&'static Sandbox) -> T) -> T {
 fn alone<T>(test: impl AsyncFnOnce(&'static Sandbox) -> T) -> T {
     let sandbox = &*SANDBOX;
     let _alone = SHARED.write().unwrap_or_else(PoisonError::into_inner);
-    let _orderly = Orderly(sandbox);
+    let (apps, genesys_may_send) = {
+        let directory = sandbox.world.directory();
+        (directory.apps.clone(), directory.genesys_may_send)
+    };
+    let _orderly = Orderly { sandbox, apps, genesys_may_send };
     RUNTIME.block_on(test(sandbox))
 }
 
-/// Leaves the vendors as they were, so that a test that fails takes no other with it.
-struct Orderly(&'static Sandbox);
+/// Leaves the vendors and their secrets as they were, so that a test that fails takes no other with it.
+struct Orderly {
+    sandbox: &'static Sandbox,
+    apps: BTreeMap<String, App>,
+    genesys_may_send: bool,
+}
 
 impl Drop for Orderly {
     fn drop(&mut self) {
-        self.0.world.faults.clear();
-        self.0.world.set_presence_budget(10_000, Duration::from_secs(30));
-        self.0.world.directory().late_links = 0;
+        let world = &self.sandbox.world;
+        world.faults.clear();
+        world.set_presence_budget(10_000, Duration::from_secs(30));
+        {
+            let mut directory = world.directory();
+            directory.late_links = 0;
+            directory.genesys_may_send = self.genesys_may_send;
+            // Secrets that were rotated stay so; what an app may do and be asked for does not.
+            for (id, before) in &self.apps {
+                if let Some(app) = directory.apps.get_mut(id) {
+                    app.roles.clone_from(&before.roles);
+                    app.permissions.clone_from(&before.permissions);
+                    app.certificates.clone_from(&before.certificates);
+                }
+            }
+        }
+        RUNTIME.block_on(async {
+            let _ = self.sandbox.store_secret(Vendor::Entra).await;
+            let _ = self.sandbox.store_secret(Vendor::Genesys).await;
+        });
     }
 }
 
