@@ -13,6 +13,9 @@ use tokio::time::Instant;
 /// How long a failed refresh leaves the old, still valid value alone, so that not every request pays for the outage.
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long an early refresh may take before the old value is used.
+const REFRESH_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A freshly fetched value and how long it lasts.
 #[derive(Debug, Clone)]
 pub struct Fresh<T> {
@@ -73,7 +76,18 @@ impl<T: Clone, E: Clone> Cached<T, E> {
             return Err(failure.clone());
         }
         // Boxed: the rare case should not make every caller's future large.
-        let fetched = Box::pin(fetch()).await;
+        let fetch = Box::pin(fetch());
+        let fetched = match slot.held.as_mut().filter(|held| now < held.expires_at) {
+            None => fetch.await,
+            // Nobody waits long for a new value while the old one holds.
+            Some(held) => match tokio::time::timeout(REFRESH_PATIENCE, fetch).await {
+                Ok(fetched) => fetched,
+                Err(_elapsed) => {
+                    held.refresh_at = held.expires_at.min(Instant::now() + REFRESH_PAUSE);
+                    return Ok(held.value.clone());
+                }
+            },
+        };
         self.fetches.fetch_add(1, Ordering::Release);
         let now = Instant::now();
         match fetched {
@@ -161,6 +175,10 @@ mod tests {
         tokio::time::advance(2 * MINUTE).await;
         assert_eq!(cached.get(|| async { Err("down") }).await, Ok(1), "due, but the renewal failed");
         assert_eq!(cached.get(|| async { Ok(lasting(3)) }).await, Ok(1), "left alone for a while");
+        tokio::time::advance(REFRESH_PAUSE).await;
+        let before = Instant::now();
+        assert_eq!(cached.get(|| async { std::future::pending().await }).await, Ok(1), "due, but the issuer hangs");
+        assert_eq!(before.elapsed(), REFRESH_PATIENCE);
         tokio::time::advance(REFRESH_PAUSE).await;
         assert_eq!(cached.get(|| async { Ok(lasting(4)) }).await, Ok(4));
         tokio::time::advance(61 * MINUTE).await;

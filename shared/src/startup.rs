@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
 use crate::auth::entra::Entra;
@@ -22,6 +23,9 @@ use crate::store::last_presence::DynamoLastPresences;
 /// How long the first request may be kept waiting for warm connections. Lambda allows an init phase ten seconds.
 const WARM_UP: Duration = Duration::from_secs(2);
 
+/// How long AWS may take for one attempt; it takes milliseconds.
+const AWS_ATTEMPT: Duration = Duration::from_secs(2);
+
 /// The parts that clients are made of.
 #[derive(Debug)]
 pub struct Startup<'e> {
@@ -34,7 +38,9 @@ pub struct Startup<'e> {
 impl<'e> Startup<'e> {
     /// Prepares HTTP and AWS access. `None` when TLS cannot be set up; that is noted as a problem.
     pub async fn load(env: &'e mut Environment) -> Option<Self> {
-        let aws = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        // All that is asked of AWS may be asked twice; a request that hangs must not take the agent's time with it.
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(AWS_ATTEMPT).build();
+        let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
         Self::with(env, aws)
     }
 

@@ -21,7 +21,7 @@ use crate::config::{ConfigError, Environment};
 use crate::error::{Code, Error};
 use crate::fields::{ConversationId, Fields};
 use crate::http::{Deadline, RequestContext};
-use crate::telemetry::Outcome;
+use crate::telemetry::{Outcome, mask};
 
 /// A function's place in the API.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,8 @@ impl Request {
     /// Reads `conversationId`, and labels the log line with it.
     pub fn conversation_id(&mut self) -> Option<ConversationId> {
         let id = self.fields.parsed::<ConversationId>("conversationId")?;
-        self.context.record.label("conversationId", id.as_str());
+        // An author may have put the caller's number here.
+        self.context.record.label("conversationId", mask(id.as_str()));
         Some(id)
     }
 }

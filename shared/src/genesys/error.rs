@@ -133,6 +133,8 @@ impl GenesysError {
                 };
                 Self::PermissionMissing { permission, status, code }
             }
+            // The server gave up waiting, after it had seen at least a part of the request.
+            StatusCode::REQUEST_TIMEOUT => Self::Ambiguous(format!("HTTP {status} {code}")),
             other if other.is_client_error() => {
                 let details = body.details.unwrap_or_default();
                 let fields = details.into_iter().filter_map(|detail| detail.field_name).chain(params.into_keys());
@@ -192,6 +194,7 @@ mod tests {
         for body in ["", "<html>", r#"{"code":"gateway.timeout"}"#] {
             assert!(matches!(refusal(504, body), GenesysError::Ambiguous(_)));
         }
+        assert!(matches!(refusal(408, ""), GenesysError::Ambiguous(_)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Agentless outbound messages: a text message without an agent's conversation.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{GenesysClient, GenesysError};
 use crate::http::retry::Repeat;
@@ -28,9 +28,15 @@ pub struct AgentlessMessage {
 #[serde(default, rename_all = "camelCase")]
 pub struct AgentlessReceipt {
     /// The message's id.
+    #[serde(deserialize_with = "text_or_null")]
     pub id: String,
     /// The conversation that the message opened or joined.
+    #[serde(deserialize_with = "text_or_null")]
     pub conversation_id: String,
+}
+
+fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl GenesysClient {

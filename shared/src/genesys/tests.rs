@@ -39,6 +39,8 @@ async fn any_2xx_is_an_acceptance_whatever_its_body() {
         assert_eq!(answer([response]).await, Ok(expected.clone()));
     }
     assert_eq!(answer([ResponseTemplate::new(202)]).await, Ok(AgentlessReceipt::default()));
+    let without_conversation = ResponseTemplate::new(202).set_body_json(json!({"id": "m-1", "conversationId": null}));
+    assert_eq!(answer([without_conversation]).await.unwrap().id, "m-1");
 }
 
 #[tokio::test]

@@ -191,7 +191,7 @@ async fn attempt_once(cx: &RequestContext, call: &Call, request: reqwest::Reques
     let result = if left.is_zero() {
         Err(NoReply::NotSent("the request's time had run out".into()))
     } else {
-        match tokio::time::timeout(left, exchange(request, call.remote_id_header)).await {
+        match tokio::time::timeout(left, exchange(request, call.remote_id_header, call.repeat)).await {
             Ok(result) => result,
             Err(_) => Err(NoReply::Ambiguous(format!("gave up after {} ms", left.as_millis()))),
         }
@@ -209,7 +209,7 @@ async fn attempt_once(cx: &RequestContext, call: &Call, request: reqwest::Reques
     result
 }
 
-async fn exchange(request: reqwest::RequestBuilder, remote_id_header: &str) -> Result<Reply, NoReply> {
+async fn exchange(request: reqwest::RequestBuilder, remote_id_header: &str, repeat: Repeat) -> Result<Reply, NoReply> {
     let mut response = request.send().await.map_err(|error| {
         if error.is_connect() || error.is_builder() {
             NoReply::NotSent(causes(&error))
@@ -230,8 +230,9 @@ async fn exchange(request: reqwest::RequestBuilder, remote_id_header: &str) -> R
             Ok(None) => {
                 return Ok(Reply { status, retry_after, remote_id, body });
             }
-            // A refusal whose text was lost is a refusal all the same.
-            Err(_) if !status.is_success() => {
+            // A refusal whose text was lost is a refusal all the same, and what must not be sent twice was accepted all the
+            // same.
+            Err(_) if !status.is_success() || repeat == Repeat::UnlessAccepted => {
                 return Ok(Reply { status, retry_after, remote_id, body });
             }
             Err(error) => return Err(NoReply::Ambiguous(causes(&error))),
@@ -345,7 +346,7 @@ mod tests {
     async fn an_error_names_no_url() {
         let client = HttpClient::new().unwrap();
         let request = client.get("http://127.0.0.1:1/users/kim@contoso.com".parse().unwrap());
-        let error = exchange(request, "request-id").await.unwrap_err();
+        let error = exchange(request, "request-id", Repeat::Always).await.unwrap_err();
         assert!(!error.to_string().contains("kim"), "{error}");
     }
 }

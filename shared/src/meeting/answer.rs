@@ -47,8 +47,8 @@ impl MeetingFields {
             meeting_id: meeting.id.clone(),
             organizer: match &meeting.organizer {
                 UserRef::ObjectId(id) => id.clone(),
-                // A calendar event was made by name, without asking for the id.
-                UserRef::Upn(_) => String::new(),
+                // A calendar event is made by name; the id was needed for its lobby, if for anything.
+                UserRef::Upn(_) => lobby.organizer.clone().unwrap_or_default(),
             },
             organizer_fallback: meeting.organizer_fallback,
             mode: match meeting.made_as {

@@ -1,10 +1,13 @@
 //! Lets the caller in: who waits in the lobby and who may present is set after the meeting exists, because
 //! `createOrGet` takes neither, and read back, because the organizer's meeting policy may overrule it.
 
+use std::time::Duration;
+
 use super::trouble::explain;
 use super::{MadeAs, Meeting, MeetingSettings, Meetings, UserRef};
 use crate::graph::{GraphError, LobbyBypassSettings, MeetingOptions, OnlineMeeting};
 use crate::http::RequestContext;
+use crate::telemetry::mask;
 
 /// The lobby as Graph last said it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,7 +16,12 @@ pub struct Lobby {
     pub scope: String,
     /// What stands in the way, for a person.
     pub note: Option<String>,
+    /// The organizer's object id, where it was looked up on the way.
+    pub organizer: Option<String>,
 }
+
+/// How long meeting and text message wait for the lobby: the agent wants to go in.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Sets who does not wait and who may present, and reads back what became of it. Never fails: a meeting with a lobby is
 /// better than no meeting, and the note says what to do.
@@ -23,20 +31,32 @@ pub async fn open_lobby(
     settings: &MeetingSettings,
     meeting: &Meeting,
 ) -> Lobby {
+    match tokio::time::timeout(PATIENCE, open(graph, cx, settings, meeting)).await {
+        Ok(lobby) => lobby,
+        Err(_elapsed) => {
+            cx.record.fallback("lobby");
+            let note = "The caller may have to be let in: the lobby could not be set in time.";
+            Lobby { note: Some(note.into()), ..Lobby::default() }
+        }
+    }
+}
+
+async fn open(graph: &impl Meetings, cx: &RequestContext, settings: &MeetingSettings, meeting: &Meeting) -> Lobby {
     let found = match &meeting.made_as {
         MadeAs::OnlineMeeting(online) => Ok((meeting.organizer.as_str().to_owned(), online.as_ref().clone())),
         MadeAs::CalendarEvent { policy_missing: true } => {
             let note = "The caller may have to be let in: without the access policy the lobby cannot be set.";
-            return Lobby { scope: String::new(), note: Some(note.into()) };
+            return Lobby { note: Some(note.into()), ..Lobby::default() };
         }
         MadeAs::CalendarEvent { policy_missing: false } => behind_event(graph, cx, meeting).await,
     };
-    let (known, result) = match found {
+    let (organizer, known, result) = match found {
         Ok((user_id, online)) => {
             let known = online.lobby_scope().unwrap_or_default().to_owned();
-            (known, set(graph, cx, settings, &user_id, online).await)
+            let result = set(graph, cx, settings, &user_id, online).await;
+            (Some(user_id), known, result)
         }
-        Err(error) => (String::new(), Err(error)),
+        Err(error) => (None, String::new(), Err(error)),
     };
     let wanted = settings.lobby_scope.as_str();
     match result {
@@ -48,14 +68,22 @@ pub async fn open_lobby(
                     if scope.is_empty() { "an unknown setting" } else { &scope },
                 )
             });
-            Lobby { scope, note }
+            Lobby { scope, note, organizer }
         }
         Err(error) => {
             cx.record.fallback("lobby");
-            let why = explain(error, &meeting.organizer);
-            tracing::warn!(code = %why.code, cause = why.cause, "the lobby could not be set");
-            let note = format!("The caller may have to be let in: the lobby could not be set. {}", why.message);
-            Lobby { scope: known, note: Some(note) }
+            let why = match error {
+                // The meeting is there: it is its options that Graph does not know yet.
+                GraphError::NotFound { .. } => "Microsoft Graph does not know the meeting's options yet.".into(),
+                error => {
+                    let why = explain(error, &meeting.organizer);
+                    let cause = why.cause.as_deref().map(mask);
+                    tracing::warn!(code = %why.code, cause, "the lobby could not be set");
+                    why.message
+                }
+            };
+            let note = format!("The caller may have to be let in: the lobby could not be set. {why}");
+            Lobby { scope: known, note: Some(note), organizer }
         }
     }
 }

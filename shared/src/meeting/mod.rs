@@ -28,6 +28,9 @@ use trouble::Trouble;
 /// Pauses before an event is read again whose join URL Teams has not filled in yet.
 const RE_READS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// Pauses before the event of an earlier click is looked for again.
+const SEARCHES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
+
 /// How far around the wanted time the event of an earlier click is looked for.
 const SEARCH_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -248,7 +251,16 @@ async fn calendar_event(
         Err(GraphError::DuplicateTransaction { existing: None }) => {
             let around = order.window.widened(SEARCH_MARGIN);
             let between = (utc(around.start), utc(around.end));
-            (false, graph.find_event(cx, user, &wanted.transaction_id, (&between.0, &between.1)).await?)
+            let mut pauses = SEARCHES.into_iter();
+            // The calendar may not yet show what a click a moment ago has put into it.
+            let found = loop {
+                let found = graph.find_event(cx, user, &wanted.transaction_id, (&between.0, &between.1)).await;
+                match (&found, pauses.next().filter(|pause| *pause < cx.deadline.for_a_call())) {
+                    (Err(GraphError::NotFound { .. }), Some(pause)) => tokio::time::sleep(pause).await,
+                    _ => break found,
+                }
+            };
+            (false, found?)
         }
         Err(error) => return Err(error.into()),
     };
@@ -268,7 +280,11 @@ async fn calendar_event(
             Some(pause) => tokio::time::sleep(pause).await,
             None => return Err(Trouble::UrlPending),
         }
-        event = graph.get_event(cx, user, &event.id).await?;
+        event = match graph.get_event(cx, user, &event.id).await {
+            // Made a moment ago, and not yet known everywhere.
+            Err(GraphError::NotFound { .. }) => event,
+            read => read?,
+        };
     };
     Ok(Meeting {
         join_url,

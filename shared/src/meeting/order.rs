@@ -240,7 +240,13 @@ fn read_window(fields: &mut Fields, now: Timestamp) -> Option<TimeWindow> {
     };
     let window = match end {
         Some(end) => TimeWindow { start, end: end.instant(zone.as_ref())? },
-        None => TimeWindow::lasting(start, duration)?,
+        None => {
+            let window = TimeWindow::lasting(start, duration);
+            if window.is_none() {
+                fields.problem("startTime", "expected a time that is not the last of all");
+            }
+            window?
+        }
     };
     if window.end <= window.start && !fields.has_problem("startTime") {
         fields.problem("endTime", "expected a time after startTime");

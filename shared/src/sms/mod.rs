@@ -53,6 +53,8 @@ impl AgentlessMessages for GenesysClient {
 pub struct Sent {
     /// Whether an earlier, equal request sent it.
     pub duplicate: bool,
+    /// Whether that request's text was another one: another link, as a rule.
+    pub other_text: bool,
     /// What Genesys Cloud gave back.
     pub receipt: Receipt,
 }
@@ -67,7 +69,10 @@ impl Sent {
     /// What to tell a person.
     #[must_use]
     pub fn message(&self) -> &'static str {
-        if self.duplicate {
+        if self.other_text {
+            "An earlier text message of this conversation had been sent, with another text or link; nothing was sent now. \
+             To send this one too, repeat the request with resend set to true."
+        } else if self.duplicate {
             "This text message had been sent before; nothing was sent again."
         } else {
             "Genesys Cloud has taken the text message."
@@ -88,11 +93,12 @@ pub async fn send(
     let key = message.record_key();
     let owner = Uuid::new_v4().to_string();
     let mut pause = FIRST_LOOK;
+    let mut resend = message.resend;
     loop {
         let now = Timestamp::now();
         let claim = Claim {
             owner: owner.clone(),
-            resend: message.resend,
+            resend,
             deadline: now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX),
         };
         let claimed = records.claim(cx, &key, &claim, now).await;
@@ -100,9 +106,11 @@ pub async fn send(
             Claimed::Granted => break,
             Claimed::Held(held) => held,
         };
-        if let Some(result) = settled(&held, now) {
+        if let Some(result) = settled(&held, message, now) {
             return result;
         }
+        // What is on its way now is what the person asked for too: it is not sent once more when it has arrived.
+        resend = false;
         // Another request is sending this very message. Wait for how it ends; should it be refused, try in its place.
         if pause > cx.deadline.for_a_call() {
             return Err(Error::new(
@@ -127,15 +135,18 @@ pub async fn send(
         tracing::error!(%error, "the text message's record could not be completed");
     }
     match result {
-        Ok(receipt) => Ok(Sent { duplicate: false, receipt: message.receipt(&receipt) }),
+        Ok(receipt) => Ok(Sent { duplicate: false, other_text: false, receipt: message.receipt(&receipt) }),
         Err(error) => Err(explain(error)),
     }
 }
 
 /// What a record that somebody else holds says about the message; nothing while its owner is at work.
-fn settled(held: &StoredRecord, now: Timestamp) -> Option<Result<Sent, Error>> {
+fn settled(held: &StoredRecord, message: &SmsMessage, now: Timestamp) -> Option<Result<Sent, Error>> {
     match &held.state {
-        State::Accepted(receipt) => Some(Ok(Sent { duplicate: true, receipt: receipt.clone() })),
+        State::Accepted(receipt) => {
+            let other_text = receipt.text_hash != message.text_hash();
+            Some(Ok(Sent { duplicate: true, other_text, receipt: receipt.clone() }))
+        }
         State::Unknown => Some(Err(unknown())),
         State::Sending if held.is_in_progress(now) => None,
         State::Sending => Some(Err(unknown().because("the request that was sending it ended before it knew"))),

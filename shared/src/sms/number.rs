@@ -16,6 +16,15 @@ impl FromStr for CountryCode {
     }
 }
 
+impl CountryCode {
+    /// How many digits the text has, if it may be an international number of this country that has lost its `+`.
+    fn lost_plus(self, text: &str) -> Option<usize> {
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        let calling_code = phonelib::country_by_code(self.0)?.prefix.to_string();
+        digits.starts_with(&calling_code).then_some(digits.len())
+    }
+}
+
 /// A phone number in E.164. Its debug form shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PhoneNumber(String);
@@ -41,10 +50,21 @@ impl PhoneNumber {
         if text.starts_with('+') {
             return international(&text);
         }
-        let national = country.and_then(|country| phonelib::PhoneNumber::parse_with_country(&text, country.0));
-        match national {
-            Some(number) => Ok(Self(number.e164().to_owned())),
-            None => international(&format!("+{text}")),
+        let lost_plus = || international(&format!("+{text}"));
+        let Some(country) = country else {
+            return lost_plus();
+        };
+        let national = phonelib::PhoneNumber::parse_with_country(&text, country.0).map(|n| Self(n.e164().to_owned()));
+        match (national, country.lost_plus(&text)) {
+            (Some(national), None) => Ok(national),
+            (None, _) => lost_plus(),
+            // With the country's own calling code in front it is either; its length tells, and if it does not, a text
+            // message to a stranger is worse than none.
+            (Some(national), Some(digits)) => match (lost_plus(), digits) {
+                (Ok(abroad), 12..) if abroad != national => Ok(abroad),
+                (Ok(abroad), 11) if abroad != national => Err(NotAPhoneNumber),
+                _ => Ok(national),
+            },
         }
     }
 
@@ -100,6 +120,16 @@ mod tests {
         ] {
             assert_eq!(parse(text, country).as_deref(), Some("+447700900123"), "{text} {country}");
         }
+        for (text, country, expected) in [
+            ("4917612345678", "DE", "+4917612345678"),
+            ("919876543210", "IN", "+919876543210"),
+            ("9198765432", "IN", "+919198765432"),
+            ("393331234567", "IT", "+393331234567"),
+            ("358401234567", "FI", "+358401234567"),
+        ] {
+            assert_eq!(parse(text, country).as_deref(), Some(expected), "{text} {country}");
+        }
+        assert_eq!(parse("49211123456", "DE"), None, "Emden, or Düsseldorf without its plus");
         assert_eq!(parse("(317) 555-0100", "US").as_deref(), Some("+13175550100"));
         assert_eq!(parse("1 317 555 0100", "US").as_deref(), Some("+13175550100"));
     }

@@ -9,7 +9,7 @@ use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::fields::{ConversationId, Fields};
 use crate::genesys::{AgentlessMessage, AgentlessReceipt};
-use crate::store::{Receipt, RecordKey};
+use crate::store::{Receipt, RecordKey, hash};
 
 /// Longest SMS that Genesys Cloud takes, unless the deployment says otherwise.
 const SMS_MAX_CHARACTERS: usize = 765;
@@ -276,6 +276,12 @@ impl SmsMessage {
             message_id: receipt.id.clone(),
             conversation_id: receipt.conversation_id.clone(),
             segments: self.length.segments,
+            text_hash: self.text_hash(),
         }
+    }
+
+    /// Tells this text from another one that goes by the same record.
+    pub(super) fn text_hash(&self) -> String {
+        hash(&[&self.text])
     }
 }

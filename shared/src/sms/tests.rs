@@ -158,15 +158,17 @@ async fn a_process_that_died_while_sending_leaves_an_unknown_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn not_even_resend_overtakes_a_request_that_is_at_work() {
+async fn a_resend_that_meets_a_request_at_work_takes_its_result() {
     let genesys = Genesys { takes: Duration::from_secs(2), ..Genesys::default() };
     let records = MemoryRecords::default();
     let (one, two) = (context(20), context(20));
     let (first, again) = (message(false), message(true));
     let (won, lost) = tokio::join!(send(&genesys, &records, &one, &first), send(&genesys, &records, &two, &again));
     assert_eq!(won.unwrap().code(), Code::ACCEPTED);
-    // It waited; then it found a settled record, which a person has asked to overrule.
-    assert_eq!(lost.unwrap().code(), Code::ACCEPTED);
+    assert_eq!(lost.unwrap().code(), Code::DUPLICATE);
+    let (one, two) = (context(20), context(20));
+    let (a, b) = tokio::join!(send(&genesys, &records, &one, &again), send(&genesys, &records, &two, &again));
+    assert_eq!((a.unwrap().code(), b.unwrap().code()), (Code::ACCEPTED, Code::DUPLICATE));
     assert_eq!(genesys.sent(), 2);
 }
 

@@ -92,7 +92,8 @@ impl Records for DynamoRecords {
             .table_name(&self.table)
             .key("id", text(&key.0))
             .update_expression(
-                "SET #state = :state, message_id = :message, conversation_id = :conversation, #segments = :segments",
+                "SET #state = :state, message_id = :message, conversation_id = :conversation, #segments = :segments, \
+                 text_hash = :text_hash",
             )
             .condition_expression("#owner = :owner")
             .expression_attribute_names("#state", "state")
@@ -102,6 +103,7 @@ impl Records for DynamoRecords {
             .expression_attribute_values(":message", text(&receipt.message_id))
             .expression_attribute_values(":conversation", text(&receipt.conversation_id))
             .expression_attribute_values(":segments", number(receipt.segments))
+            .expression_attribute_values(":text_hash", text(&receipt.text_hash))
             .expression_attribute_values(":owner", text(owner));
         match timed(cx, "update record", request.send()).await {
             Ok(_) | Err(Failure::ConditionFailed(_)) => Ok(()),
@@ -146,6 +148,7 @@ fn record(item: &Item) -> Option<StoredRecord> {
             message_id: text("message_id")?,
             conversation_id: text("conversation_id")?,
             segments: u32::try_from(number("segments")?).ok()?,
+            text_hash: text("text_hash")?,
         }),
         UNKNOWN => State::Unknown,
         _ => return None,

@@ -52,13 +52,7 @@ impl RecordKey {
     /// parts make the same key.
     #[must_use]
     pub fn new(kind: &str, parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("{kind}#{hex}"))
+        Self(format!("{kind}#{}", hash(parts)))
     }
 
     /// The key as it is stored.
@@ -66,6 +60,16 @@ impl RecordKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A hash of these texts with their lengths, in hex.
+pub(crate) fn hash(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What became of what the record stands for.
@@ -88,6 +92,8 @@ pub struct Receipt {
     pub conversation_id: String,
     /// SMS segments.
     pub segments: u32,
+    /// A hash of the text, to tell the same message from another one of the same conversation.
+    pub text_hash: String,
 }
 
 /// A record as it is stored.

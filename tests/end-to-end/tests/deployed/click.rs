@@ -3,7 +3,7 @@
 use sandbox::stand_ins::AGENT_ID;
 use serde_json::{Value, json};
 
-use crate::{alone, beside_others, click, conversation, number, post};
+use crate::{alone, beside_others, click, conversation, number, post, user};
 
 #[test]
 fn one_click_is_a_meeting_and_a_text_message_and_two_are_the_same() {
@@ -81,5 +81,23 @@ fn a_warm_click_asks_neither_for_secrets_nor_for_tokens() {
         expected.sort_unstable();
         operations.sort_unstable();
         assert_eq!(operations, expected);
+    });
+}
+
+#[test]
+fn another_link_for_the_same_conversation_is_not_passed_off_as_sent() {
+    beside_others(async |sandbox| {
+        let (conversation, number) = (conversation(), number());
+        post(sandbox, "/escalations", &click(&conversation, &number)).await;
+        // The call went to a colleague, who has a meeting of her own.
+        let colleague = user(sandbox, |_| {});
+        let mut body = click(&conversation, &number);
+        body["user"] = json!(colleague.id);
+        let second = post(sandbox, "/escalations", &body).await;
+        assert_eq!((second.text("code"), second.text("smsStatus")), ("created", "duplicate"));
+        assert!(second.text("message").contains("another text or link"), "{}", second.body);
+        body["resend"] = json!(true);
+        assert_eq!(post(sandbox, "/escalations", &body).await.text("smsStatus"), "accepted");
+        assert!(sandbox.world.texts_to(&number)[1].text.contains(second.text("joinUrl")));
     });
 }

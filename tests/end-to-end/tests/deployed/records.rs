@@ -46,7 +46,7 @@ async fn the_record_s_rules(records: &impl Records) {
     let try_claim = async |key: &RecordKey, owner: &str, resend, at| {
         held_by(records.claim(&cx, key, &claim(owner, resend), at).await.unwrap())
     };
-    let receipt = Receipt { message_id: "m".into(), conversation_id: "c".into(), segments: 2 };
+    let receipt = Receipt { message_id: "m".into(), conversation_id: "c".into(), segments: 2, text_hash: "h".into() };
     let accepted = State::Accepted(receipt);
 
     let key = RecordKey::new("test", &[&conversation()]);
