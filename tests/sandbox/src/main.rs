@@ -92,7 +92,8 @@ async fn stay(sandbox: &Sandbox, out: &mut impl Write) -> Result<(), Trouble> {
 }
 
 fn instructions(sandbox: &Sandbox, env_file: &Path) -> String {
-    let env_file = env_file.display();
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+    let env_file = env_file.strip_prefix(here).unwrap_or(env_file).display();
     let (url, host) = sandbox.route("/escalations");
     let (presence_url, _) = sandbox.route("/presence");
     let control = &sandbox.control;

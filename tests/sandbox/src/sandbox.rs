@@ -222,7 +222,9 @@ impl Sandbox {
     pub fn write_env_file(&self) -> Result<PathBuf, Trouble> {
         let path = workshop().join(".env");
         let written = std::fs::write(&path, self.environment());
-        written.map(|()| path).map_err(|error| Trouble::from("The .env file could not be written", error))
+        written
+            .and_then(|()| path.canonicalize())
+            .map_err(|error| Trouble::from("The .env file could not be written", error))
     }
 
     fn environment(&self) -> String {
