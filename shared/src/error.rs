@@ -1,10 +1,12 @@
 //! The one error the edge answers with.
 //!
-//! It carries two texts. `message` goes to the caller and to the log and is written for a solutions engineer at 5 pm: what happened,
-//! whose fault it is and what to do. `cause` goes to the request's log line alone. (A third, `detail`, is what a remote wrote: for the caller alone.) Inner layers
-//! have error enums of their own and know no HTTP; they become an [`Error`] where a function answers.
+//! It carries two texts. `message` goes to the caller and to the log, and is written for a solutions engineer at 5 pm: what
+//! happened, whose fault it is and what to do. `cause` goes to the request's log line alone. Beside them, `detail` is what
+//! a remote wrote, for the caller alone. Inner layers have error enums of their own and know no HTTP; they become an
+//! [`Error`] where a function answers.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Every `code` an answer can carry, each with the HTTP status it travels under and whether the same request may
 /// succeed when it is sent again later.
@@ -189,4 +191,9 @@ impl Error {
         self.cause = Some(cause.to_string());
         self
     }
+}
+
+/// When to come back, in words, after a remote that asked to slow down.
+pub(crate) fn when(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1))
 }

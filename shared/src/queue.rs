@@ -26,13 +26,6 @@ pub struct Message {
     pub receives: u32,
 }
 
-/// What became of a batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Served {
-    /// The messages that go back to the queue.
-    pub failed: Vec<String>,
-}
-
 /// A function that is ready to serve a queue.
 #[derive(Debug)]
 pub struct Consumer<A> {
@@ -59,13 +52,13 @@ impl<A> Consumer<A> {
         Self { name: function.into(), app: Ok(app), served_before: AtomicBool::new(false) }
     }
 
-    /// Serves batches until Lambda ends the process.
+    /// Serves batches until Lambda ends the process. `handle` gives the messages that go back to the queue.
     ///
     /// # Errors
     /// When the Lambda runtime cannot be reached.
     pub async fn serve(
         &self,
-        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Served, Error>,
+        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Vec<String>, Error>,
     ) -> Result<(), lambda_runtime::Error> {
         let handle = &handle;
         lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
@@ -79,7 +72,7 @@ impl<A> Consumer<A> {
         &self,
         event: SqsEvent,
         lambda: Context,
-        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Served, Error>,
+        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Vec<String>, Error>,
     ) -> SqsBatchResponse {
         let context = RequestContext::new(lambda.request_id.clone(), Deadline::of_invocation(lambda.deadline));
         context.record.label("lambdaRequestId", lambda.request_id.as_str());
@@ -104,7 +97,7 @@ impl<A> Consumer<A> {
             Err(_elapsed) => Err(Error::new(Code::OUT_OF_TIME, "The function's time ran out.")),
         };
         let (failed, error) = match served {
-            Ok(Served { failed }) => (failed, None),
+            Ok(failed) => (failed, None),
             Err(error) => (ids, Some(error)),
         };
         context.record.write(

@@ -7,7 +7,7 @@ use bridge::graph::GraphClient;
 use bridge::http::RequestContext;
 use bridge::presence::TeamsUsers;
 use bridge::presence::mirror::{Mirror, MirrorSettings, Tally};
-use bridge::queue::{Message, Served};
+use bridge::queue::Message;
 use bridge::startup::{Startup, warm_up};
 use bridge::store::last_presence::{DynamoLastPresences, LastPresences};
 
@@ -47,7 +47,7 @@ impl App {
     }
 }
 
-/// Serves one batch.
+/// Serves one batch. Gives the messages that go back to the queue.
 ///
 /// # Errors
 /// When none of it could be served.
@@ -55,12 +55,12 @@ pub async fn handle<S: LastPresences>(
     app: &App<S>,
     cx: &RequestContext,
     messages: Vec<Message>,
-) -> Result<Served, Error> {
+) -> Result<Vec<String>, Error> {
     let App { graph, genesys, last, users, settings } = app;
     let mirror = Mirror { presences: graph, ids: genesys, last, users, settings };
     let (failed, tally) = mirror.serve(cx, messages).await?;
     note(cx, &tally);
-    Ok(Served { failed })
+    Ok(failed)
 }
 
 fn note(cx: &RequestContext, tally: &Tally) {

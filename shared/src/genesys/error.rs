@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use crate::auth::{AuthError, CallError};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, when};
 use crate::http::{NoReply, Reply};
 
 /// Why a Genesys Cloud call did not do what it was asked for.
@@ -79,8 +79,7 @@ impl From<GenesysError> for Error {
                 "Genesys Cloud did not answer as it should. Send the same request again in a moment.".into(),
             ),
             GenesysError::Throttled { retry_after, .. } => {
-                let wait =
-                    retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1));
+                let wait = when(retry_after);
                 let message = format!("Genesys Cloud asks to slow down. Send the same request again {wait}.");
                 told(Code::GENESYS_THROTTLED, message)
             }

@@ -11,6 +11,9 @@ use crate::telemetry::Upstream;
 /// Under which name the Microsoft Teams integration and Entra's provisioning keep the Entra object id.
 const TEAMS: &str = "microsoftteams";
 
+/// What both ways of asking need.
+const PERMISSION: &str = "directory:user:view";
+
 /// The SCIM extension that external ids live in.
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User";
 
@@ -52,7 +55,7 @@ impl GenesysClient {
         user_id: &str,
     ) -> Result<Option<String>, GenesysError> {
         let url = self.base.join(["api", "v2", "users", user_id, "externalid"]);
-        let ids: Vec<ExternalId> = self.look_up(cx, "get external ids", url, "directory:user:view").await?;
+        let ids: Vec<ExternalId> = self.look_up(cx, "get external ids", url).await?;
         let teams = ids.into_iter().find(|id| id.authority_name.eq_ignore_ascii_case(TEAMS));
         Ok(teams.map(|id| id.external_key))
     }
@@ -68,7 +71,7 @@ impl GenesysClient {
     ) -> Result<Option<String>, GenesysError> {
         let mut url = self.base.join(["api", "v2", "scim", "v2", "users", user_id]);
         url.query_pairs_mut().append_pair("attributes", &format!("{EXTENSION}:externalIds"));
-        let user: ScimUser = self.look_up(cx, "get scim user", url, "directory:user:view").await?;
+        let user: ScimUser = self.look_up(cx, "get scim user", url).await?;
         let teams = user.extension.external_ids.into_iter().find(|id| id.authority.eq_ignore_ascii_case(TEAMS));
         Ok(teams.map(|id| id.value))
     }
@@ -79,7 +82,6 @@ impl GenesysClient {
         cx: &RequestContext,
         operation: &'static str,
         url: reqwest::Url,
-        permission: &'static str,
     ) -> Result<T, GenesysError> {
         let call = Call {
             upstream: Upstream::Genesys,
@@ -94,7 +96,7 @@ impl GenesysClient {
             status if status.is_success() => {
                 reply.json().map_err(|error| GenesysError::Ambiguous(format!("the answer could not be read: {error}")))
             }
-            _ => Err(GenesysError::from_reply(&reply, permission)),
+            _ => Err(GenesysError::from_reply(&reply, PERMISSION)),
         }
     }
 }

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use crate::auth::{AuthError, CallError};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, when};
 use crate::http::{NoReply, Reply};
 
 /// Why a Graph call did not do what it was asked for.
@@ -108,8 +108,7 @@ impl From<GraphError> for Error {
                 ),
             ),
             GraphError::Throttled { retry_after, .. } => {
-                let wait =
-                    retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1));
+                let wait = when(retry_after);
                 let message = format!("Microsoft Graph asks to slow down. Send the same request again {wait}.");
                 told(Code::GRAPH_THROTTLED, message)
             }

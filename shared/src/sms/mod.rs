@@ -19,7 +19,7 @@ pub use number::{CountryCode, NotAPhoneNumber, PhoneNumber};
 pub use order::{LinkFrom, SmsMessage, SmsOrder, SmsSettings};
 pub use text::Template;
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, when};
 use crate::genesys::{AgentlessMessage, AgentlessReceipt, GenesysClient, GenesysError};
 use crate::http::RequestContext;
 use crate::store::{Claim, Claimed, Receipt, Records, State, StoredRecord};
@@ -179,7 +179,7 @@ fn explain(error: GenesysError) -> Error {
             "Genesys Cloud could not be reached; nothing was sent. Try again in a moment.".into(),
         ),
         GenesysError::Throttled { retry_after, .. } => {
-            let wait = retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1));
+            let wait = when(retry_after);
             told(
                 Code::GENESYS_THROTTLED,
                 format!("Genesys Cloud asks to slow down; nothing was sent. Send the same request again {wait}."),

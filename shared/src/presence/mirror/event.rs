@@ -101,7 +101,7 @@ pub fn read(message: &str) -> Result<Read, NoEvent> {
     };
     let user = user.parse().map_err(|_| NoEvent("the topic names no user".into()))?;
     let definition = definition.ok_or_else(|| NoEvent("no presenceDefinition".into()))?;
-    let modified = modified.and_then(|text| text.parse().ok()).ok_or_else(|| NoEvent("no modifiedDate".into()))?;
+    let modified = modified.and_then(|text| milliseconds(&text)).ok_or_else(|| NoEvent("no modifiedDate".into()))?;
     let system = definition.system_presence.and_then(|text| text.parse().ok());
     Ok(Read::Presence(PresenceEvent {
         user,
@@ -109,6 +109,12 @@ pub fn read(message: &str) -> Result<Read, NoEvent> {
         definition: definition.id.and_then(|id| id.parse().ok()),
         system,
     }))
+}
+
+/// A time to the millisecond, which is what the state table keeps: a finer one would not be found equal to itself there.
+fn milliseconds(text: &str) -> Option<Timestamp> {
+    let time: Timestamp = text.parse().ok()?;
+    Timestamp::from_millisecond(time.as_millisecond()).ok()
 }
 
 #[cfg(test)]
@@ -179,6 +185,15 @@ mod tests {
             panic!()
         };
         assert_eq!(event.system, None);
+    }
+
+    #[test]
+    fn a_time_is_as_fine_as_the_state_table_keeps_it() {
+        let Ok(Read::Presence(event)) = presence(|body| body["modifiedDate"] = "2026-01-01T00:00:00.123456Z".into())
+        else {
+            panic!()
+        };
+        assert_eq!(event.modified, "2026-01-01T00:00:00.123Z".parse().unwrap());
     }
 
     #[test]
