@@ -74,6 +74,7 @@ fn note(cx: &RequestContext, tally: &Tally) {
         ("unmapped", tally.unmapped),
         ("noTeamsUser", tally.no_teams_user),
         ("sent", tally.sent),
+        ("renewed", tally.renewed),
         ("overtaken", tally.overtaken),
         ("failed", tally.failed),
     ] {

@@ -202,6 +202,13 @@ old_item!(
     aws_sdk_dynamodb::operation::delete_item::DeleteItemError
 );
 
+/// A read has no condition.
+impl OldItem for aws_sdk_dynamodb::operation::scan::ScanError {
+    fn old_item(&self) -> Option<Option<Item>> {
+        None
+    }
+}
+
 pub(super) async fn timed<T, E>(
     cx: &RequestContext,
     operation: &'static str,

@@ -48,7 +48,7 @@ const RECORDS: &str = "{Sid: KeepRecords, Effect: Allow, \
     Action: [dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem], Resource: !GetAtt StateTable.Arn}";
 const QUEUE: &str = "{Sid: ReceivePresences, Effect: Allow, \
     Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes], Resource: !GetAtt PresenceQueue.Arn}";
-const PRESENCES: &str = "{Sid: KeepPresences, Effect: Allow, Action: dynamodb:UpdateItem, \
+const PRESENCES: &str = "{Sid: KeepPresences, Effect: Allow, Action: [dynamodb:UpdateItem, dynamodb:Scan], \
     Resource: !GetAtt StateTable.Arn}";
 const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Action: kms:Decrypt, \
     Resource: !Ref SecretsKeyArn, \

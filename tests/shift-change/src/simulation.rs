@@ -15,7 +15,7 @@ use bridge::http::{Deadline, RequestContext};
 use bridge::presence::mirror::{Mirror, MirrorSettings, Presences, Tally};
 use bridge::presence::{ExternalIds, SystemPresence, Target, TeamsUsers};
 use bridge::store::StoreError;
-use bridge::store::last_presence::{Advanced, LastPresences, MemoryLastPresences, Sent, Settled, Wanted};
+use bridge::store::last_presence::{Advanced, LastPresence, LastPresences, MemoryLastPresences, Sent, Settled, Wanted};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
@@ -179,6 +179,16 @@ impl LastPresences for Table {
     async fn advance(&self, cx: &RequestContext, user: Uuid, wanted: &Wanted) -> Result<Advanced, StoreError> {
         sleep(Duration::from_millis(fastrand::u64(3..8))).await;
         self.0.advance(cx, user, wanted).await
+    }
+
+    async fn ending(
+        &self,
+        cx: &RequestContext,
+        before: Timestamp,
+        event_after: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
+        self.0.ending(cx, before, event_after, most).await
     }
 
     async fn settle(

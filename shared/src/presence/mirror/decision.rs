@@ -35,6 +35,10 @@ pub struct Tally {
     pub no_teams_user: usize,
     /// Presences set or cleared.
     pub sent: usize,
+    /// Sessions renewed.
+    pub renewed: usize,
+    /// Reminders to renew sessions.
+    pub reminders: usize,
     /// Presences sent once more, because a later event came meanwhile.
     pub overtaken: usize,
     /// Went back to the queue.
@@ -62,6 +66,10 @@ pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut 
         tally.events += 1;
         let event = match read(&body) {
             Ok(Read::Presence(event)) if only.is_none_or(|ids| ids.contains(&event.user)) => event,
+            Ok(Read::Renew) => {
+                tally.reminders += 1;
+                continue;
+            }
             Ok(_) => {
                 tally.not_ours += 1;
                 continue;
@@ -92,14 +100,28 @@ pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut 
 pub struct Job {
     /// The Genesys Cloud user.
     pub user: Uuid,
-    /// The message to give back should it fail.
-    pub message: String,
+    /// The message to give back should it fail; a renewal has none, the next reminder comes soon enough.
+    pub message: Option<String>,
     /// What is wanted.
     pub wanted: Wanted,
     /// Whether somebody waits for it: the user takes conversations, or stops to.
     pub urgent: bool,
     /// The Teams user and since when the link is known, where it is.
     pub link: Option<(Uuid, Timestamp)>,
+}
+
+impl Job {
+    /// The job to renew what a user was last sent.
+    #[must_use]
+    pub fn renewal(user: Uuid, last: &LastPresence, now: Timestamp) -> Self {
+        Self { user, message: None, wanted: last.wanted.clone(), urgent: false, link: known_link(last, now) }
+    }
+}
+
+/// The Teams user and since when the link is known, while it is believed.
+fn known_link(last: &LastPresence, now: Timestamp) -> Option<(Uuid, Timestamp)> {
+    let link = last.sent.as_ref().map(|sent| (sent.teams_user, sent.linked));
+    link.filter(|(_, since)| since.checked_add(LINK_LIFE).is_ok_and(|end| now < end))
 }
 
 /// What is to be done about an event, once it is known what was there before.
@@ -124,10 +146,9 @@ pub fn decide(newest: Newest, wanted: Wanted, advanced: Advanced, life: Duration
         sent.is_some_and(|sent| now.checked_add(life / 2).is_ok_and(|half_life| half_life < sent.until))
     };
     let job = |wanted: Wanted, before: Option<&LastPresence>| {
-        let link = before.and_then(|last| last.sent.as_ref()).map(|sent| (sent.teams_user, sent.linked));
-        let link = link.filter(|(_, since)| since.checked_add(LINK_LIFE).is_ok_and(|end| now < end));
+        let link = before.and_then(|last| known_link(last, now));
         let urgent = wanted.urgent || before.is_some_and(|last| last.wanted.urgent);
-        Decision::Send(Job { user: event.user, message, wanted, urgent, link })
+        Decision::Send(Job { user: event.user, message: Some(message), wanted, urgent, link })
     };
     match advanced {
         Advanced::Newest(_) if wanted.target == leave => Decision::Unchanged,

@@ -8,6 +8,11 @@ use uuid::Uuid;
 
 use crate::presence::SystemPresence;
 
+/// What Amazon EventBridge calls an event that a schedule of its own makes.
+///
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html>
+const SCHEDULED: &str = "Scheduled Event";
+
 /// An event: whose presence became what, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceEvent {
@@ -26,6 +31,8 @@ pub struct PresenceEvent {
 pub enum Read {
     /// A presence to mirror.
     Presence(PresenceEvent),
+    /// The schedule's reminder to renew sessions.
+    Renew,
     /// Something that is not for us: another topic, another source of presence, a part of an event that is not there.
     NotOurs,
 }
@@ -37,14 +44,17 @@ pub struct NoEvent(String);
 
 #[derive(Deserialize)]
 struct Envelope {
+    #[serde(rename = "detail-type")]
+    detail_type: Option<String>,
+    #[serde(default)]
     detail: Detail,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Detail {
-    topic_name: String,
-    event_body: Body,
+    topic_name: Option<String>,
+    event_body: Option<Body>,
 }
 
 /// Both topics' bodies in one: `presence` has the definition at the top, `activity` below `presence`.
@@ -79,8 +89,13 @@ struct Definition {
 pub fn read(message: &str) -> Result<Read, NoEvent> {
     // Place and kind of the mistake; the text around it stays out.
     let no_json = |error: serde_json::Error| NoEvent(format!("line {}, column {}", error.line(), error.column()));
-    let Envelope { detail: Detail { topic_name, event_body: body } } =
-        serde_json::from_str(message).map_err(no_json)?;
+    let Envelope { detail_type, detail } = serde_json::from_str(message).map_err(no_json)?;
+    if detail_type.as_deref() == Some(SCHEDULED) {
+        return Ok(Read::Renew);
+    }
+    let (Some(topic_name), Some(body)) = (detail.topic_name, detail.event_body) else {
+        return Err(NoEvent("no topicName or no eventBody".into()));
+    };
     let Some((user, topic)) = topic_name.strip_prefix("v2.users.").and_then(|rest| rest.split_once('.')) else {
         return Ok(Read::NotOurs);
     };
@@ -176,6 +191,16 @@ mod tests {
         assert_eq!(presence(|body| body["primary"] = false.into()), Ok(Read::NotOurs));
         assert_eq!(read(&envelope("routingStatus", &json!({"id": USER}))), Ok(Read::NotOurs));
         assert_eq!(read(&envelope("activity", &json!({"id": USER}))), Ok(Read::NotOurs));
+    }
+
+    #[test]
+    fn a_schedule_s_event_is_a_reminder() {
+        let scheduled = json!({
+            "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
+            "source": "aws.events", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "region": "us-east-1",
+            "resources": ["arn:aws:events:us-east-1:123456789012:rule/renew"], "detail": {},
+        });
+        assert_eq!(read(&scheduled.to_string()), Ok(Read::Renew));
     }
 
     #[test]

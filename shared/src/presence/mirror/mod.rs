@@ -24,7 +24,7 @@ pub use event::{NoEvent, PresenceEvent, Read, read};
 pub use pace::Pace;
 pub use settings::MirrorSettings;
 
-use super::{ExternalIds, Target, TeamsUsers, Whom, changes};
+use super::{ExternalIds, PresenceMode, Target, TeamsUsers, Whom, changes};
 use crate::error::Error;
 use crate::graph::presence::PresenceChange;
 use crate::graph::{GraphClient, GraphError};
@@ -34,6 +34,13 @@ use crate::store::last_presence::{LastPresences, Sent, Settled, Wanted};
 
 /// Requests to the state table at once.
 const STATE_CONCURRENCY: usize = 32;
+
+/// A session is renewed no longer than this after the last event: a shift and a half. Should the event that ends it have
+/// been lost, it must not stand forever.
+const RENEWED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Sessions renewed at one reminder, so that renewals never take the whole pace from events.
+const RENEWALS_AT_ONCE: usize = 500;
 
 /// Batches on their way to Graph at once. The pace decides how many leave; this is for those that are slow.
 const BATCHES_AT_ONCE: usize = 4;
@@ -98,7 +105,11 @@ impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
         let mut tally = Tally::default();
         let (newest, mut failed) = newest(messages, self.settings.only.as_ref(), &mut tally);
         let mut jobs = self.jobs(cx, newest, &mut failed, &mut tally).await;
-        jobs.sort_by_key(|job| (!job.urgent, job.wanted.modified));
+        if tally.reminders > 0 && self.settings.presence.mode != PresenceMode::Preferred {
+            // Boxed, because futures within futures within futures are more than the compiler follows.
+            jobs.extend(Box::pin(self.renewals(cx)).await);
+        }
+        jobs.sort_by_key(|job| (job.message.is_none(), !job.urgent, job.wanted.modified));
         let per_batch = (self.settings.pace.batch() / self.requests_per_user()).max(1);
         let batches: Vec<Vec<Job>> = jobs.chunks(per_batch).map(<[Job]>::to_vec).collect();
         let mut ended = stream::iter(batches)
@@ -107,13 +118,14 @@ impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
             .flat_map(stream::iter);
         while let Some((message, end)) = ended.next().await {
             match end {
+                Ended::Sent { .. } if message.is_none() => tally.renewed += 1,
                 Ended::Sent { overtaken, lag_ms } => {
                     tally.sent += 1;
                     tally.overtaken += overtaken;
                     tally.worst_lag_ms = tally.worst_lag_ms.max(lag_ms);
                 }
                 Ended::NoTeamsUser => tally.no_teams_user += 1,
-                Ended::Failed => failed.push(message),
+                Ended::Failed => failed.extend(message),
             }
         }
         tally.failed = failed.len();
@@ -121,7 +133,21 @@ impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
     }
 
     fn requests_per_user(&self) -> usize {
-        if self.settings.presence.mode == super::PresenceMode::Both { 2 } else { 1 }
+        if self.settings.presence.mode == PresenceMode::Both { 2 } else { 1 }
+    }
+
+    /// The sessions that have lived half of their life. Who cannot be read now is read at the next reminder.
+    async fn renewals(&self, cx: &RequestContext) -> Vec<Job> {
+        let now = Timestamp::now();
+        let half_life = now.checked_add(self.settings.presence.life() / 2).unwrap_or(Timestamp::MAX);
+        let event_after = now.checked_sub(RENEWED_FOR).unwrap_or(Timestamp::MIN);
+        match self.last.ending(cx, half_life, event_after, RENEWALS_AT_ONCE).await {
+            Ok(ending) => ending.iter().map(|(user, last)| Job::renewal(*user, last, now)).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "no session is renewed now");
+                Vec::new()
+            }
+        }
     }
 
     /// Notes what every event wants, and gives what is to be sent.
@@ -168,7 +194,7 @@ impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
     }
 
     /// Sends a batch until each of its jobs has ended. A job ends when what it sent is still the newest.
-    async fn send(&self, cx: &RequestContext, session_id: &Arc<str>, jobs: Vec<Job>) -> Vec<(String, Ended)> {
+    async fn send(&self, cx: &RequestContext, session_id: &Arc<str>, jobs: Vec<Job>) -> Vec<(Option<String>, Ended)> {
         let mut ended = Vec::with_capacity(jobs.len());
         let linked = stream::iter(jobs).map(|job| self.linked(cx, job)).buffer_unordered(BATCHES_AT_ONCE);
         let mut open = Vec::new();

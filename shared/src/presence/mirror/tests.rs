@@ -53,7 +53,8 @@ impl Presences for Teams {
                 continue;
             }
             let shown = match &change.action {
-                PresenceAction::SetUserPreferredPresence { availability, .. } => (*availability).to_owned(),
+                PresenceAction::SetUserPreferredPresence { availability, .. }
+                | PresenceAction::SetPresence { availability, .. } => (*availability).to_owned(),
                 PresenceAction::ClearUserPreferredPresence => "cleared".into(),
                 other => panic!("{other:?}"),
             };
@@ -246,6 +247,59 @@ async fn what_lasts_no_longer_than_half_its_life_is_renewed() {
         let decision = decide(newest, wanted.clone(), Advanced::Newest(Some(before)), life, Timestamp::now());
         assert_eq!(decision == Decision::Unchanged, expected, "{age:?}");
     }
+}
+
+fn reminder() -> Message {
+    let body = json!({"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}});
+    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives: 1 }
+}
+
+/// Three agents in sessions of four hours, two of them due for renewal: one who was cleared is not, whose last event is
+/// too long ago is not.
+#[tokio::test(start_paused = true)]
+async fn a_reminder_renews_the_sessions_that_have_lived_half_their_life() {
+    let scene = Scene::new(&[("PRESENCE_MODE", "session")]);
+    let now = Timestamp::now();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let put = async |target: &str, age: Duration, last_event: Duration| {
+        let user = Uuid::new_v4();
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(120)));
+        let wanted = Wanted { modified: now - last_event, target: target.into(), urgent: true };
+        scene.last.advance(&cx, user, &wanted).await.unwrap();
+        let sent = Sent { target: target.into(), until: now - age + hours(4), teams_user: user, linked: now };
+        scene.last.settle(&cx, user, wanted.modified, &sent).await.unwrap();
+        user
+    };
+    let due = put("Busy/InACall", hours(3), hours(3)).await;
+    let expired = put("Away/Away", hours(5), hours(5)).await;
+    let fresh = put("Busy/InACall", hours(1), hours(1)).await;
+    let cleared = put("clear", hours(3), hours(3)).await;
+    let forgotten = put("Busy/InACall", hours(3), hours(13)).await;
+
+    let (failed, tally) = scene.serve(vec![reminder()]).await;
+    assert_eq!((failed.len(), tally.renewed, tally.sent, tally.poison), (0, 2, 0, 0));
+    let shown = [due, expired, fresh, cleared, forgotten].map(|user| scene.teams.shown(user));
+    assert_eq!(shown, [Some("Busy".into()), Some("Away".into()), None, None, None]);
+    let (_, tally) = scene.serve(vec![reminder()]).await;
+    assert_eq!(tally.renewed, 0, "they are fresh again");
+
+    // A renewal that fails is not a message that goes back: the next reminder comes soon enough.
+    let due = put("Busy/InACall", hours(3), hours(3)).await;
+    scene.teams.troubles.lock().unwrap().push(GraphError::Unreadable { problem: "test".into() });
+    assert_eq!(scene.serve(vec![reminder()]).await.0, Vec::<String>::new());
+    assert_eq!(scene.teams.shown(due), None);
+    scene.serve(vec![reminder()]).await;
+    assert_eq!(scene.teams.shown(due).as_deref(), Some("Busy"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preferred_presence_is_not_renewed_by_a_reminder() {
+    let scene = Scene::new(&[]);
+    let user = Uuid::new_v4();
+    scene.serve(vec![message(user, SystemPresence::OnQueue, 10, 1)]).await;
+    let calls = scene.teams.changes();
+    let (failed, tally) = scene.serve(vec![reminder()]).await;
+    assert_eq!((failed.len(), tally.renewed, scene.teams.changes()), (0, 0, calls));
 }
 
 proptest! {

@@ -29,8 +29,11 @@ impl DynamoLastPresences {
     }
 }
 
+/// How the keys of these records begin; the table holds others too.
+const KEY: &str = "presence#";
+
 fn key(user: Uuid) -> String {
-    format!("presence#{user}")
+    format!("{KEY}{user}")
 }
 
 fn unreadable(user: Uuid) -> StoreError {
@@ -60,6 +63,42 @@ impl LastPresences for DynamoLastPresences {
                 Ok(Advanced::Known(known))
             }
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
+        }
+    }
+
+    async fn ending(
+        &self,
+        cx: &RequestContext,
+        before: Timestamp,
+        event_after: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
+        let mut ending = Vec::new();
+        let mut from = None;
+        loop {
+            let request = self
+                .client
+                .scan()
+                .table_name(&self.table)
+                .filter_expression(
+                    "begins_with(id, :key) AND sent_until < :before AND modified > :after AND sent = wanted",
+                )
+                .expression_attribute_values(":key", text(KEY))
+                .expression_attribute_values(":before", number(before.as_millisecond()))
+                .expression_attribute_values(":after", number(event_after.as_millisecond()))
+                .set_exclusive_start_key(from);
+            let page = match timed(cx, "find ending presences", request.send()).await {
+                Ok(page) => page,
+                Err(Failure::ConditionFailed(_)) => return Err(StoreError("a read failed on a condition".into())),
+                Err(Failure::Other(cause)) => return Err(StoreError(cause)),
+            };
+            let found = page.items.unwrap_or_default();
+            ending.extend(found.iter().filter_map(user_and_presence).filter(|(_, last)| last.is_shown()));
+            ending.truncate(most);
+            from = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if from.is_none() || ending.len() == most {
+                return Ok(ending);
+            }
         }
     }
 
@@ -93,6 +132,11 @@ impl LastPresences for DynamoLastPresences {
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
         }
     }
+}
+
+fn user_and_presence(item: &Item) -> Option<(Uuid, LastPresence)> {
+    let user = item.get("id")?.as_s().ok()?.strip_prefix(KEY)?.parse().ok()?;
+    Some((user, last_presence(item)?))
 }
 
 fn last_presence(item: &Item) -> Option<LastPresence> {

@@ -34,6 +34,22 @@ impl LastPresences for MemoryLastPresences {
         }
     }
 
+    async fn ending(
+        &self,
+        _cx: &RequestContext,
+        before: Timestamp,
+        event_after: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
+        let is_ending = |last: &LastPresence| {
+            last.is_shown()
+                && last.wanted.modified > event_after
+                && last.sent.as_ref().is_some_and(|sent| sent.until < before)
+        };
+        let users = self.users();
+        Ok(users.iter().filter(|(_, last)| is_ending(last)).take(most).map(|(id, last)| (*id, last.clone())).collect())
+    }
+
     async fn settle(
         &self,
         _cx: &RequestContext,

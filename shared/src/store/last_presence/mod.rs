@@ -24,6 +24,7 @@ pub use memory::MemoryLastPresences;
 
 use super::StoreError;
 use crate::http::RequestContext;
+use crate::presence::Target;
 
 /// What an event wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,12 @@ impl LastPresence {
     pub fn is_settled(&self) -> bool {
         self.sent.as_ref().is_some_and(|sent| sent.target == self.wanted.target)
     }
+
+    /// Whether it is a presence that was sent, not its end.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.is_settled() && [Target::Clear, Target::Leave].iter().all(|none| self.wanted.target != none.to_string())
+    }
 }
 
 /// How an event was received.
@@ -93,6 +100,16 @@ pub trait LastPresences: Send + Sync {
         user: Uuid,
         wanted: &Wanted,
     ) -> impl Future<Output = Result<Advanced, StoreError>> + Send;
+
+    /// Users whose presence, sent and still wanted, ends before a time, and whose last event came after another; not those
+    /// who were cleared. At most so many, no particular ones.
+    fn ending(
+        &self,
+        cx: &RequestContext,
+        before: Timestamp,
+        event_after: Timestamp,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<(Uuid, LastPresence)>, StoreError>> + Send;
 
     /// Notes what was sent for the event of this time.
     fn settle(

@@ -82,6 +82,43 @@ fn the_last_presence_goes_forward_only_and_says_who_was_overtaken() {
     });
 }
 
+#[test]
+fn presences_that_are_about_to_end_are_found_by_the_page() {
+    beside_others(async |sandbox| {
+        let table = sandbox.output("StateTable").into();
+        who_is_about_to_end(&DynamoLastPresences::new(client(sandbox), table)).await;
+        who_is_about_to_end(&MemoryLastPresences::default()).await;
+    });
+}
+
+async fn who_is_about_to_end(last: &impl LastPresences) {
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+    // Times of their own: the table is shared with other tests.
+    let at = |second: i64| Timestamp::from_second(2_800_000_000 + second).unwrap();
+    let put = async |target: &str, sent: &str, event: i64, until: i64| {
+        let user = Uuid::new_v4();
+        let wanted = Wanted { modified: at(event), target: target.into(), urgent: false };
+        last.advance(&cx, user, &wanted).await.unwrap();
+        let sent = Sent { target: sent.into(), until: at(until), teams_user: user, linked: at(0) };
+        last.settle(&cx, user, at(event), &sent).await.unwrap();
+        user
+    };
+    let ending = put("Busy/InACall", "Busy/InACall", 20, 90).await;
+    for (target, sent, event, until) in [
+        ("Busy/InACall", "Busy/InACall", 20, 110),
+        ("Busy/InACall", "Busy/InACall", 5, 90),
+        ("Busy/InACall", "Away/Away", 20, 90),
+        ("clear", "clear", 20, 90),
+    ] {
+        put(target, sent, event, until).await;
+    }
+    let found = last.ending(&cx, at(100), at(10), 50).await.unwrap();
+    assert_eq!(found.iter().map(|(user, last)| (*user, last.is_shown())).collect::<Vec<_>>(), [(ending, true)]);
+    put("Away/Away", "Away/Away", 20, 90).await;
+    assert_eq!(last.ending(&cx, at(100), at(10), 50).await.unwrap().len(), 2);
+    assert_eq!(last.ending(&cx, at(100), at(10), 1).await.unwrap().len(), 1);
+}
+
 async fn the_last_presence_s_rules(last: &impl LastPresences) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
     let user = Uuid::new_v4();
