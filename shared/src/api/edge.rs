@@ -1,6 +1,6 @@
 //! From event to bytes, and from answer to response.
 
-use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::http::{HeaderMap, HeaderValue};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -8,6 +8,7 @@ use lambda_runtime::Context;
 use serde::Serialize;
 
 use super::Answer;
+use super::event::HttpEvent;
 use crate::error::{Code, Error};
 use crate::telemetry::Record;
 
@@ -15,13 +16,13 @@ use crate::telemetry::Record;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The id the caller knows the request by: API Gateway's, which is in its access log too; Lambda's where there is none.
-pub(super) fn request_id(event: &ApiGatewayV2httpRequest, lambda: &Context) -> String {
+pub(super) fn request_id(event: &HttpEvent, lambda: &Context) -> String {
     event.request_context.request_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| lambda.request_id.clone())
 }
 
 /// Notes what Genesys Cloud says of the call it makes. A hint to search by, not an authentication.
-pub(super) fn label_caller(event: &ApiGatewayV2httpRequest, record: &Record) {
-    let id = event.headers.get("inin-correlation-id").and_then(|value| value.to_str().ok());
+pub(super) fn label_caller(event: &HttpEvent, record: &Record) {
+    let id = event.headers.genesys_correlation_id.as_deref();
     if let Some(id) = id.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')) {
         record.label("callerCorrelationId", id);
     }
@@ -32,7 +33,7 @@ pub(super) fn label_caller(event: &ApiGatewayV2httpRequest, record: &Record) {
 ///
 /// # Errors
 /// `bodyTooLarge`, `malformedJson` (not base64).
-pub(super) fn body(event: ApiGatewayV2httpRequest) -> Result<Vec<u8>, Error> {
+pub(super) fn body(event: HttpEvent) -> Result<Vec<u8>, Error> {
     let body = event.body.unwrap_or_default();
     let too_large = || {
         let message = format!("The request's body is larger than {} KiB.", MAX_BODY_BYTES / 1024);
@@ -74,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    fn event(body: &str, is_base64_encoded: bool) -> ApiGatewayV2httpRequest {
+    fn event(body: &str, is_base64_encoded: bool) -> HttpEvent {
         let context = json!({"http": {"method": "POST"}});
         let event = json!({"body": body, "isBase64Encoded": is_base64_encoded, "requestContext": context});
         serde_json::from_value(event).unwrap()

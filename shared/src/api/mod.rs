@@ -5,17 +5,19 @@
 
 mod answer;
 mod edge;
+mod event;
 mod roles;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use futures_util::FutureExt;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde::Serialize;
 
 pub use answer::Answer;
+pub use event::{Authorizer, Claims, EventContext, Headers, HttpEvent, Jwt};
 
 use crate::config::{ConfigError, Environment};
 use crate::error::{Code, Error};
@@ -96,7 +98,7 @@ impl<A> Function<A> {
         F: Serialize + Default,
     {
         let handle = &handle;
-        lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpEvent>| async move {
             Ok::<_, lambda_runtime::Error>(self.answer(event.payload, event.context, handle).await)
         }))
         .await
@@ -105,7 +107,7 @@ impl<A> Function<A> {
     /// Answers one request.
     pub async fn answer<F>(
         &self,
-        event: ApiGatewayV2httpRequest,
+        event: HttpEvent,
         lambda: Context,
         handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
     ) -> ApiGatewayV2httpResponse
@@ -150,7 +152,7 @@ impl<A> Function<A> {
 
     async fn handle_within<F>(
         &self,
-        event: ApiGatewayV2httpRequest,
+        event: HttpEvent,
         context: RequestContext,
         handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
     ) -> Result<Answer<F>, Error> {

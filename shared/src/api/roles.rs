@@ -1,14 +1,13 @@
 //! App roles: what Entra ID put into the caller's token and API Gateway has verified.
 
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-
+use super::event::HttpEvent;
 use crate::error::{Code, Error};
 
 /// Lets the request pass if its token carries all these roles, to the letter.
 ///
 /// # Errors
 /// `unauthorized` without verified claims, `roleMissing` naming the first missing role.
-pub(super) fn check(event: &ApiGatewayV2httpRequest, required: &[&str]) -> Result<(), Error> {
+pub(super) fn check(event: &HttpEvent, required: &[&str]) -> Result<(), Error> {
     let jwt = event.request_context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
     let claims = &jwt
         .ok_or_else(|| {
@@ -19,7 +18,7 @@ pub(super) fn check(event: &ApiGatewayV2httpRequest, required: &[&str]) -> Resul
             )
         })?
         .claims;
-    let granted: Vec<&str> = claims.get("roles").map(|roles| in_claim(roles).collect()).unwrap_or_default();
+    let granted: Vec<&str> = claims.roles.as_deref().map(|roles| in_claim(roles).collect()).unwrap_or_default();
     match required.iter().find(|role| !granted.contains(role)) {
         None => Ok(()),
         Some(role) => Err(Error::new(
@@ -44,12 +43,12 @@ mod tests {
 
     use super::*;
 
-    fn event(authorizer: serde_json::Value) -> ApiGatewayV2httpRequest {
+    fn event(authorizer: serde_json::Value) -> HttpEvent {
         let http = json!({"method": "POST"});
         serde_json::from_value(json!({"requestContext": {"http": http, "authorizer": authorizer}})).unwrap()
     }
 
-    fn with_roles(claim: &str) -> ApiGatewayV2httpRequest {
+    fn with_roles(claim: &str) -> HttpEvent {
         event(json!({"jwt": {"claims": {"roles": claim}, "scopes": null}}))
     }
 

@@ -172,7 +172,7 @@ impl TokenEndpoint for Entra {
             remote_id_header: "x-ms-request-id",
             request: self.http.post(url).form(&form),
         };
-        let reply = self.http.send(cx, call).await.map_err(|error| unavailable(error.to_string()))?;
+        let reply = self.http.send(cx, &call, None).await.map_err(|error| unavailable(error.to_string()))?;
         if reply.status == StatusCode::OK {
             return reply.json().map_err(|_| unavailable("its answer holds no token".into()));
         }

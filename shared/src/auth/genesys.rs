@@ -96,7 +96,7 @@ impl TokenEndpoint for Login {
             remote_id_header: "inin-correlation-id",
             request,
         };
-        let reply = self.http.send(cx, call).await.map_err(|error| unavailable(error.to_string()))?;
+        let reply = self.http.send(cx, &call, None).await.map_err(|error| unavailable(error.to_string()))?;
         match reply.status {
             StatusCode::OK => reply.json().map_err(|_| unavailable("its answer holds no token".into())),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

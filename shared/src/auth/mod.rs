@@ -160,24 +160,13 @@ impl Authorized {
     /// [`CallError`]
     pub async fn send(&self, cx: &RequestContext, call: Call) -> Result<Reply, CallError> {
         let token = self.tokens.get(cx).await?;
-        let again = call.request.try_clone();
-        let Call { upstream, operation, repeat, remote_id_header, request } = call;
-        let with = |request: reqwest::RequestBuilder, token: &Token| Call {
-            upstream,
-            operation,
-            repeat,
-            remote_id_header,
-            request: request.bearer_auth(token.bearer.expose_secret()),
-        };
-        let reply = self.http.send(cx, with(request, &token)).await?;
-        match again {
-            Some(request) if reply.status == StatusCode::UNAUTHORIZED => {
-                self.tokens.drop(&token).await;
-                let token = self.tokens.get(cx).await?;
-                Ok(self.http.send(cx, with(request, &token)).await?)
-            }
-            _ => Ok(reply),
+        let reply = self.http.send(cx, &call, Some(&token.bearer)).await?;
+        if reply.status != StatusCode::UNAUTHORIZED {
+            return Ok(reply);
         }
+        self.tokens.drop(&token).await;
+        let token = self.tokens.get(cx).await?;
+        Ok(self.http.send(cx, &call, Some(&token.bearer)).await?)
     }
 
     /// The client id of the app that calls are made as.

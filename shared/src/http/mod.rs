@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -157,18 +158,26 @@ impl HttpClient {
         }
     }
 
-    /// Makes a call within the request's deadline, repeated as [`retry::pause`] allows. The last answer is given back
-    /// whatever its status; what it means is for the client that asked.
+    /// Makes a call within the request's deadline, with this bearer token, repeated as [`retry::pause`] allows. The last
+    /// answer is given back whatever its status; what it means is for the client that asked.
     ///
     /// # Errors
     /// [`NoReply`] when the last attempt ended without an answer.
-    pub async fn send(&self, cx: &RequestContext, call: Call) -> Result<Reply, NoReply> {
+    pub async fn send(
+        &self,
+        cx: &RequestContext,
+        call: &Call,
+        bearer: Option<&SecretString>,
+    ) -> Result<Reply, NoReply> {
         let mut attempt = 1;
         loop {
-            let Some(request) = call.request.try_clone() else {
+            let Some(mut request) = call.request.try_clone() else {
                 return Err(NoReply::NotSent("the request's body is a stream".into()));
             };
-            let result = attempt_once(cx, &call, request).await;
+            if let Some(token) = bearer {
+                request = request.bearer_auth(token.expose_secret());
+            }
+            let result = attempt_once(cx, call, request).await;
             let ending = match &result {
                 Ok(reply) => Ending::Answered { status: reply.status.as_u16(), retry_after: reply.retry_after },
                 Err(NoReply::NotSent(_)) => Ending::NotSent,
@@ -286,7 +295,7 @@ mod tests {
         let client = HttpClient::new().unwrap();
         let cx = context(10);
         let started = Instant::now();
-        let reply = client.send(&cx, call(&client, &server.uri(), Repeat::UnlessAccepted)).await.unwrap();
+        let reply = client.send(&cx, &call(&client, &server.uri(), Repeat::UnlessAccepted), None).await.unwrap();
         assert_eq!(
             (reply.status.as_u16(), reply.remote_id.as_str(), reply.body.as_slice()),
             (202, "g-7", &b"taken"[..])
@@ -301,7 +310,7 @@ mod tests {
         let throttled = ResponseTemplate::new(429).insert_header("Retry-After", "120");
         Mock::given(any()).respond_with(throttled).expect(1).mount(&server).await;
         let client = HttpClient::new().unwrap();
-        let reply = client.send(&context(10), call(&client, &server.uri(), Repeat::Always)).await.unwrap();
+        let reply = client.send(&context(10), &call(&client, &server.uri(), Repeat::Always), None).await.unwrap();
         assert_eq!(reply.retry_after, Some(Duration::from_secs(120)));
     }
 
@@ -310,7 +319,8 @@ mod tests {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(ResponseTemplate::new(503)).expect(1).mount(&server).await;
         let client = HttpClient::new().unwrap();
-        let reply = client.send(&context(10), call(&client, &server.uri(), Repeat::UnlessAccepted)).await.unwrap();
+        let reply =
+            client.send(&context(10), &call(&client, &server.uri(), Repeat::UnlessAccepted), None).await.unwrap();
         assert_eq!(reply.status.as_u16(), 503);
     }
 
@@ -321,13 +331,14 @@ mod tests {
         Mock::given(any()).respond_with(slow).mount(&server).await;
         let client = HttpClient::new().unwrap();
         let started = Instant::now();
-        let error = client.send(&context(1), call(&client, &server.uri(), Repeat::UnlessAccepted)).await.unwrap_err();
+        let error =
+            client.send(&context(1), &call(&client, &server.uri(), Repeat::UnlessAccepted), None).await.unwrap_err();
         assert!(matches!(error, NoReply::Ambiguous(_)), "{error}");
         assert!(started.elapsed() < Duration::from_secs(1));
 
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = client
-            .send(&context(1), call(&client, &format!("http://{closed}"), Repeat::UnlessAccepted))
+            .send(&context(1), &call(&client, &format!("http://{closed}"), Repeat::UnlessAccepted), None)
             .await
             .unwrap_err();
         assert!(matches!(error, NoReply::NotSent(_)), "{error}");
@@ -338,7 +349,7 @@ mod tests {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(0).mount(&server).await;
         let client = HttpClient::new().unwrap();
-        let error = client.send(&context(0), call(&client, &server.uri(), Repeat::Always)).await.unwrap_err();
+        let error = client.send(&context(0), &call(&client, &server.uri(), Repeat::Always), None).await.unwrap_err();
         assert!(matches!(error, NoReply::NotSent(_)), "{error}");
     }
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_secretsmanager::config::Credentials;
-use bridge::api::{Answer, Function, Request};
+use bridge::api::{Answer, Function, HttpEvent, Request};
 use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::meeting::MeetingSettings;
@@ -123,10 +123,10 @@ impl InProcess {
 /// When there is no such event: a test that needs it has failed.
 #[must_use]
 #[expect(clippy::expect_used, reason = "used by tests only, where a panic is a failed test")]
-pub fn event(function: &str, body: Option<&Value>) -> ApiGatewayV2httpRequest {
+pub fn event(function: &str, body: Option<&Value>) -> HttpEvent {
     let path = format!("{}/../events/{function}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).expect("an event of this name");
-    let mut event: ApiGatewayV2httpRequest = serde_json::from_str(&text).expect("an HTTP API event");
+    let mut event: HttpEvent = serde_json::from_str(&text).expect("an HTTP API event");
     if let Some(body) = body {
         event.body = Some(body.to_string());
     }
@@ -146,7 +146,7 @@ pub fn presence_batch() -> SqsEvent {
 /// Lets a function answer an event within this time; gives HTTP status and body.
 pub async fn answer<A, F: Serialize + Default>(
     function: &Function<A>,
-    event: ApiGatewayV2httpRequest,
+    event: HttpEvent,
     within: Duration,
     handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
 ) -> (i64, Value) {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use bridge::api::{Answer, Route};
 use bridge::config::Environment;
 use bridge::error::Code;
@@ -236,12 +237,10 @@ fn cargo_lambda_watch_serves_the_same_routes() {
 #[test]
 fn every_function_has_an_event_for_its_own_route() {
     for (path, route) in ROUTES {
-        let event = end_to_end::event(route.function, None);
-        assert_eq!(event.raw_path.as_deref(), Some(path));
-        let body = serde_json::from_str(event.body.as_deref().unwrap()).unwrap();
-        assert_eq!(read(path, &body).1, Ok(()), "{}", route.function);
-        // Round-tripped: the file is what the event type understands, and nothing is lost on the way.
+        // Round-tripped: the file is what AWS's own event type understands, and nothing is lost on the way.
         let text = file(&format!("tests/events/{}.json", route.function));
+        let event: ApiGatewayV2httpRequest = serde_json::from_str(&text).unwrap();
+        assert_eq!(event.raw_path.as_deref(), Some(path));
         let (sent, understood): (Value, Value) =
             (serde_json::from_str(&text).unwrap(), serde_json::to_value(&event).unwrap());
         for name in ["rawPath", "routeKey", "body", "isBase64Encoded", "version"] {
@@ -249,5 +248,14 @@ fn every_function_has_an_event_for_its_own_route() {
         }
         let claims = "/requestContext/authorizer/jwt/claims";
         assert_eq!(sent.pointer(claims), understood.pointer(claims));
+        // The edge's lean type reads the same of it.
+        let lean = end_to_end::event(route.function, None);
+        assert_eq!((&lean.body, &lean.request_context.request_id), (&event.body, &event.request_context.request_id));
+        let correlation_id = event.headers["inin-correlation-id"].to_str().unwrap();
+        assert_eq!(lean.headers.genesys_correlation_id.as_deref(), Some(correlation_id));
+        let roles = lean.request_context.authorizer.unwrap().jwt.unwrap().claims.roles;
+        assert_eq!(roles.as_ref(), event.request_context.authorizer.unwrap().jwt.unwrap().claims.get("roles"));
+        let body = serde_json::from_str(lean.body.as_deref().unwrap()).unwrap();
+        assert_eq!(read(path, &body).1, Ok(()), "{}", route.function);
     }
 }

@@ -147,7 +147,7 @@ async fn a_caller_s_mistakes_get_the_envelope_and_the_route_s_own_fields() {
     let mut answers = Vec::new();
     let mut without_roles = event("escalate", None);
     let claims = &mut without_roles.request_context.authorizer.as_mut().unwrap().jwt.as_mut().unwrap().claims;
-    claims.insert("roles".into(), "[Meetings.Create]".into());
+    claims.roles = Some("[Meetings.Create]".into());
     let mut without_token = event("escalate", None);
     without_token.request_context.authorizer = None;
     let mut malformed = event("escalate", None);
@@ -168,7 +168,7 @@ async fn a_body_that_api_gateway_encoded_is_decoded() {
     let mut encoded = event("create-meeting", None);
     encoded.body = Some("eyJ1c2VyIjoia2ltQGNvbnRvc28uY29tIn0=".into());
     encoded.is_base64_encoded = true;
-    encoded.headers.clear();
+    encoded.headers = bridge::api::Headers::default();
     let (status, answered) = answer(&function, encoded, LAMBDA, create_meeting::handle).await;
     assert_eq!((status, &answered["ok"]), (200, &json!(true)));
 }
