@@ -2,6 +2,7 @@
 
 pub mod entra;
 pub mod genesys;
+pub mod signing_keys;
 
 use std::fmt;
 use std::future::Future;

@@ -1,0 +1,209 @@
+//! The keys that Microsoft Entra ID signs tokens with.
+//!
+//! Entra rotates them without notice, so an unknown key id fetches them anew. A forged token has an unknown key id too,
+//! so that happens once in a while only, however many come.
+//!
+//! <https://learn.microsoft.com/entra/identity-platform/signing-key-rollover>
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::DecodingKey;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::config::Origin;
+use crate::http::retry::Repeat;
+use crate::http::{Call, HttpClient, RequestContext};
+use crate::telemetry::Upstream;
+
+/// How long keys are believed without being fetched anew. Entra takes a revoked key out at any time, and has rotated
+/// daily.
+const REFRESH_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
+
+/// How long an outage of Entra may last before the old keys are given up.
+const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long after a fetch an unknown key id, or a failed fetch, does not fetch again.
+const COOL_DOWN: Duration = Duration::from_secs(60);
+
+/// There are no keys to check a signature with, through nobody's fault but the network's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Microsoft Entra ID's signing keys could not be fetched ({0})")]
+pub struct NoKeys(pub String);
+
+/// The keys, fetched when they are needed.
+pub struct SigningKeys {
+    http: HttpClient,
+    login: Origin,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    keys: HashMap<String, Arc<DecodingKey>>,
+    fetched: Option<Instant>,
+    tried: Option<Instant>,
+    failure: Option<NoKeys>,
+}
+
+impl fmt::Debug for SigningKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKeys").field("login", &self.login).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Key>,
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc7517>; keys of other kinds are passed over.
+#[derive(Deserialize)]
+struct Key {
+    kid: Option<String>,
+    kty: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+}
+
+impl SigningKeys {
+    /// The keys of all tenants of the login host's cloud.
+    #[must_use]
+    pub fn new(http: HttpClient, login: Origin) -> Self {
+        Self { http, login, held: Mutex::default() }
+    }
+
+    /// The key of this id; `None` when Entra has no such key, as far as was looked lately.
+    ///
+    /// # Errors
+    /// [`NoKeys`], when the keys could not be fetched and none are held.
+    pub async fn find(&self, cx: &RequestContext, id: &str) -> Result<Option<Arc<DecodingKey>>, NoKeys> {
+        let mut held = self.held.lock().await;
+        let older_than = |at: Option<Instant>, age: Duration| at.is_none_or(|at| at.elapsed() >= age);
+        let known = held.keys.contains_key(id);
+        let due = !known || older_than(held.fetched, REFRESH_AFTER);
+        if due && older_than(held.tried, COOL_DOWN) {
+            held.tried = Some(Instant::now());
+            // Boxed: the rare case should not make every caller's future large.
+            match Box::pin(self.fetch(cx)).await {
+                Ok(keys) => *held = Held { keys, fetched: held.tried, tried: held.tried, failure: None },
+                Err(error) => held.failure = Some(error),
+            }
+        }
+        match &held.failure {
+            Some(failure) if older_than(held.fetched, EXPIRES_AFTER) || !held.keys.contains_key(id) => {
+                Err(failure.clone())
+            }
+            _ => Ok(held.keys.get(id).cloned()),
+        }
+    }
+
+    /// Tokens of the older kind are signed with the keys of the first set, those of the newer with the second's; most keys
+    /// are in both.
+    async fn fetch(&self, cx: &RequestContext) -> Result<HashMap<String, Arc<DecodingKey>>, NoKeys> {
+        let paths: [&[&str]; 2] = [&["common", "discovery", "keys"], &["common", "discovery", "v2.0", "keys"]];
+        let [older, newer] = paths.map(|path| self.fetch_set(cx, path));
+        let (older, newer) = tokio::join!(older, newer);
+        let (older, newer) = (older?, newer?);
+        let keys = older.keys.into_iter().chain(newer.keys).filter_map(|key| {
+            let Key { kid: Some(id), kty: Some(kind), n: Some(modulus), e: Some(exponent) } = key else { return None };
+            let key = (kind == "RSA").then(|| DecodingKey::from_rsa_components(&modulus, &exponent).ok())??;
+            Some((id, Arc::new(key)))
+        });
+        Ok(keys.collect())
+    }
+
+    async fn fetch_set(&self, cx: &RequestContext, path: &[&str]) -> Result<KeySet, NoKeys> {
+        let call = Call {
+            upstream: Upstream::Entra,
+            operation: "signing keys",
+            repeat: Repeat::Always,
+            remote_id_header: "x-ms-request-id",
+            request: self.http.get(self.login.join(path.iter().copied())),
+        };
+        let reply = self.http.send(cx, &call, None).await.map_err(|error| NoKeys(error.to_string()))?;
+        if !reply.status.is_success() {
+            return Err(NoKeys(format!("HTTP {}", reply.status.as_u16())));
+        }
+        reply.json().map_err(|_| NoKeys("the answer is no key set".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::Deadline;
+    use crate::remote::Remote;
+
+    const MODULUS: &str = "sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1WlUzewbgBHod5pcM9H95GQRV3JDXboIRROSBigeC5yjU1hGzHHyXss8UDprecbAYxknTcQkhslANGRUZmdTOQ5qTRsLAt6BTYuyvVRdhS8exSZEy_c4gs_7svlJJQ4H9_NxsiIoLwAEk7-Q3UXERGYw_75IDrGA84-lA_-Ct4eTlXHBIY2EaV7t7LjJaynVJCpkv4LKjTTAumiGUIuQhrNhZLuF_RJLqHpM2kgWFLU7-VTdL1VbC2tejvcI2BlMkEpk1BzBZI0KQB0GaDWFLN-aEAw3vRw";
+
+    fn set(ids: &[&str]) -> serde_json::Value {
+        let keys: Vec<_> =
+            ids.iter().map(|id| json!({"kty": "RSA", "use": "sig", "kid": id, "n": MODULUS, "e": "AQAB"})).collect();
+        json!({"keys": keys})
+    }
+
+    async fn answers(remote: &Remote, older: &[&str], newer: &[&str]) {
+        remote.once("GET", "/common/discovery/keys", 200, set(older)).await;
+        remote.once("GET", "/common/discovery/v2.0/keys", 200, set(newer)).await;
+    }
+
+    /// Time that was skipped would run a real connection's time-outs out, so time is paused only while it is skipped.
+    async fn pass(time: Duration) {
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+    }
+
+    #[tokio::test]
+    async fn keys_are_fetched_once_and_again_for_an_unknown_id_after_a_while() {
+        let remote = Remote::start().await;
+        let keys = SigningKeys::new(HttpClient::new().unwrap(), remote.uri().parse().unwrap());
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(3600 * 48)));
+        let found = async |id: &str| keys.find(&cx, id).await.unwrap().is_some();
+        answers(&remote, &["a"], &["b"]).await;
+        assert!(found("a").await && found("b").await, "of both sets, fetched once");
+        assert!(!found("forged").await && !found("forged too").await, "and not again at once");
+
+        answers(&remote, &["c"], &["b"]).await;
+        pass(COOL_DOWN).await;
+        assert!(found("c").await, "rotated");
+        assert!(!found("a").await, "a key that Entra took out is trusted no more");
+
+        answers(&remote, &["c"], &[]).await;
+        pass(REFRESH_AFTER).await;
+        assert!(found("c").await, "looked for without being unknown");
+    }
+
+    #[tokio::test]
+    async fn an_outage_is_no_forgery_and_known_keys_outlive_it() {
+        let remote = Remote::start().await;
+        let keys = SigningKeys::new(HttpClient::new().unwrap(), remote.uri().parse().unwrap());
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(3600 * 48)));
+        let outage = async || {
+            for path in ["/common/discovery/keys", "/common/discovery/v2.0/keys"] {
+                remote.once("GET", path, 404, json!({})).await;
+            }
+        };
+        outage().await;
+        for _ in 0..2 {
+            assert_eq!(keys.find(&cx, "a").await.unwrap_err(), NoKeys("HTTP 404".into()));
+        }
+        pass(COOL_DOWN).await;
+        answers(&remote, &["a"], &["a"]).await;
+        assert!(keys.find(&cx, "a").await.unwrap().is_some());
+        outage().await;
+        pass(REFRESH_AFTER).await;
+        assert!(keys.find(&cx, "a").await.unwrap().is_some(), "held while Entra is away");
+        assert!(keys.find(&cx, "b").await.is_err(), "nobody knows whether it exists");
+        outage().await;
+        pass(EXPIRES_AFTER).await;
+        assert!(keys.find(&cx, "a").await.is_err(), "but not forever");
+    }
+}

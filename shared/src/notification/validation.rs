@@ -1,0 +1,334 @@
+//! Validation tokens: how a notification with content proves that Microsoft Graph sent it.
+//!
+//! <https://learn.microsoft.com/graph/change-notifications-with-resource-data#validation-tokens-in-the-change-notification>
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, Validation};
+use lru::LruCache;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::auth::signing_keys::{NoKeys, SigningKeys};
+use crate::config::Origin;
+use crate::http::RequestContext;
+
+/// The app *Microsoft Graph Change Tracking*, which alone may publish notifications. Without this check anybody who can get
+/// a token for our app could.
+const PUBLISHER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
+
+/// How far clocks may differ, in seconds.
+const LEEWAY_SECONDS: u64 = 300;
+
+/// Tokens remembered as good. Graph uses one for hours, for every notification of an app and tenant.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
+/// Why a notification's tokens do not prove anything.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// They cannot be checked now. Try again later.
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
+    /// They are not what Graph sends for this app and tenant.
+    #[error("the notification does not come from Microsoft Graph: {0}")]
+    Refused(&'static str),
+}
+
+/// For whom tokens must be made out.
+#[derive(Debug, Clone, Copy)]
+pub struct Audience<'a> {
+    /// The bridge's app: its client id.
+    pub app_id: &'a str,
+    /// The tenant's guid.
+    pub tenant_id: &'a str,
+}
+
+/// Checks validation tokens.
+pub struct ValidationTokens {
+    keys: SigningKeys,
+    login: Origin,
+    /// Hashes of good tokens, with the second from which on they are good no more.
+    good: Mutex<LruCache<[u8; 32], u64>>,
+}
+
+impl fmt::Debug for ValidationTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidationTokens").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+/// What is looked at beside what every token has. A v1 token names its publisher as `appid`, a v2 token as `azp`.
+#[derive(Deserialize)]
+struct Claims {
+    exp: u64,
+    iss: String,
+    tid: Option<String>,
+    ver: Option<String>,
+    appid: Option<String>,
+    azp: Option<String>,
+}
+
+impl ValidationTokens {
+    /// A checker for the tokens that are signed with these keys of this login host's cloud.
+    #[must_use]
+    pub fn new(keys: SigningKeys, login: Origin) -> Self {
+        Self { keys, login, good: Mutex::new(LruCache::new(REMEMBERED)) }
+    }
+
+    /// Lets a notification of this tenant pass if every token is genuine and made out for the audience.
+    ///
+    /// # Errors
+    /// [`TokenError`]
+    pub async fn check(
+        &self,
+        cx: &RequestContext,
+        tokens: &[String],
+        audience: Audience<'_>,
+        tenant_id: &str,
+    ) -> Result<(), TokenError> {
+        if tokens.is_empty() {
+            return Err(TokenError::Refused("it has content and no validation token"));
+        }
+        if !tenant_id.eq_ignore_ascii_case(audience.tenant_id) {
+            return Err(TokenError::Refused("it is of another tenant"));
+        }
+        for token in tokens {
+            self.check_one(cx, token, audience).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_one(&self, cx: &RequestContext, token: &str, audience: Audience<'_>) -> Result<(), TokenError> {
+        let mut hash = Sha256::new();
+        for part in [token, audience.app_id, audience.tenant_id] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        let hash: [u8; 32] = hash.finalize().into();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if self.good().get(&hash).is_some_and(|until| now < *until) {
+            return Ok(());
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Refused("a token is no JWT"))?;
+        let id = header.kid.ok_or(TokenError::Refused("a token names no signing key"))?;
+        let key = self.keys.find(cx, &id).await?.ok_or(TokenError::Refused("a token's signing key is not Entra's"))?;
+        // The algorithm is ours to choose, never the token's.
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_audience(&[audience.app_id]);
+        validation.set_required_spec_claims(&["exp", "aud", "iss"]);
+        validation.validate_nbf = true;
+        validation.leeway = LEEWAY_SECONDS;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
+            .map_err(|error| TokenError::Refused(refusal(error.kind())))?
+            .claims;
+        self.is_ours(&claims, audience)?;
+        self.good().put(hash, claims.exp);
+        Ok(())
+    }
+
+    fn is_ours(&self, claims: &Claims, audience: Audience<'_>) -> Result<(), TokenError> {
+        let tenant = claims.tid.as_deref().unwrap_or_default();
+        if !tenant.eq_ignore_ascii_case(audience.tenant_id) {
+            return Err(TokenError::Refused("a token is of another tenant"));
+        }
+        let newer = claims.ver.as_deref() == Some("2.0");
+        let issuers = if newer {
+            vec![
+                self.login.join([tenant, "v2.0"]).to_string(),
+                format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+            ]
+        } else {
+            // The second is China's.
+            vec![format!("https://sts.windows.net/{tenant}/"), format!("https://sts.chinacloudapi.cn/{tenant}/")]
+        };
+        if !issuers.contains(&claims.iss) {
+            return Err(TokenError::Refused("a token's issuer is not Entra"));
+        }
+        let publisher = if newer { &claims.azp } else { &claims.appid };
+        if publisher.as_deref() != Some(PUBLISHER) {
+            return Err(TokenError::Refused("a token's publisher is not Microsoft Graph Change Tracking"));
+        }
+        Ok(())
+    }
+
+    fn good(&self) -> MutexGuard<'_, LruCache<[u8; 32], u64>> {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refusal(kind: &jsonwebtoken::errors::ErrorKind) -> &'static str {
+    use jsonwebtoken::errors::ErrorKind;
+    match kind {
+        ErrorKind::InvalidSignature => "a token's signature is wrong",
+        ErrorKind::ExpiredSignature => "a token has expired",
+        ErrorKind::ImmatureSignature => "a token is not valid yet",
+        ErrorKind::InvalidAudience => "a token is made out for another app",
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "a token is not signed with RS256",
+        _ => "a token cannot be read",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::KeyPair as _;
+    use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+    use jsonwebtoken::{EncodingKey, Header};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::{Deadline, HttpClient};
+    use crate::remote::Remote;
+
+    const APP: &str = "11111111-0000-4000-8000-000000000001";
+    const TENANT: &str = "22222222-0000-4000-8000-000000000002";
+
+    struct Signer {
+        key: EncodingKey,
+        jwk: Value,
+    }
+
+    fn signer(id: &str) -> Signer {
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+        let public = pair.public_key();
+        let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let jwk = json!({
+            "kty": "RSA", "kid": id, "n": part(public.modulus().big_endian_without_leading_zero()),
+            "e": part(public.exponent().big_endian_without_leading_zero()),
+        });
+        let pem = base64::prelude::BASE64_STANDARD.encode(der.as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n");
+        Signer { key: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(), jwk }
+    }
+
+    fn now() -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    }
+
+    /// As the documentation shows them.
+    fn v1() -> Value {
+        json!({
+            "aud": APP, "iss": format!("https://sts.windows.net/{TENANT}/"), "iat": now(), "nbf": now(),
+            "exp": now() + 8 * 3600, "appid": PUBLISHER, "appidacr": "2", "idp": format!("https://sts.windows.net/{TENANT}/"),
+            "tid": TENANT, "ver": "1.0",
+        })
+    }
+
+    fn v2() -> Value {
+        json!({
+            "aud": APP, "iss": format!("https://login.microsoftonline.com/{TENANT}/v2.0"), "iat": now(), "nbf": now(),
+            "exp": now() + 8 * 3600, "azp": PUBLISHER, "azpacr": "2", "tid": TENANT, "ver": "2.0",
+        })
+    }
+
+    fn with(mut claims: Value, name: &str, value: impl Into<Value>) -> Value {
+        claims[name] = value.into();
+        claims
+    }
+
+    fn signed(signer: &Signer, claims: &Value) -> String {
+        let header = Header { kid: Some("known".into()), ..Header::new(Algorithm::RS256) };
+        jsonwebtoken::encode(&header, claims, &signer.key).unwrap()
+    }
+
+    struct Scene {
+        _remote: Remote,
+        tokens: ValidationTokens,
+        entra: Signer,
+        cx: RequestContext,
+    }
+
+    async fn scene() -> Scene {
+        let (remote, entra) = (Remote::start().await, signer("known"));
+        for path in ["/common/discovery/keys", "/common/discovery/v2.0/keys"] {
+            remote.once("GET", path, 200, json!({"keys": [entra.jwk]})).await;
+        }
+        let login: Origin = remote.uri().parse().unwrap();
+        let keys = SigningKeys::new(HttpClient::new().unwrap(), login.clone());
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+        Scene { _remote: remote, tokens: ValidationTokens::new(keys, login), entra, cx }
+    }
+
+    impl Scene {
+        async fn check(&self, tokens: &[String], tenant: &str) -> Result<(), TokenError> {
+            self.tokens.check(&self.cx, tokens, Audience { app_id: APP, tenant_id: TENANT }, tenant).await
+        }
+    }
+
+    #[tokio::test]
+    async fn genuine_tokens_of_both_kinds_pass_however_often() {
+        let scene = scene().await;
+        let tokens = [signed(&scene.entra, &v1()), signed(&scene.entra, &v2())];
+        for _ in 0..3 {
+            assert_eq!(scene.check(&tokens, TENANT).await, Ok(()));
+        }
+        assert_eq!(scene.check(&tokens, &TENANT.to_uppercase()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn whatever_is_not_graph_s_is_refused() {
+        let scene = scene().await;
+        let good = signed(&scene.entra, &v1());
+        let mut refused = Vec::new();
+        let elsewhere = "33333333-0000-4000-8000-000000000003";
+        for claims in [
+            with(v1(), "appid", elsewhere),
+            with(v1(), "appid", Value::Null),
+            // The publisher in the other version's claim is not the publisher.
+            with(with(v1(), "appid", elsewhere), "azp", PUBLISHER),
+            with(with(v2(), "azp", elsewhere), "appid", PUBLISHER),
+            with(v2(), "azp", elsewhere),
+            with(v1(), "aud", elsewhere),
+            with(v1(), "tid", elsewhere),
+            with(v1(), "tid", Value::Null),
+            with(v1(), "iss", format!("https://sts.windows.net/{elsewhere}/")),
+            with(v1(), "iss", format!("https://sts.windows.net/{TENANT}")),
+            with(v2(), "iss", format!("https://sts.windows.net/{TENANT}/")),
+            with(v1(), "exp", now() - 600),
+            with(v1(), "nbf", now() + 600),
+            with(v1(), "exp", "soon"),
+        ] {
+            refused.push(signed(&scene.entra, &claims));
+        }
+        refused.push(signed(&signer("known"), &v1()));
+        let unsigned = Header { alg: Algorithm::HS256, kid: Some("known".into()), ..Header::default() };
+        refused.push(jsonwebtoken::encode(&unsigned, &v1(), &EncodingKey::from_secret(b"guessed")).unwrap());
+        let unknown = Header { kid: Some("unknown".into()), ..Header::new(Algorithm::RS256) };
+        refused.push(jsonwebtoken::encode(&unknown, &v1(), &scene.entra.key).unwrap());
+        let nameless = Header::new(Algorithm::RS256);
+        refused.push(jsonwebtoken::encode(&nameless, &v1(), &scene.entra.key).unwrap());
+        refused.extend(["", "a.b.c", "not a token"].map(str::to_owned));
+        for token in refused {
+            let among_good = [good.clone(), token.clone()];
+            for tokens in [std::slice::from_ref(&token), &among_good] {
+                let outcome = scene.check(tokens, TENANT).await;
+                assert!(matches!(outcome, Err(TokenError::Refused(_))), "{outcome:?} for {token}");
+            }
+        }
+        assert!(matches!(scene.check(&[], TENANT).await, Err(TokenError::Refused(_))));
+        assert!(matches!(scene.check(&[good], elsewhere).await, Err(TokenError::Refused(_))));
+    }
+
+    #[tokio::test]
+    async fn without_keys_nothing_is_judged() {
+        let remote = Remote::start().await;
+        for path in ["/common/discovery/keys", "/common/discovery/v2.0/keys"] {
+            remote.once("GET", path, 404, json!({})).await;
+        }
+        let login: Origin = remote.uri().parse().unwrap();
+        let keys = SigningKeys::new(HttpClient::new().unwrap(), login.clone());
+        let tokens = ValidationTokens::new(keys, login);
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+        let token = signed(&signer("known"), &v1());
+        let audience = Audience { app_id: APP, tenant_id: TENANT };
+        let outcome = tokens.check(&cx, &[token], audience, TENANT).await;
+        assert!(matches!(outcome, Err(TokenError::NoKeys(_))), "{outcome:?}");
+    }
+}
