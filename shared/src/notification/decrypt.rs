@@ -17,8 +17,9 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::EncryptedContent;
 use crate::secrets::Credential;
 
 /// Bytes of the symmetric key.
@@ -26,22 +27,6 @@ const KEY_LENGTH: usize = 32;
 
 /// Bytes of AES's block, which the first half of the key initializes.
 const BLOCK_LENGTH: usize = 16;
-
-/// The encrypted content of a notification.
-///
-/// <https://learn.microsoft.com/graph/api/resources/changenotificationencryptedcontent>
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EncryptedContent {
-    /// The resource, encrypted; base64.
-    pub data: String,
-    /// The symmetric key, encrypted with the certificate; base64.
-    pub data_key: String,
-    /// The signature of `data`; base64.
-    pub data_signature: String,
-    /// The label that the certificate was given with the subscription.
-    pub encryption_certificate_id: String,
-}
 
 /// Why a content stays closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,6 +183,7 @@ mod tests {
             data_key: BASE64_STANDARD.encode(&data_key),
             data_signature: BASE64_STANDARD.encode(signature.as_ref()),
             encryption_certificate_id: label.into(),
+            encryption_certificate_thumbprint: String::new(),
         }
     }
 

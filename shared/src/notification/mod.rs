@@ -1,4 +1,11 @@
-//! What Microsoft Graph tells of: changes in chats, mailboxes and calendars.
+//! What Microsoft Graph tells us: change notifications and lifecycle notifications, on their way from the open door to
+//! those who act on them.
+//!
+//! - [`queued`]: what lies on the queues in between
+//! - [`validation`], [`decrypt`]: whether a notification's content is Graph's, and what it says
 
 pub mod decrypt;
+pub mod queued;
 pub mod validation;
+
+pub use queued::{Change, EncryptedContent, Lifecycle, Queued};

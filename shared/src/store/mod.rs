@@ -25,6 +25,7 @@
 //! Every write after the claim is conditional on the claim's owner: an invocation that was frozen and comes back late
 //! changes nothing that is no longer its own.
 
+pub mod deliveries;
 mod dynamo;
 pub mod last_presence;
 mod memory;

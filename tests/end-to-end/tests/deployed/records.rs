@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
 use bridge::http::{Deadline, RequestContext};
+use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, MemoryDeliveries};
 use bridge::store::last_presence::{
     Advanced, DynamoLastPresences, LastPresence, LastPresences, MemoryLastPresences, Sent, Settled, Wanted,
 };
@@ -71,6 +72,43 @@ async fn the_record_s_rules(records: &impl Records) {
     assert_eq!(try_claim(&key, "e", true, after(31)).await, "granted", "abandoned, and a person asked");
     let expired = now + RECORD_LIFE + Duration::from_secs(60);
     assert_eq!(try_claim(&key, "f", false, expired).await, "granted", "expired is absent");
+}
+
+#[test]
+fn a_version_is_delivered_once_by_whoever_takes_it() {
+    beside_others(async |sandbox| {
+        let table = sandbox.output("StateTable").into();
+        the_delivery_s_rules(&DynamoDeliveries::new(client(sandbox), table)).await;
+        the_delivery_s_rules(&MemoryDeliveries::default()).await;
+    });
+}
+
+async fn the_delivery_s_rules(deliveries: &impl Deliveries) {
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+    let now = Timestamp::now();
+    let key = RecordKey::new("test", &[&conversation()]);
+    let begin = async |version, at: u64| {
+        let now = now + Duration::from_secs(at);
+        deliveries.begin(&cx, &key, version, now + Duration::from_secs(30), now).await.unwrap()
+    };
+    assert_eq!(begin(10, 0).await, Begun::Granted { before: None });
+    assert_eq!(begin(10, 1).await, Begun::InProgress);
+    assert_eq!(begin(20, 1).await, Begun::InProgress, "another version of it neither");
+    deliveries.give_up(&cx, &key, 10).await.unwrap();
+    assert_eq!(begin(10, 1).await, Begun::Granted { before: None }, "given up");
+    assert_eq!(begin(20, 32).await, Begun::Granted { before: None }, "who took it has died");
+    for late in [10, 11] {
+        deliveries.done(&cx, &key, late).await.unwrap();
+        deliveries.give_up(&cx, &key, late).await.unwrap();
+    }
+    assert_eq!(begin(20, 33).await, Begun::InProgress, "it is not theirs to end any more");
+    deliveries.done(&cx, &key, 20).await.unwrap();
+    for older in [10, 20] {
+        assert_eq!(begin(older, 33).await, Begun::Delivered);
+    }
+    assert_eq!(begin(30, 33).await, Begun::Granted { before: Some(20) });
+    deliveries.give_up(&cx, &key, 30).await.unwrap();
+    assert_eq!(begin(20, 34).await, Begun::Delivered, "what was delivered stays delivered");
 }
 
 #[test]

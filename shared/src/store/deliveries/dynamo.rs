@@ -1,0 +1,88 @@
+//! Deliveries in the DynamoDB table, one item a resource.
+
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use jiff::Timestamp;
+
+use super::{Begun, DELIVERY_LIFE, Deliveries};
+use crate::http::RequestContext;
+use crate::store::dynamo::{Failure, Item, number, text, timed};
+use crate::store::{RecordKey, StoreError};
+
+/// Deliveries in a table.
+#[derive(Debug, Clone)]
+pub struct DynamoDeliveries {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+impl DynamoDeliveries {
+    /// Deliveries in this table.
+    #[must_use]
+    pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Ends the lease of who took this version; an item that somebody else took since is theirs.
+    async fn end(&self, cx: &RequestContext, key: &RecordKey, version: i64, what: &str) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", text(key.as_str()))
+            .update_expression(what)
+            .condition_expression("taken = :version")
+            .expression_attribute_values(":version", number(version));
+        match timed(cx, "end delivery", request.send()).await {
+            Ok(_) | Err(Failure::ConditionFailed(_)) => Ok(()),
+            Err(Failure::Other(cause)) => Err(StoreError(cause)),
+        }
+    }
+}
+
+fn delivered(item: &Item) -> Option<i64> {
+    item.get("delivered")?.as_n().ok()?.parse().ok()
+}
+
+impl Deliveries for DynamoDeliveries {
+    async fn begin(
+        &self,
+        cx: &RequestContext,
+        key: &RecordKey,
+        version: i64,
+        lease: Timestamp,
+        now: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let expires = now.checked_add(DELIVERY_LIFE).unwrap_or(Timestamp::MAX);
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", text(key.as_str()))
+            .update_expression("SET taken = :version, lease = :lease, expires = :expires")
+            .condition_expression(
+                "(attribute_not_exists(delivered) OR delivered < :version) AND (attribute_not_exists(lease) OR lease <= :now)",
+            )
+            .expression_attribute_values(":version", number(version))
+            .expression_attribute_values(":lease", number(lease.as_millisecond()))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .expression_attribute_values(":expires", number(expires.as_second()))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match timed(cx, "begin delivery", request.send()).await {
+            Ok(output) => Ok(Begun::Granted { before: output.attributes.as_ref().and_then(delivered) }),
+            Err(Failure::ConditionFailed(item)) => {
+                let before = item.as_ref().and_then(delivered);
+                Ok(if before.is_some_and(|before| before >= version) { Begun::Delivered } else { Begun::InProgress })
+            }
+            Err(Failure::Other(cause)) => Err(StoreError(cause)),
+        }
+    }
+
+    async fn done(&self, cx: &RequestContext, key: &RecordKey, version: i64) -> Result<(), StoreError> {
+        self.end(cx, key, version, "SET delivered = :version REMOVE lease").await
+    }
+
+    async fn give_up(&self, cx: &RequestContext, key: &RecordKey, version: i64) -> Result<(), StoreError> {
+        self.end(cx, key, version, "REMOVE lease").await
+    }
+}
