@@ -16,7 +16,7 @@ use crate::http::{Deadline, RequestContext};
 use crate::telemetry::Outcome;
 
 /// A message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
     /// Under which it is given back.
     pub id: String,
@@ -24,6 +24,8 @@ pub struct Message {
     pub body: String,
     /// How often it was received, this time included.
     pub receives: u32,
+    /// Its group in a FIFO queue; empty in any other.
+    pub group: String,
 }
 
 /// A function that is ready to serve a queue.
@@ -117,12 +119,13 @@ impl<A> Consumer<A> {
     }
 }
 
-fn message(record: aws_lambda_events::sqs::SqsMessage) -> Message {
+fn message(mut record: aws_lambda_events::sqs::SqsMessage) -> Message {
     let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     Message {
         id: record.message_id.unwrap_or_default(),
         body: record.body.unwrap_or_default(),
         receives: receives.unwrap_or(1),
+        group: record.attributes.remove("MessageGroupId").unwrap_or_default(),
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{AuthError, Client, Refusal, TokenAnswer, TokenEndpoint, secret_field};
+use super::{App, AuthError, Client, Refusal, TokenAnswer, TokenEndpoint, secret_field};
 use crate::config::Origin;
 use crate::error::Code;
 use crate::http::retry::Repeat;
@@ -100,8 +100,8 @@ impl Certificate {
 }
 
 impl Client for EntraCredential {
-    fn client_id(&self) -> &str {
-        &self.client_id
+    fn app(&self) -> App {
+        App { client_id: self.client_id.clone(), tenant_id: self.tenant_id.clone() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{AuthError, Client, Refusal, TokenAnswer, TokenEndpoint, secret_field};
+use super::{App, AuthError, Client, Refusal, TokenAnswer, TokenEndpoint, secret_field};
 use crate::config::Origin;
 use crate::error::Code;
 use crate::http::retry::Repeat;
@@ -48,8 +48,8 @@ impl Credential for GenesysCredential {
 }
 
 impl Client for GenesysCredential {
-    fn client_id(&self) -> &str {
-        &self.client_id
+    fn app(&self) -> App {
+        App { client_id: self.client_id.clone(), tenant_id: String::new() }
     }
 }
 

@@ -25,13 +25,22 @@ const EARLY: Duration = Duration::from_secs(5 * 60);
 #[derive(Clone)]
 pub struct Token {
     bearer: SecretString,
-    /// The client id of the app that it was issued to.
-    app_id: Arc<str>,
+    /// Whom it was issued to.
+    app: Arc<App>,
+}
+
+/// Whom a token was issued to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct App {
+    /// The client id.
+    pub client_id: String,
+    /// The tenant, as the credential names it; empty where there is none.
+    pub tenant_id: String,
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("app_id", &self.app_id).finish_non_exhaustive()
+        f.debug_struct("Token").field("app", &self.app).finish_non_exhaustive()
     }
 }
 
@@ -114,7 +123,7 @@ impl TokenCache {
                 }?;
                 let life = Duration::from_secs(answer.expires_in);
                 Ok(Fresh {
-                    value: Token { bearer: answer.access_token, app_id: answer.app_id.into() },
+                    value: Token { bearer: answer.access_token, app: Arc::new(answer.app) },
                     refresh_after: life.saturating_sub(EARLY).max(life * 9 / 10),
                     expires_after: life,
                 })
@@ -170,12 +179,12 @@ impl Authorized {
         Ok(self.http.send(cx, &call, Some(&token.bearer)).await?)
     }
 
-    /// The client id of the app that calls are made as.
+    /// The app that calls are made as.
     ///
     /// # Errors
     /// [`AuthError`], when there is no token.
-    pub async fn app_id(&self, cx: &RequestContext) -> Result<Arc<str>, AuthError> {
-        self.tokens.get(cx).await.map(|token| token.app_id)
+    pub async fn app(&self, cx: &RequestContext) -> Result<Arc<App>, AuthError> {
+        self.tokens.get(cx).await.map(|token| token.app)
     }
 
     /// Fetches the token so that the first call finds one.
@@ -220,7 +229,7 @@ trait TokenEndpoint: Sync {
 
 /// Whom a credential stands for.
 trait Client {
-    fn client_id(&self) -> &str;
+    fn app(&self) -> App;
 }
 
 /// What both token endpoints answer.
@@ -231,12 +240,12 @@ struct TokenAnswer {
     expires_in: u64,
     /// Not a part of the answer.
     #[serde(skip)]
-    app_id: String,
+    app: App,
 }
 
 impl TokenAnswer {
     fn issued_to(self, client: &impl Client) -> Self {
-        Self { app_id: client.client_id().to_owned(), ..self }
+        Self { app: client.app(), ..self }
     }
 }
 

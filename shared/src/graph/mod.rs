@@ -6,6 +6,8 @@ mod online_meetings;
 pub mod presence;
 mod users;
 
+use std::sync::Arc;
+
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -14,7 +16,7 @@ pub use error::GraphError;
 pub use events::{Event, NewEvent};
 pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting, OnlineMeeting};
 
-use crate::auth::Authorized;
+use crate::auth::{App, Authorized};
 use crate::config::BaseUrl;
 use crate::http::retry::Repeat;
 use crate::http::{Call, Reply, RequestContext};
@@ -43,6 +45,29 @@ impl GraphClient {
         if let Err(error) = token {
             tracing::warn!(%error, "no token ahead of time");
         }
+    }
+
+    /// The app and the tenant that calls are made as.
+    ///
+    /// # Errors
+    /// [`GraphError::Auth`]
+    pub async fn app(&self, cx: &RequestContext) -> Result<Arc<App>, GraphError> {
+        Ok(self.remote.app(cx).await?)
+    }
+
+    /// `GET` of whatever these path segments name; gives its JSON. `permission` is the application permission that it
+    /// needs.
+    ///
+    /// # Errors
+    /// [`GraphError`]
+    pub async fn get_resource(
+        &self,
+        cx: &RequestContext,
+        path: impl IntoIterator<Item = &str>,
+        permission: &'static str,
+    ) -> Result<Vec<u8>, GraphError> {
+        let request = self.remote.http.get(self.base.join(path));
+        Ok(self.send(cx, "get resource", permission, request).await?.body)
     }
 
     /// Makes a call; `permission` is the application permission that it needs, for the message when it is missing.

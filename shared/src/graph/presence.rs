@@ -214,6 +214,6 @@ impl GraphClient {
     /// # Errors
     /// [`GraphError::Auth`]
     pub async fn app_id(&self, cx: &RequestContext) -> Result<Arc<str>, GraphError> {
-        Ok(self.remote.app_id(cx).await?)
+        Ok(self.remote.app(cx).await?.client_id.as_str().into())
     }
 }

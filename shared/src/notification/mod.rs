@@ -4,8 +4,12 @@
 //! - [`queued`]: what lies on the queues in between
 //! - [`validation`], [`decrypt`]: whether a notification's content is Graph's, and what it says
 
+pub mod chat_message;
 pub mod decrypt;
+pub mod open;
+pub mod process;
 pub mod queued;
+pub mod resource;
 pub mod validation;
 
 pub use queued::{Change, EncryptedContent, Lifecycle, Queued};

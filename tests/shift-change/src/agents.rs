@@ -82,5 +82,5 @@ fn message(event: &GenesysEvent) -> Message {
         "account": "123456789012", "time": "2027-01-15T08:00:00Z", "region": "eu-central-1", "resources": [],
         "detail": event.detail,
     });
-    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives: 1 }
+    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives: 1, ..Message::default() }
 }

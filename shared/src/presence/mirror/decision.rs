@@ -62,7 +62,7 @@ pub struct Newest {
 pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut Tally) -> (Vec<Newest>, Vec<String>) {
     let mut poison = Vec::new();
     let mut newest: HashMap<Uuid, Newest> = HashMap::new();
-    for Message { id, body, receives } in messages {
+    for Message { id, body, receives, .. } in messages {
         tally.events += 1;
         let event = match read(&body) {
             Ok(Read::Presence(event)) if only.is_none_or(|ids| ids.contains(&event.user)) => event,

@@ -89,7 +89,7 @@ fn message(user: Uuid, presence: SystemPresence, second: i64, receives: u32) -> 
             "presenceDefinition": {"systemPresence": presence.name()},
         },
     }});
-    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives }
+    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives, ..Message::default() }
 }
 
 struct Scene {
@@ -251,7 +251,7 @@ async fn what_lasts_no_longer_than_half_its_life_is_renewed() {
 
 fn reminder() -> Message {
     let body = json!({"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}});
-    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives: 1 }
+    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives: 1, ..Message::default() }
 }
 
 /// Three agents in sessions of four hours, two of them due for renewal: one who was cleared is not, whose last event is

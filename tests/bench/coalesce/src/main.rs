@@ -18,7 +18,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|record| Message { id: text(&record["messageId"]), body: text(&record["body"]), receives: 1 })
+        .map(|record| Message {
+            id: text(&record["messageId"]),
+            body: text(&record["body"]),
+            receives: 1,
+            ..Message::default()
+        })
         .collect();
     let mut env = Environment::of([("PRESENCE_MODE", "preferred")]);
     let settings = MirrorSettings::read(&mut env);

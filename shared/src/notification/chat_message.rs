@@ -1,0 +1,373 @@
+//! A message of a Teams chat or channel, as Graph describes it.
+//!
+//! It is read leniently: Graph's enumerations grow, and any field may be null, absent or of another kind than yesterday.
+//! What cannot be read is taken for absent, because a message that is shown in part is better than one that is lost.
+//!
+//! <https://learn.microsoft.com/graph/api/resources/chatmessage>
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A message. It has no `Debug`, so that its text cannot reach a log.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ChatMessage {
+    /// Its id, unique within its chat.
+    #[serde(deserialize_with = "lenient")]
+    pub id: String,
+    /// The chat; empty for a message of a channel.
+    #[serde(deserialize_with = "lenient")]
+    pub chat_id: String,
+    #[serde(deserialize_with = "lenient")]
+    message_type: MessageType,
+    #[serde(deserialize_with = "lenient")]
+    created_date_time: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient")]
+    last_edited_date_time: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient")]
+    deleted_date_time: Option<Timestamp>,
+    /// The subject line, which only channels show.
+    #[serde(deserialize_with = "lenient")]
+    pub subject: String,
+    #[serde(deserialize_with = "lenient")]
+    from: Option<Sender>,
+    /// What it says.
+    #[serde(deserialize_with = "lenient")]
+    pub body: Body,
+    /// What is attached, marked in the body where it belongs.
+    #[serde(deserialize_with = "lenient_list")]
+    pub attachments: Vec<Attachment>,
+    /// Who is mentioned, marked in the body by `id`.
+    #[serde(deserialize_with = "lenient_list")]
+    pub mentions: Vec<Mention>,
+    #[serde(deserialize_with = "lenient")]
+    event_detail: Option<Value>,
+}
+
+/// What happened to a message last, reactions aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageEvent {
+    /// It was written.
+    Created,
+    /// Its text was changed.
+    Edited,
+    /// It was taken back.
+    Deleted,
+}
+
+impl MessageEvent {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Edited => "edited",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+enum MessageType {
+    #[default]
+    Message,
+    /// The service's own words: somebody joined, the topic changed. Or a sign of typing.
+    System,
+    /// A kind of tomorrow, or the stand-in that Graph sends for one.
+    Other,
+}
+
+impl From<String> for MessageType {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "message" => Self::Message,
+            "chatEvent" | "typing" | "systemEventMessage" => Self::System,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Who wrote it: one of a person, an app or a device.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Sender {
+    #[serde(deserialize_with = "lenient")]
+    user: Option<Identity>,
+    #[serde(deserialize_with = "lenient")]
+    application: Option<Identity>,
+    #[serde(deserialize_with = "lenient")]
+    device: Option<Identity>,
+}
+
+/// A person, an app, a device or a conversation.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Identity {
+    #[serde(deserialize_with = "lenient")]
+    pub(super) id: String,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) display_name: String,
+}
+
+/// A text and how it is written.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Body {
+    #[serde(deserialize_with = "lenient")]
+    content_type: String,
+    /// The text.
+    #[serde(deserialize_with = "lenient")]
+    pub content: String,
+}
+
+impl Body {
+    /// Whether the text is HTML: everything but `text` is.
+    #[must_use]
+    pub fn is_html(&self) -> bool {
+        !self.content_type.eq_ignore_ascii_case("text")
+    }
+}
+
+/// Something attached: a file, a card, another message.
+///
+/// <https://learn.microsoft.com/graph/api/resources/chatmessageattachment>
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Attachment {
+    /// By which the body marks its place.
+    #[serde(deserialize_with = "lenient")]
+    pub id: String,
+    /// `reference`, a media type, or a name of Teams' own.
+    #[serde(deserialize_with = "lenient")]
+    pub content_type: String,
+    /// Where it is.
+    #[serde(deserialize_with = "lenient")]
+    pub content_url: String,
+    /// What it is: mostly JSON in a string.
+    #[serde(deserialize_with = "lenient")]
+    pub content: String,
+    /// A file's name.
+    #[serde(deserialize_with = "lenient")]
+    pub name: String,
+}
+
+/// A mention of somebody.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Mention {
+    #[serde(deserialize_with = "lenient")]
+    id: Value,
+    /// The words that the sender saw.
+    #[serde(deserialize_with = "lenient")]
+    pub mention_text: String,
+    #[serde(deserialize_with = "lenient")]
+    mentioned: Value,
+}
+
+impl Mention {
+    /// Whether this is what the body's `<at id>` points to.
+    #[must_use]
+    pub fn is(&self, id: &str) -> bool {
+        match &self.id {
+            Value::Number(number) => number.to_string() == id,
+            Value::String(text) => text == id,
+            _ => false,
+        }
+    }
+
+    /// Who is mentioned: a person, an app, a whole chat or channel.
+    #[must_use]
+    pub fn whom(&self) -> Option<&str> {
+        let kinds = self.mentioned.as_object()?.values();
+        kinds.filter_map(|identity| identity.get("id")?.as_str()).next()
+    }
+}
+
+impl ChatMessage {
+    /// When it was last created, edited or deleted, in milliseconds since 1970. A reaction is no new version, which is why
+    /// `lastModifiedDateTime` does not count.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        let times = [self.created_date_time, self.last_edited_date_time, self.deleted_date_time];
+        // A message's id is the millisecond of its creation.
+        let newest = times.into_iter().flatten().max().map(Timestamp::as_millisecond);
+        newest.or_else(|| self.id.parse().ok()).unwrap_or_default()
+    }
+
+    /// What happened last.
+    #[must_use]
+    pub fn event(&self) -> MessageEvent {
+        if self.deleted_date_time.is_some() {
+            MessageEvent::Deleted
+        } else if self.last_edited_date_time.is_some() {
+            MessageEvent::Edited
+        } else {
+            MessageEvent::Created
+        }
+    }
+
+    /// Whether nobody wrote it: somebody joined, a call began. Without `Prefer: include-unknown-enum-members`, Graph sends
+    /// such a message as one of an unknown type whose body is `<systemEventMessage/>`.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        let by_type = match self.message_type {
+            MessageType::Message => false,
+            MessageType::System => true,
+            MessageType::Other => self.from.is_none(),
+        };
+        by_type || self.event_detail.is_some() || self.body.content.trim_start().starts_with("<systemEventMessage")
+    }
+
+    /// Whether the app with this client id wrote it.
+    #[must_use]
+    pub fn is_from_app(&self, app_id: &str) -> bool {
+        let app = self.from.as_ref().and_then(|from| from.application.as_ref());
+        app.is_some_and(|app| !app.id.is_empty() && app.id.eq_ignore_ascii_case(app_id))
+    }
+
+    /// The name of the person, app or device that wrote it.
+    #[must_use]
+    pub fn sender(&self) -> Option<&str> {
+        let from = self.from.as_ref()?;
+        let named = [&from.user, &from.application, &from.device].into_iter().flatten();
+        named.map(|identity| identity.display_name.trim()).find(|name| !name.is_empty())
+    }
+}
+
+/// A value, or its default when it is null or cannot be read.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    Ok(T::deserialize(Value::deserialize(deserializer)?).unwrap_or_default())
+}
+
+/// The elements of a list that can be read.
+fn lenient_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let elements = match Value::deserialize(deserializer)? {
+        Value::Array(elements) => elements,
+        _ => Vec::new(),
+    };
+    Ok(elements.into_iter().filter_map(|element| T::deserialize(element).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn message(json: Value) -> ChatMessage {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn documented() -> Value {
+        json!({
+            "id": "1712027444034", "etag": "1712027444034", "messageType": "message", "chatId": "19:a@thread.v2",
+            "replyToId": null, "createdDateTime": "2024-04-02T03:10:44.034Z",
+            "lastModifiedDateTime": "2024-04-02T03:12:00.5Z", "lastEditedDateTime": null, "deletedDateTime": null,
+            "subject": null, "summary": null, "importance": "normal", "locale": "en-us", "webUrl": null,
+            "channelIdentity": null, "policyViolation": null, "eventDetail": null,
+            "from": {"application": null, "device": null, "user": {
+                "id": "oid", "displayName": "Kim", "userIdentityType": "aadUser", "tenantId": "guid"
+            }},
+            "body": {"contentType": "html", "content": "<p>Hi <at id=\"0\">Lee</at></p>"},
+            "attachments": [{"id": "abc", "contentType": "reference", "contentUrl": "https://contoso.example/a",
+                "content": null, "name": "a.docx", "thumbnailUrl": null, "teamsAppId": null}],
+            "mentions": [{"id": 0, "mentionText": "Lee", "mentioned": {
+                "application": null, "user": {"id": "oid2", "displayName": "Lee", "userIdentityType": "aadUser"}
+            }}],
+            "reactions": [], "messageHistory": []
+        })
+    }
+
+    fn with(name: &str, value: Value) -> ChatMessage {
+        let mut json = documented();
+        json[name] = value;
+        message(json)
+    }
+
+    #[test]
+    fn the_documented_message_is_read() {
+        let message = message(documented());
+        assert_eq!((message.version(), message.event()), (1_712_027_444_034, MessageEvent::Created));
+        assert_eq!((message.sender(), message.is_system()), (Some("Kim"), false));
+        assert_eq!((message.attachments[0].name.as_str(), message.attachments[0].content.as_str()), ("a.docx", ""));
+        assert!(message.mentions[0].is("0") && !message.mentions[0].is("1"));
+        assert_eq!(message.mentions[0].whom(), Some("oid2"));
+        assert!(message.body.is_html());
+    }
+
+    #[test]
+    fn the_version_follows_edits_and_deletion_and_not_reactions() {
+        let reacted = with("lastModifiedDateTime", json!("2026-01-01T00:00:00Z"));
+        assert_eq!((reacted.version(), reacted.event()), (1_712_027_444_034, MessageEvent::Created));
+        let edited = with("lastEditedDateTime", json!("2024-04-02T03:11:00.1234567Z"));
+        assert_eq!((edited.version(), edited.event()), (1_712_027_460_123, MessageEvent::Edited));
+        let deleted = with("deletedDateTime", json!("2024-04-01T20:12:00-08:00"));
+        assert_eq!((deleted.version(), deleted.event()), (1_712_031_120_000, MessageEvent::Deleted));
+        let mut timeless = documented();
+        timeless["createdDateTime"] = json!("yesterday");
+        assert_eq!(message(timeless).version(), 1_712_027_444_034);
+    }
+
+    #[test]
+    fn system_messages_come_in_several_forms() {
+        assert!(with("messageType", json!("systemEventMessage")).is_system());
+        assert!(with("messageType", json!("typing")).is_system());
+        assert!(
+            with("eventDetail", json!({"@odata.type": "#microsoft.graph.callEndedEventMessageDetail"})).is_system()
+        );
+        let mut unknown = documented();
+        unknown["messageType"] = json!("unknownFutureValue");
+        assert!(!message(unknown.clone()).is_system(), "somebody wrote it");
+        unknown["body"]["content"] = json!("<systemEventMessage/>");
+        assert!(message(unknown.clone()).is_system());
+        unknown["body"]["content"] = json!("");
+        unknown["from"] = Value::Null;
+        assert!(message(unknown).is_system());
+        assert!(!with("from", Value::Null).is_system(), "a message of nobody is still a message");
+    }
+
+    #[test]
+    fn an_app_is_known_by_its_client_id() {
+        let app = json!({"user": null, "application": {"id": "ABCD", "displayName": "Bridge"}});
+        let message = with("from", app);
+        assert_eq!(message.sender(), Some("Bridge"));
+        assert!(message.is_from_app("abcd") && !message.is_from_app("abc") && !message.is_from_app(""));
+        assert!(!with("from", Value::Null).is_from_app(""));
+        assert_eq!(with("from", json!({"user": {"id": "x", "displayName": null}})).sender(), None);
+    }
+
+    #[test]
+    fn one_field_that_cannot_be_read_costs_that_field() {
+        let other = json!({"a": [1]});
+        for name in documented().as_object().unwrap().keys() {
+            for value in [Value::Null, other.clone(), json!(7), json!("x"), json!([[], 3, {"id": {}}])] {
+                let read = with(name, value.clone());
+                assert!(name == "body" || read.body.content.starts_with("<p>Hi"), "{name}: {value}");
+            }
+        }
+        assert!(message(json!({})) == ChatMessage::default());
+        let attachments = with("attachments", json!([3, null, {"id": "good", "content": {"not": "a string"}}]));
+        assert_eq!(attachments.attachments.last().unwrap().id, "good");
+    }
+
+    proptest! {
+        #[test]
+        fn any_object_is_survived(names in prop::collection::vec("[a-zA-Z]{1,12}", 0..5), text in ".*") {
+            let json: serde_json::Map<_, _> = names.into_iter().map(|name| (name, json!(text))).collect();
+            let read = message(Value::Object(json));
+            let _ = (read.version(), read.event(), read.is_system(), read.sender().is_some());
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! From a notification to the resource it tells of: opened when it came along, fetched when it did not.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::decrypt::{DecryptError, DecryptionKeys};
+use super::resource::Resource;
+use super::validation::{Audience, TokenError, ValidationTokens};
+use super::{Change, EncryptedContent};
+use crate::error::{Code, Error};
+use crate::graph::{GraphClient, GraphError};
+use crate::http::RequestContext;
+use crate::secrets::Secret;
+
+/// What a notification turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// The resource, as JSON.
+    Content(Vec<u8>),
+    /// The resource does not exist any more.
+    Gone,
+    /// It is not Graph's, or not ours: it is to be dropped, and somebody should know.
+    Refused(String),
+}
+
+/// Who opens notifications.
+pub trait Resources: Send + Sync {
+    /// The resource that a notification tells of.
+    ///
+    /// # Errors
+    /// When it cannot be had now.
+    fn open(&self, cx: &RequestContext, change: &Change) -> impl Future<Output = Result<Opened, Error>> + Send;
+}
+
+/// Opens notifications with the secret's keys, or fetches what they tell of from Graph.
+#[derive(Debug)]
+pub struct Opener {
+    graph: Arc<GraphClient>,
+    tokens: ValidationTokens,
+    keys: Secret<DecryptionKeys>,
+}
+
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        let message = "Microsoft Entra ID's signing keys could not be fetched. The notification waits in the queue.";
+        Self::new(Code::ENTRA_UNAVAILABLE, message).because(error)
+    }
+}
+
+impl Opener {
+    /// An opener of these parts.
+    #[must_use]
+    pub fn new(graph: Arc<GraphClient>, tokens: ValidationTokens, keys: Secret<DecryptionKeys>) -> Self {
+        Self { graph, tokens, keys }
+    }
+
+    /// Reads the keys so that the first notification finds them. Failure is of no consequence but the log entry.
+    pub async fn warm_up(&self, cx: &RequestContext) {
+        if let Err(error) = self.keys.get(cx).await {
+            tracing::warn!(%error, "no private keys ahead of time");
+        }
+    }
+
+    /// The content that came along; `None` when no key fits, though the notification is genuine.
+    async fn content(
+        &self,
+        cx: &RequestContext,
+        change: &Change,
+        content: &EncryptedContent,
+    ) -> Result<Option<Opened>, Error> {
+        let app = self.graph.app(cx).await?;
+        if app.tenant_id.parse::<Uuid>().is_err() {
+            let message = "`tenant_id` of the Entra secret is a domain name. Put the tenant's guid there: validation tokens name \
+                           it so.";
+            return Err(Error::new(Code::MISCONFIGURED, message));
+        }
+        let audience = Audience { app_id: &app.client_id, tenant_id: &app.tenant_id };
+        match self.tokens.check(cx, &change.validation_tokens, audience, &change.tenant_id).await {
+            Ok(()) => {}
+            Err(TokenError::Refused(why)) => return Ok(Some(Opened::Refused(why.into()))),
+            Err(error) => return Err(error.into()),
+        }
+        let keys = self.keys.get(cx).await?;
+        let opened = match keys.decrypt(content) {
+            // The certificate may be younger than what this process has read.
+            Err(DecryptError::UnknownCertificate(_)) => match self.keys.replacement(cx, &keys).await? {
+                Some(keys) => keys.decrypt(content),
+                None => return Ok(None),
+            },
+            opened => opened,
+        };
+        match opened {
+            Ok(content) => Ok(Some(Opened::Content(content))),
+            Err(DecryptError::UnknownCertificate(_)) => Ok(None),
+            Err(error @ DecryptError::NotGenuine(_)) => Ok(Some(Opened::Refused(error.to_string()))),
+        }
+    }
+
+    async fn fetch(&self, cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
+        let Ok(resource) = change.resource.parse::<Resource>() else {
+            return Ok(Opened::Refused("it names no resource".into()));
+        };
+        match self.graph.get_resource(cx, resource.segments(), resource.permission()).await {
+            Ok(content) => Ok(Opened::Content(content)),
+            Err(GraphError::NotFound { .. }) => Ok(Opened::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Resources for Opener {
+    async fn open(&self, cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
+        if let Some(content) = &change.encrypted_content {
+            if let Some(opened) = self.content(cx, change, content).await? {
+                return Ok(opened);
+            }
+            tracing::warn!(
+                certificate = content.encryption_certificate_id,
+                "no private key for the certificate, so the resource is fetched; keep a certificate's key in the secret until \
+                 no subscription uses it"
+            );
+        }
+        self.fetch(cx, change).await
+    }
+}

@@ -1,0 +1,279 @@
+//! The worker against resources, a table and sinks that fail and forget, with a queue that hands everything out as SQS does.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::http::Deadline;
+use crate::store::deliveries::MemoryDeliveries;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn trouble() -> Error {
+    Error::new(Code::GENESYS_UNAVAILABLE, "test")
+}
+
+/// What Graph holds, by the resource's name; fails now and then.
+#[derive(Default)]
+struct Graph {
+    held: Mutex<BTreeMap<String, Value>>,
+    refused: Mutex<HashSet<String>>,
+    failures: Mutex<f64>,
+}
+
+impl Resources for Graph {
+    async fn open(&self, _cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
+        if fastrand::f64() < *locked(&self.failures) {
+            return Err(Error::new(Code::GRAPH_UNAVAILABLE, "test"));
+        }
+        if locked(&self.refused).contains(&change.resource) {
+            return Ok(Opened::Refused("test".into()));
+        }
+        let held = locked(&self.held).get(&change.resource).cloned();
+        Ok(held.map_or(Opened::Gone, |resource| Opened::Content(resource.to_string().into_bytes())))
+    }
+}
+
+/// What arrived: chat, message, version, and the version before.
+#[derive(Default)]
+struct Genesys {
+    arrived: Mutex<Vec<(String, String, i64, Option<i64>)>>,
+    published: Mutex<Vec<String>>,
+    failures: Mutex<f64>,
+    bus: bool,
+}
+
+impl Sinks for Genesys {
+    fn all(&self) -> impl Iterator<Item = Sink> + Send {
+        [Sink::OpenMessaging, Sink::EventBus].into_iter().take(if self.bus { 2 } else { 1 })
+    }
+
+    async fn deliver(
+        &self,
+        _cx: &RequestContext,
+        sink: Sink,
+        event: &Event,
+        before: Option<i64>,
+        _receives: u32,
+    ) -> Result<Delivered, Error> {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
+        if fastrand::f64() < *locked(&self.failures) {
+            return Err(trouble());
+        }
+        match (sink, &event.message) {
+            (Sink::EventBus, _) => locked(&self.published).push(event.change.resource.clone()),
+            (Sink::OpenMessaging, Some(message)) => {
+                locked(&self.arrived).push((message.chat_id.clone(), message.id.clone(), message.version(), before));
+            }
+            (Sink::OpenMessaging, None) => return Ok(Delivered::LeftOut("test")),
+        }
+        Ok(Delivered::Delivered)
+    }
+}
+
+#[derive(Default)]
+struct Scene {
+    graph: Graph,
+    deliveries: MemoryDeliveries,
+    genesys: Genesys,
+}
+
+/// A message of a chat, written in this second and edited in that.
+fn chat_message(chat: &str, second: i64, edited: Option<i64>) -> (String, Value) {
+    let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap().to_string();
+    let id = ((1_800_000_000 + second) * 1000).to_string();
+    let resource = format!("chats('{chat}')/messages('{id}')");
+    let message = json!({
+        "id": id, "chatId": chat, "messageType": "message", "createdDateTime": at(second),
+        "lastEditedDateTime": edited.map(at), "from": {"user": {"id": "u", "displayName": "Kim"}},
+        "body": {"contentType": "text", "content": "hello"},
+    });
+    (resource, message)
+}
+
+fn notification(group: &str, resource: &str, etag: &str) -> Message {
+    let body = json!({
+        "kind": "change", "subscriptionId": "s", "tenantId": "t", "changeType": "created", "resource": resource,
+        "resourceType": "#Microsoft.Graph.chatMessage", "etag": etag, "receivedAt": Timestamp::now().to_string(),
+    });
+    Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives: 1, group: group.into() }
+}
+
+impl Scene {
+    fn write(&self, chat: &str, second: i64, edited: Option<i64>) -> Message {
+        let (resource, message) = chat_message(chat, second, edited);
+        locked(&self.graph.held).insert(resource.clone(), message);
+        notification(chat, &resource, &edited.unwrap_or(second).to_string())
+    }
+
+    async fn serve(&self, messages: Vec<Message>) -> (Vec<String>, Tally) {
+        let worker = Worker { resources: &self.graph, deliveries: &self.deliveries, sinks: &self.genesys };
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(30)));
+        worker.serve(&cx, messages).await
+    }
+
+    /// The seconds in which the messages of a chat were written, in the order of their arrival.
+    fn arrived(&self, chat: &str) -> Vec<i64> {
+        let second = |id: &String| id.parse::<i64>().unwrap() / 1000 - 1_800_000_000;
+        locked(&self.genesys.arrived).iter().filter(|(of, ..)| of == chat).map(|(_, id, ..)| second(id)).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_arrives_in_order_and_once() {
+    let scene = Scene::default();
+    let batch = vec![
+        scene.write("a", 30, None),
+        scene.write("b", 10, None),
+        scene.write("a", 10, None),
+        scene.write("a", 20, None),
+        scene.write("a", 10, None),
+    ];
+    let (failed, tally) = scene.serve(batch.clone()).await;
+    assert_eq!((failed.len(), tally.notifications, tally.delivered, tally.duplicates), (0, 5, 4, 1));
+    assert_eq!((scene.arrived("a"), scene.arrived("b")), (vec![10, 20, 30], vec![10]));
+    let (_, tally) = scene.serve(batch).await;
+    assert_eq!((tally.delivered, tally.duplicates), (0, 5), "Graph repeats itself for hours");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reaction_is_no_news_an_edit_is_and_an_older_version_comes_too_late() {
+    let scene = Scene::default();
+    let created = scene.write("a", 10, None);
+    scene.serve(vec![created.clone()]).await;
+    // A reaction changes the etag and nothing that is shown.
+    let (resource, _) = chat_message("a", 10, None);
+    let (_, tally) = scene.serve(vec![notification("a", &resource, "another")]).await;
+    assert_eq!((tally.delivered, tally.duplicates), (0, 1));
+    let edited = scene.write("a", 10, Some(40));
+    scene.serve(vec![edited]).await;
+    let versions: Vec<_> =
+        locked(&scene.genesys.arrived).iter().map(|(.., version, before)| (*version, *before)).collect();
+    let (first, second) = (1_800_000_010_000, 1_800_000_040_000);
+    assert_eq!(versions, [(first, None), (second, Some(first))]);
+    // The first version, come late: what Graph holds now has been shown.
+    let (_, message) = chat_message("a", 10, None);
+    locked(&scene.graph.held).insert(resource, message);
+    let (_, tally) = scene.serve(vec![created]).await;
+    assert_eq!((tally.delivered, tally.duplicates), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_opened_holds_up_its_own_chat_and_nothing_else() {
+    let scene = Scene::default();
+    let (first, second, other) = (scene.write("a", 10, None), scene.write("a", 20, None), scene.write("b", 10, None));
+    *locked(&scene.graph.failures) = 1.0;
+    let (failed, _) = scene.serve(vec![first.clone(), second.clone()]).await;
+    assert_eq!(failed, [first.id.clone(), second.id.clone()]);
+    *locked(&scene.graph.failures) = 0.0;
+    *locked(&scene.genesys.failures) = 1.0;
+    let (failed, tally) = scene.serve(vec![first.clone(), other.clone(), second.clone()]).await;
+    assert_eq!((failed.iter().cloned().collect::<HashSet<_>>().len(), tally.failed, tally.delivered), (3, 3, 0));
+    *locked(&scene.genesys.failures) = 0.0;
+    let (failed, _) = scene.serve(vec![first, other, second]).await;
+    assert_eq!((failed.len(), scene.arrived("a"), scene.arrived("b")), (0, vec![10, 20], vec![10]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn poison_goes_back_alone_and_what_is_refused_or_gone_is_done_with() {
+    let scene = Scene::default();
+    let poison = Message { id: "poison".into(), body: "{}".into(), receives: 1, group: "a".into() };
+    let refused = scene.write("a", 10, None);
+    locked(&scene.graph.refused).insert(chat_message("a", 10, None).0);
+    let gone = notification("a", "chats('a')/messages('1')", "1");
+    let lifecycle = json!({
+        "kind": "lifecycle", "subscriptionId": "s", "tenantId": "t", "lifecycleEvent": "missed",
+        "subscriptionExpirationDateTime": "", "receivedAt": "2026-11-21T08:00:00Z",
+    });
+    let lifecycle = Message { id: "l".into(), body: lifecycle.to_string(), receives: 1, group: "s".into() };
+    let good = scene.write("a", 20, None);
+    let (failed, tally) = scene.serve(vec![poison, refused, gone, lifecycle, good]).await;
+    assert_eq!(failed, ["poison"]);
+    let counts = (tally.poison, tally.refused, tally.gone, tally.lifecycle, tally.delivered, tally.left_out);
+    assert_eq!(counts, (1, 1, 1, 1, 1, 1));
+    assert_eq!(scene.arrived("a"), [20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_event_is_published_whatever_it_is_and_each_sink_remembers_its_own() {
+    let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
+    let mail = "users/u/messages/AAMk";
+    locked(&scene.graph.held).insert(mail.into(), json!({"id": "AAMk", "@odata.etag": "W/\"1\""}));
+    let chat = scene.write("a", 10, None);
+    let batch = vec![chat, notification("u", mail, ""), notification("u", mail, "")];
+    let (_, tally) = scene.serve(batch.clone()).await;
+    assert_eq!((locked(&scene.genesys.published).len(), scene.arrived("a").len()), (2, 1));
+    assert_eq!((tally.delivered, tally.duplicates, tally.left_out), (3, 1, 2));
+    // A newer version without a tag in the notification is told by the resource's own.
+    locked(&scene.graph.held).insert(mail.into(), json!({"id": "AAMk", "@odata.etag": "W/\"2\""}));
+    scene.serve(batch).await;
+    assert_eq!(locked(&scene.genesys.published).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_time_left_everything_waits() {
+    let scene = Scene::default();
+    let message = scene.write("a", 10, None);
+    let worker = Worker { resources: &scene.graph, deliveries: &scene.deliveries, sinks: &scene.genesys };
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(3)));
+    let (failed, _) = worker.serve(&cx, vec![message.clone()]).await;
+    assert_eq!((failed, scene.arrived("a").len()), (vec![message.id], 0));
+}
+
+/// A FIFO queue: what is given back comes again before anything else of its group.
+fn next_batch(queue: &mut VecDeque<Message>) -> Vec<Message> {
+    let size = fastrand::usize(1..=10).min(queue.len());
+    queue.drain(..size).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Messages of three chats, each told of once or more, while Graph, Genesys and the worker's process fail: each arrives,
+    /// once, in order.
+    #[test]
+    fn every_message_arrives_once_and_in_order(
+        messages in proptest::collection::vec((0..3_usize, 1..4_usize), 1..60),
+        seed in any::<u64>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        fastrand::seed(seed);
+        let scene = Scene::default();
+        *locked(&scene.graph.failures) = 0.1;
+        *locked(&scene.genesys.failures) = 0.1;
+        let mut queue = VecDeque::new();
+        let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for (second, (chat, times)) in (0_i64..).zip(&messages) {
+            let chat = format!("chat-{chat}");
+            let message = scene.write(&chat, second, None);
+            queue.extend(std::iter::repeat_n(message, *times));
+            expected.entry(chat).or_default().push(second);
+        }
+        runtime.block_on(async {
+            let mut rounds = 0;
+            while !queue.is_empty() {
+                rounds += 1;
+                assert!(rounds < 10_000, "it never ends");
+                let mut batch = next_batch(&mut queue);
+                for message in &mut batch {
+                    message.id = Uuid::new_v4().to_string();
+                }
+                let (failed, _) = scene.serve(batch.clone()).await;
+                for message in batch.into_iter().rev().filter(|message| failed.contains(&message.id)) {
+                    queue.push_front(Message { receives: message.receives + 1, ..message });
+                }
+                // Visibility time-outs are longer than leases.
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+        });
+        for (chat, seconds) in expected {
+            prop_assert_eq!(scene.arrived(&chat), seconds);
+        }
+    }
+}
