@@ -40,10 +40,17 @@ impl Resources for Graph {
     }
 }
 
-/// What arrived: chat, message, version, and the version before.
+/// A message that arrived.
+struct Arrived {
+    chat: String,
+    id: String,
+    version: i64,
+    before: Option<i64>,
+}
+
 #[derive(Default)]
 struct Genesys {
-    arrived: Mutex<Vec<(String, String, i64, Option<i64>)>>,
+    arrived: Mutex<Vec<Arrived>>,
     published: Mutex<Vec<String>>,
     failures: Mutex<f64>,
     bus: bool,
@@ -69,7 +76,8 @@ impl Sinks for Genesys {
         match (sink, &event.message) {
             (Sink::EventBus, _) => locked(&self.published).push(event.change.resource.clone()),
             (Sink::OpenMessaging, Some(message)) => {
-                locked(&self.arrived).push((message.chat_id.clone(), message.id.clone(), message.version(), before));
+                let (chat, id) = (message.chat_id.clone(), message.id.clone());
+                locked(&self.arrived).push(Arrived { chat, id, version: message.version(), before });
             }
             (Sink::OpenMessaging, None) => return Ok(Delivered::LeftOut("test")),
         }
@@ -121,7 +129,7 @@ impl Scene {
     /// The seconds in which the messages of a chat were written, in the order of their arrival.
     fn arrived(&self, chat: &str) -> Vec<i64> {
         let second = |id: &String| id.parse::<i64>().unwrap() / 1000 - 1_800_000_000;
-        locked(&self.genesys.arrived).iter().filter(|(of, ..)| of == chat).map(|(_, id, ..)| second(id)).collect()
+        locked(&self.genesys.arrived).iter().filter(|it| it.chat == chat).map(|it| second(&it.id)).collect()
     }
 }
 
@@ -153,8 +161,7 @@ async fn a_reaction_is_no_news_an_edit_is_and_an_older_version_comes_too_late() 
     assert_eq!((tally.delivered, tally.duplicates), (0, 1));
     let edited = scene.write("a", 10, Some(40));
     scene.serve(vec![edited]).await;
-    let versions: Vec<_> =
-        locked(&scene.genesys.arrived).iter().map(|(.., version, before)| (*version, *before)).collect();
+    let versions: Vec<_> = locked(&scene.genesys.arrived).iter().map(|it| (it.version, it.before)).collect();
     let (first, second) = (1_800_000_010_000, 1_800_000_040_000);
     assert_eq!(versions, [(first, None), (second, Some(first))]);
     // The first version, come late: what Graph holds now has been shown.
