@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cloud::{Cli, Cloud, Deployment, REGION, check_port};
 use crate::genesys_event::GenesysEvent;
 use crate::stand_ins::{API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World};
-use crate::{Trouble, functions, python, workshop};
+use crate::{PYTHON, Trouble, functions, workshop};
 
 /// The partner event source of the Genesys Cloud org. On AWS its name begins with `aws.partner/`; nobody but a partner may
 /// put events under such a name, here neither.
@@ -81,7 +81,7 @@ impl Sandbox {
             Ports::Any => [0; 4],
         };
         let mut stand_ins = StandIns::start(stand_in_ports).await?;
-        let interpreter = python::interpreter(&progress)?;
+        let interpreter = PYTHON.interpreter(&progress)?;
         progress("building the functions");
         let binaries = functions::build()?;
         progress("starting the local cloud");
