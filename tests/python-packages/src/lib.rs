@@ -33,8 +33,8 @@ const OLDEST: (u32, u32) = (3, 11);
 /// Where cargo and the tools keep what they make.
 #[must_use]
 pub fn target() -> PathBuf {
-    let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target"));
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(default, PathBuf::from)
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from)
 }
 
 impl Environment<'_> {
@@ -96,8 +96,8 @@ fn install(whose: &str, interpreter: &Path, requirements: &Path) -> Result<(), T
     let said = String::from_utf8_lossy(&installed.stderr);
     let last = said.lines().rev().find(|line| line.contains("ERROR")).unwrap_or("pip gave no reason");
     Err(Trouble(format!(
-        "The {whose}'s Python packages could not be installed. The first time needs a network that reaches a Python package \
-         index. ({})",
+        "The {whose}'s Python packages could not be installed. The first time needs a network that reaches a Python \
+         package index. ({})",
         last.trim()
     )))
 }
