@@ -4,11 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use python_packages::Trouble;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What stands for the bridge's URL in the files that are shipped, until somebody sets it.
 const UNSET_BRIDGE: &str = "https://bridge.invalid";
+
+/// What is set in Genesys Cloud beside the files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// The bridge's URL, without a slash at the end.
+    pub bridge: String,
+    /// The fields of the integration's credentials.
+    pub credentials: BTreeMap<String, String>,
+}
 
 /// An exported action: `NAME.custom.json`, or `NAME.customAuth.json` for one that gets a token.
 #[derive(Debug, Clone, Deserialize)]

@@ -102,7 +102,6 @@ impl Integration {
         let output = self.output(action, &answer?, &mut variables, trace)?;
         response::check(action.contract.output.success_schema.as_ref(), &output)
             .map_err(|wrong| Cause::Processing(format!("The output breaks its contract. {wrong}")))?;
-        trace.note("Output", pretty(&output));
         Ok(output)
     }
 
@@ -138,12 +137,13 @@ impl Integration {
         let mut headers = HeaderMap::new();
         for (name, template) in &request.headers {
             let value = self.render(template, name, variables, trace)?;
+            // A way to say that the body has a length, and no header of the request.
+            if name.eq_ignore_ascii_case("transfer-encoding") {
+                continue;
+            }
             let secret = name.eq_ignore_ascii_case("authorization");
             shown += &format!("{name}: {}\n", if secret { "(not shown)" } else { &value });
-            // A way to say that the body has a length, and no header of the request.
-            if !name.eq_ignore_ascii_case("transfer-encoding") {
-                set(&mut headers, name, &value)?;
-            }
+            set(&mut headers, name, &value)?;
         }
         for (name, value) in [
             ("ININ-Correlation-Id", id.to_string().as_str()),

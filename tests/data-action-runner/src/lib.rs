@@ -1,6 +1,6 @@
 //! Runs the export file of a data action as Genesys Cloud does.
 //!
-//! - [`Action`]: the file
+//! - [`Action`]: the file, and [`Settings`]: what is set beside it
 //! - [`Integration`]: the credentials and the customAuth action that it runs with; executes it
 //! - [`Velocity`]: the engine that renders its templates, the real one
 //! - [`Failure`]: what its author sees when it fails, and [`Trace`] what an administrator sees of every execution
@@ -19,7 +19,7 @@ mod response;
 mod trace;
 mod velocity;
 
-pub use action::Action;
+pub use action::{Action, Settings};
 pub use failure::{Detail, Failure, Nested};
 pub use integration::{Execution, Integration};
 pub use python_packages::Trouble;

@@ -1,15 +1,13 @@
 //! `cargo data-action`: one execution of a data action, by hand.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use data_action_runner::{Action, Execution, Integration, Trouble, Velocity};
+use data_action_runner::{Action, Execution, Integration, Settings, Trouble, Velocity};
 use lexopt::prelude::*;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 const USAGE: &str = "\
@@ -23,13 +21,6 @@ Usage: cargo data-action FILE.custom.json [--input JSON] [--integration FILE] [-
   --auth FILE         the customAuth action; when not given the *.customAuth.json beside the action
 
 Ends with 0 if the action succeeded, with 1 if it took the failure path, and with 2 if it could not be executed.";
-
-/// What is set in Genesys Cloud beside the files.
-#[derive(Deserialize)]
-struct Settings {
-    bridge: String,
-    credentials: BTreeMap<String, String>,
-}
 
 struct Options {
     action: PathBuf,

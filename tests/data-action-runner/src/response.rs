@@ -46,7 +46,12 @@ pub(crate) fn check(schema: Option<&Value>, value: &Value) -> Result<(), String>
         return Ok(());
     };
     let contract = jsonschema::draft4::new(schema).map_err(|error| format!("The contract is no schema: {error}"))?;
-    let wrong: Vec<String> =
-        contract.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let wrong: Vec<String> = contract
+        .iter_errors(value)
+        .map(|error| match error.instance_path().as_str() {
+            "" => error.to_string(),
+            path => format!("{path}: {error}"),
+        })
+        .collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }

@@ -3,11 +3,13 @@
 //! - [`stand_ins`]: Microsoft Entra ID, Microsoft Graph and Genesys Cloud, as far as the bridge talks to them, with
 //!   faults that can be switched on
 //! - [`cloud`]: a local AWS (ministack) that `infra/template.yaml` is deployed to
+//! - [`data_actions`]: the data actions that are shipped, imported
 //! - [`functions`]: builds the Lambda binaries
 //! - [`sandbox`]: all of it together; what the end-to-end tests drive
 //! - [`story`]: one escalation, told on the terminal
 
 pub mod cloud;
+pub mod data_actions;
 pub mod functions;
 pub mod genesys_event;
 pub mod sandbox;
