@@ -3,32 +3,27 @@
 //! - [`stand_ins`]: Microsoft Entra ID, Microsoft Graph and Genesys Cloud, as far as the bridge talks to them, with
 //!   faults that can be switched on
 //! - [`cloud`]: a local AWS (ministack) that `infra/template.yaml` is deployed to
+//! - [`data_actions`]: the data actions that are shipped, imported
 //! - [`functions`]: builds the Lambda binaries
-//! - [`python`]: the private virtual environment that the local AWS runs in
 //! - [`sandbox`]: all of it together; what the end-to-end tests drive
 //! - [`story`]: one escalation, told on the terminal
 
 pub mod cloud;
+pub mod data_actions;
 pub mod functions;
 pub mod genesys_event;
-pub mod python;
 pub mod sandbox;
 pub mod stand_ins;
 pub mod story;
 
 use std::path::PathBuf;
 
-/// Why the sandbox cannot work: one sentence with what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Trouble(pub String);
+use python_packages::Environment;
+pub use python_packages::Trouble;
 
-impl Trouble {
-    /// What happened, with its cause.
-    pub(crate) fn from(what: &str, cause: impl std::fmt::Display) -> Self {
-        Self(format!("{what}: {cause}"))
-    }
-}
+/// Where the local AWS runs.
+pub(crate) const PYTHON: Environment<'_> =
+    Environment { whose: "local cloud", folder: "sandbox", requirements: include_str!("../requirements.txt") };
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
@@ -37,6 +32,5 @@ pub(crate) fn root() -> PathBuf {
 
 /// Where the sandbox keeps its things.
 pub(crate) fn workshop() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("sandbox")
+    PYTHON.home()
 }

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
+use data_action_runner::Velocity;
 use lexopt::prelude::*;
 use sandbox::sandbox::{Ports, Sandbox};
 use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID};
@@ -66,8 +68,9 @@ async fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
     };
     let told = async {
         let sandbox = Sandbox::start(Ports::From(options.port), progress).await?;
+        let velocity = Arc::new(Velocity::start(progress)?);
         progress("ready");
-        let held = story::tell(&sandbox, out).await?;
+        let held = story::tell(&sandbox, velocity, out).await?;
         Ok::<_, Trouble>((sandbox, held))
     };
     // Whoever ends the sandbox early ends everything it started: the local cloud goes when this process does.
@@ -84,10 +87,13 @@ async fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
 
 async fn stay(sandbox: &Sandbox, out: &mut impl Write) -> Result<(), Trouble> {
     let env_file = sandbox.write_env_file()?;
+    let integration_file = sandbox.write_integration_file()?;
     let written = out.write_all(instructions(sandbox, &env_file).as_bytes()).and_then(|()| out.flush());
     written.map_err(|error| Trouble(format!("The terminal is gone: {error}")))?;
     let interrupted = tokio::signal::ctrl_c().await;
-    let _ = std::fs::remove_file(env_file);
+    for file in [env_file, integration_file] {
+        let _ = std::fs::remove_file(file);
+    }
     interrupted.map_err(|error| Trouble(format!("Ctrl-C cannot be waited for: {error}")))
 }
 
@@ -102,12 +108,16 @@ fn instructions(sandbox: &Sandbox, env_file: &Path) -> String {
         r#"
 The sandbox is up until Ctrl-C. Copy and paste:
 
+  # one click, and what becomes of it step by step; the same line again is a second click
+  cargo data-action infra/genesys/data-actions/escalate-to-teams.custom.json \
+    --input '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900456","conversationId":"demo-1"}}'
+
   # a token, as Genesys Cloud's customAuth action fetches it
   TOKEN=$({token_request} | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
 
-  # one click; the same line again is a second click
+  # a click without Genesys Cloud
   curl -s {url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN" -w '\n' \
-    -d '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900456","conversationId":"demo-1"}}'
+    -d '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900457","conversationId":"demo-2"}}'
 
   # an agent goes On Queue: by one call, and by an event on Amazon EventBridge; then what Teams shows
   curl -s {presence_url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN" -w '\n' \

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use data_action_runner::Settings;
 use serde_json::{Value, json};
 
 use crate::cloud::{Cli, Cloud, Deployment, REGION, check_port};
 use crate::genesys_event::GenesysEvent;
 use crate::stand_ins::{API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World};
-use crate::{Trouble, functions, python, workshop};
+use crate::{PYTHON, Trouble, functions, workshop};
 
 /// The partner event source of the Genesys Cloud org. On AWS its name begins with `aws.partner/`; nobody but a partner may
 /// put events under such a name, here neither.
@@ -81,7 +82,7 @@ impl Sandbox {
             Ports::Any => [0; 4],
         };
         let mut stand_ins = StandIns::start(stand_in_ports).await?;
-        let interpreter = python::interpreter(&progress)?;
+        let interpreter = PYTHON.interpreter(&progress)?;
         progress("building the functions");
         let binaries = functions::build()?;
         progress("starting the local cloud");
@@ -145,6 +146,24 @@ impl Sandbox {
     pub fn route(&self, path: &str) -> (String, String) {
         let host = format!("{}.execute-api.localhost:{}", self.deployment.api, self.cloud.port);
         (format!("{}{path}", self.cloud.endpoint), host)
+    }
+
+    /// What an administrator sets in Genesys Cloud for the data actions: where the bridge is, and the caller's credentials.
+    #[must_use]
+    pub fn integration(&self) -> Settings {
+        let secret = self.world.directory().apps.get(CALLER_APP).and_then(|app| app.secrets.last().cloned());
+        let credentials = [
+            ("login_url", self.entra.clone()),
+            ("tenant_id", TENANT.into()),
+            ("client_id", CALLER_APP.into()),
+            ("client_secret", secret.unwrap_or_default()),
+            ("scope", format!("{API_AUDIENCE}/.default")),
+        ];
+        let (_, host) = self.route("");
+        Settings {
+            bridge: format!("http://{host}"),
+            credentials: credentials.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
     }
 
     /// The token request that Genesys Cloud's customAuth action makes, answered by the Entra stand-in.
@@ -212,6 +231,19 @@ impl Sandbox {
     /// When EventBridge does not take them.
     pub async fn send_genesys_events(&self, events: &[GenesysEvent]) -> Result<(), Trouble> {
         put_events(&self.cloud.cli(), events).await
+    }
+
+    /// Writes [`Self::integration`] into the folder of the sandbox, where `cargo data-action` finds it. Gives its path.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_integration_file(&self) -> Result<PathBuf, Trouble> {
+        let path = workshop().join("integration.json");
+        let failed =
+            |error: &dyn std::fmt::Display| Trouble::from("The integration's file could not be written", error);
+        let text = serde_json::to_string_pretty(&self.integration()).map_err(|error| failed(&error))?;
+        std::fs::write(&path, text).map_err(|error| failed(&error))?;
+        Ok(path)
     }
 
     /// Writes `.env` into the folder of the sandbox: the environment in which `cargo lambda watch` runs the functions against this

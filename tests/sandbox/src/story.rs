@@ -1,30 +1,37 @@
-//! One escalation, told on the terminal: what the agent clicks, what the phone shows, and what a second click does.
+//! One escalation, told on the terminal: what the agent clicks, what the phone shows, and what a second click does. Every
+//! request is made by one of the data actions that are shipped, executed as Genesys Cloud does it.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use data_action_runner::{Failure, Velocity};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::Trouble;
+use crate::data_actions::DataActions;
 use crate::genesys_event::GenesysEvent;
-use crate::sandbox::{Answer, Sandbox};
+use crate::sandbox::Sandbox;
 use crate::stand_ins::{AGENT, AGENT_GENESYS_ID, AGENT_ID};
 
 /// The customer of the story: a number that is reserved for stories.
 const CUSTOMER: &str = "+447700900123";
 
+/// A name that breaks what is not escaped.
+const AGENT_NAME: &str = r#"Kim "Ace" $O'Neill 😀"#;
+
 /// Tells the story. Gives whether everything in it held.
 ///
 /// # Errors
-/// When no answer came, or the terminal is gone.
-pub async fn tell(sandbox: &Sandbox, out: &mut impl Write) -> Result<bool, Trouble> {
-    Teller { sandbox, out, held: true }.tell().await
+/// When an action cannot be executed, or the terminal is gone.
+pub async fn tell(sandbox: &Sandbox, velocity: Arc<Velocity>, out: &mut impl Write) -> Result<bool, Trouble> {
+    Teller { sandbox, velocity, out, held: true }.tell().await
 }
 
 struct Teller<'a, W> {
     sandbox: &'a Sandbox,
+    velocity: Arc<Velocity>,
     out: &'a mut W,
     held: bool,
 }
@@ -40,40 +47,62 @@ impl<W: Write> Teller<'_, W> {
         self.say(&format!("   {} {what}", if holds { "✓" } else { "✗" }))
     }
 
-    async fn click(&mut self, token: &str, body: &str) -> Result<Answer, Trouble> {
-        let answer = self.sandbox.post("/escalations", Some(token), body).await?;
-        self.say(&format!("   HTTP {} after {} ms", answer.status, answer.took.as_millis()))?;
-        for name in ["code", "message", "joinUrl", "organizer", "mode", "lobby", "smsStatus", "smsCode", "requestId"] {
-            let value = answer.text(name);
-            self.say(&format!("     {name:<10} {}", shortened(value)))?;
+    /// Executes an action, and shows what the script gets of these fields.
+    async fn execute(
+        &mut self,
+        actions: &DataActions,
+        name: &str,
+        input: &Value,
+        fields: &[&str],
+    ) -> Result<Result<Value, Failure>, Trouble> {
+        self.say(&format!("   {name} {input}"))?;
+        let execution = actions.execute(name, input).await?;
+        for token in execution.trace.shown("Token") {
+            self.say(&format!("   token: {token}"))?;
         }
-        Ok(answer)
+        match &execution.outcome {
+            Ok(output) => {
+                self.say(&format!("   Success after {} ms", execution.took.as_millis()))?;
+                for field in fields {
+                    self.say(&format!("     {field:<12} {}", shortened(text(output, field), 100)))?;
+                }
+            }
+            Err(failure) => {
+                self.say(&format!("   Failure after {} ms", execution.took.as_millis()))?;
+                self.say(&format!("     errorCode    {}", failure.error_code))?;
+                self.say(&format!("     userMessage  {}", failure.user_message))?;
+                for shown in execution.trace.shown("Failed") {
+                    self.say(&format!("     and in the test pane: {}", shortened(shown, 240)))?;
+                }
+            }
+        }
+        Ok(execution.outcome)
     }
 
     async fn tell(mut self) -> Result<bool, Trouble> {
-        self.say("\n1. Genesys Cloud's customAuth action fetches a token from Entra ID for the bridge's audience.")?;
-        let token = self.sandbox.caller_token().await?;
-        let roles = roles_of(&token);
-        let expected = ["Meetings.Create", "Sms.Send", "Presence.Write"];
-        self.check(&format!("a token with the app roles {}", roles.join(", ")), roles == expected)?;
-
-        self.say("\n2. Without a token nobody gets past API Gateway.")?;
-        let refused = self.sandbox.post("/escalations", None, "{}").await?;
-        self.check("HTTP 401", refused.status == 401)?;
-
+        const ESCALATION: &[&str] =
+            &["ok", "code", "message", "joinUrl", "organizer", "mode", "lobby", "smsStatus", "smsCode", "requestId"];
         let conversation = uuid::Uuid::new_v4().to_string();
-        let body = json!({
-            "user": AGENT, "agentName": "Kim", "toAddress": format!("tel:{CUSTOMER}"), "conversationId": conversation,
-        })
-        .to_string();
-        self.say("\n3. The agent clicks \"Escalate to Teams\".")?;
-        self.say(&format!("   POST /escalations {body}"))?;
-        let first = self.click(&token, &body).await?;
-        self.check("a new meeting", first.ok() && first.text("code") == "created")?;
-        self.check("its lobby is open for the caller", first.text("lobby") == "everyone")?;
-        self.check("Genesys Cloud has the text message", first.text("smsStatus") == "accepted")?;
+        let click = json!({
+            "user": AGENT, "agentName": AGENT_NAME, "toAddress": format!("tel:{CUSTOMER}"),
+            "conversationId": conversation,
+        });
 
-        self.say("\n4. The customer's phone shows")?;
+        self.say("\n1. An administrator has imported the data actions, and mistyped the client secret.")?;
+        let mut mistyped = self.sandbox.integration();
+        mistyped.credentials.insert("client_secret".into(), "mistyped".into());
+        let actions = DataActions::import(self.velocity.clone(), &mistyped)?;
+        let outcome = self.execute(&actions, "Escalate to Teams", &click, ESCALATION).await?;
+        self.check("the failure path, and no meeting", outcome.is_err() && self.meetings(&conversation) == 0)?;
+
+        self.say("\n2. With the right one the agent clicks \"Escalate to Teams\".")?;
+        let actions = DataActions::import(self.velocity.clone(), &self.sandbox.integration())?;
+        let first = self.execute(&actions, "Escalate to Teams", &click, ESCALATION).await?.unwrap_or_default();
+        self.check("a new meeting", first["ok"] == true && first["code"] == "created")?;
+        self.check("its lobby is open for the caller", first["lobby"] == "everyone")?;
+        self.check("Genesys Cloud has the text message", first["smsStatus"] == "accepted")?;
+
+        self.say("\n3. The customer's phone shows")?;
         let texts = self.sandbox.world.texts_to(CUSTOMER);
         for text in &texts {
             self.say(&format!("   ┌─ {}", text.from))?;
@@ -82,27 +111,26 @@ impl<W: Write> Teller<'_, W> {
             }
             self.say("   └─")?;
         }
-        let link = first.text("joinUrl");
-        let shown = !link.is_empty() && texts.iter().any(|text| text.text.contains(link));
+        let link = text(&first, "joinUrl");
+        let shown = !link.is_empty() && texts.iter().all(|text| text.text.contains(link));
         self.check("one text message, with the link", texts.len() == 1 && shown)?;
+        self.check("the agent's name as it is", texts.iter().all(|text| text.text.contains(AGENT_NAME)))?;
 
-        self.say("\n5. The agent is impatient and clicks again.")?;
-        let second = self.click(&token, &body).await?;
-        self.check("the same meeting", second.text("code") == "existing" && second.text("joinUrl") == link)?;
-        self.check("no second text message", second.text("smsStatus") == "duplicate")?;
-        let meetings = self.sandbox.world.online_meetings(&conversation);
+        self.say("\n4. The agent is impatient and clicks again.")?;
+        let second = self.execute(&actions, "Escalate to Teams", &click, ESCALATION).await?.unwrap_or_default();
+        self.check("the same meeting", second["code"] == "existing" && second["joinUrl"] == first["joinUrl"])?;
+        self.check("no second text message", second["smsStatus"] == "duplicate")?;
         let count = self.sandbox.world.texts_to(CUSTOMER).len();
-        self.check("Teams has one meeting and the phone one text message", (meetings, count) == (1, 1))?;
+        let once = (self.meetings(&conversation), count) == (1, 1);
+        self.check("Teams has one meeting and the phone one text message", once)?;
 
-        self.say("\n6. The agent goes on queue. A workflow tells the bridge by one call.")?;
-        let answer = self.presence(&token, "ON_QUEUE").await?;
-        self.check(
-            "set, and not for longer than it lasts",
-            answer.text("code") == "updated" && !answer.text("expiresAt").is_empty(),
-        )?;
+        self.say("\n5. The agent goes on queue. A workflow tells the bridge by one call.")?;
+        let output = self.presence(&actions, "ON_QUEUE").await?;
+        let bounded = output["code"] == "updated" && !text(&output, "expiresAt").is_empty();
+        self.check("set, and not for longer than it lasts", bounded)?;
         self.shows("Busy", Instant::now()).await?;
 
-        self.say("\n7. The agent has a meal, and goes on queue again. Genesys Cloud tells Amazon EventBridge.")?;
+        self.say("\n6. The agent has a meal, and goes on queue again. Genesys Cloud tells Amazon EventBridge.")?;
         for (presence, shown) in [("MEAL", "Away"), ("ON_QUEUE", "Busy")] {
             let event = GenesysEvent::presence(AGENT_GENESYS_ID, presence, &Timestamp::now().to_string());
             self.say(&format!("   {} with {presence}", event.detail_type))?;
@@ -111,22 +139,21 @@ impl<W: Write> Teller<'_, W> {
             self.shows(shown, started).await?;
         }
 
-        self.say("\n8. The agent logs off.")?;
-        let answer = self.presence(&token, "Offline").await?;
-        self.check("what the bridge had set is cleared", answer.text("code") == "cleared")?;
+        self.say("\n7. The agent logs off.")?;
+        let output = self.presence(&actions, "Offline").await?;
+        self.check("what the bridge had set is cleared", output["code"] == "cleared")?;
         self.shows("Available", Instant::now()).await?;
         Ok(self.held)
     }
 
-    async fn presence(&mut self, token: &str, system_presence: &str) -> Result<Answer, Trouble> {
-        let body = json!({"userId": AGENT_GENESYS_ID, "systemPresence": system_presence}).to_string();
-        self.say(&format!("   POST /presence {body}"))?;
-        let answer = self.sandbox.post("/presence", Some(token), body).await?;
-        self.say(&format!("   HTTP {} after {} ms", answer.status, answer.took.as_millis()))?;
-        for name in ["code", "message", "teamsUserId", "availability", "activity", "expiresAt"] {
-            self.say(&format!("     {name:<12} {}", shortened(answer.text(name))))?;
-        }
-        Ok(answer)
+    async fn presence(&mut self, actions: &DataActions, system_presence: &str) -> Result<Value, Trouble> {
+        let input = json!({"userId": AGENT_GENESYS_ID, "systemPresence": system_presence});
+        let fields = ["ok", "code", "message", "teamsUserId", "availability", "activity", "expiresAt"];
+        Ok(self.execute(actions, "Update presence", &input, &fields).await?.unwrap_or_default())
+    }
+
+    fn meetings(&self, conversation: &str) -> usize {
+        self.sandbox.world.online_meetings(conversation)
     }
 
     /// Waits until Teams shows this of the agent.
@@ -143,14 +170,16 @@ impl<W: Write> Teller<'_, W> {
 /// How long an event may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The app roles in a token. Whether its signature is good is for API Gateway to say, next.
-fn roles_of(token: &str) -> Vec<String> {
-    let claims = token.split('.').nth(1).and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
-    let claims: Value = claims.and_then(|claims| serde_json::from_slice(&claims).ok()).unwrap_or_default();
-    serde_json::from_value(claims["roles"].clone()).unwrap_or_default()
+/// A field as a script shows it.
+fn text<'a>(output: &'a Value, field: &str) -> &'a str {
+    match &output[field] {
+        Value::Bool(true) => "true",
+        Value::Bool(false) => "false",
+        value => value.as_str().unwrap_or_default(),
+    }
 }
 
 /// A long value, cut to fit a terminal.
-fn shortened(value: &str) -> String {
-    if value.chars().count() > 100 { value.chars().take(99).chain(['…']).collect() } else { value.to_owned() }
+fn shortened(value: &str, most: usize) -> String {
+    if value.chars().count() > most { value.chars().take(most - 1).chain(['…']).collect() } else { value.to_owned() }
 }

@@ -7,6 +7,8 @@
 
 mod click;
 mod credentials;
+mod data_action_failures;
+mod data_actions;
 mod door;
 mod fallbacks;
 mod genesys;
