@@ -279,3 +279,74 @@ fn check_assertion(world: &World, app: &App, client_id: &str, kind: &str, assert
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn read(world: &Arc<World>, path: &str) -> (u16, Value) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router(world.clone()).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_documents_lead_to_the_keys() {
+        let world = World::without_sockets().unwrap();
+        let entra = "http://entra.invalid";
+        for (path, issuer, keys) in [
+            (
+                format!("/{TENANT}/v2.0"),
+                format!("{entra}/{TENANT}/v2.0"),
+                format!("{entra}/{TENANT}/discovery/v2.0/keys"),
+            ),
+            (
+                "/common/v2.0".into(),
+                format!("{entra}/{{tenantid}}/v2.0"),
+                format!("{entra}/common/discovery/v2.0/keys"),
+            ),
+            (
+                format!("/{TENANT}"),
+                format!("https://sts.windows.net/{TENANT}/"),
+                format!("{entra}/common/discovery/keys"),
+            ),
+            ("/common".into(), "https://sts.windows.net/{tenantid}/".into(), format!("{entra}/common/discovery/keys")),
+        ] {
+            let (status, document) = read(&world, &format!("{path}/.well-known/openid-configuration")).await;
+            assert_eq!((status, &document["issuer"], &document["jwks_uri"]), (200, &json!(issuer), &json!(keys)));
+            let (status, set) = read(&world, keys.strip_prefix(entra).unwrap()).await;
+            let key = &set["keys"][0];
+            assert_eq!((status, &key["kty"], &key["use"]), (200, &json!("RSA"), &json!("sig")));
+            assert!(["kid", "x5t", "n", "e"].iter().all(|name| key[*name].is_string()), "{key}");
+        }
+        for path in ["no.tenant.example/v2.0/.well-known/openid-configuration", "other/discovery/keys"] {
+            let (status, body) = read(&world, &format!("/{path}")).await;
+            assert_eq!(
+                (status, &body["error"], &body["error_codes"]),
+                (400, &json!("invalid_tenant"), &json!([90_002]))
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rotation_brings_a_key_and_takes_one() {
+        let world = World::without_sockets().unwrap();
+        let ids = async || -> Vec<Value> {
+            let (_, set) = read(&world, "/common/discovery/v2.0/keys").await;
+            set["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect()
+        };
+        let before = ids().await;
+        world.rotate_signing_key().unwrap();
+        let after = ids().await;
+        assert_eq!((before.len(), after.len()), (1, 1));
+        assert_ne!(before, after);
+        let header = jsonwebtoken::decode_header(world.tokens.keys.current().sign(&json!({}))).unwrap();
+        assert_eq!(json!(header.kid), after[0]);
+    }
+}

@@ -33,7 +33,7 @@ pub(super) struct Rule {
     /// Its path, an id being `{}`.
     pub(super) path: &'static str,
     pub(super) service: Service,
-    /// Any of these lets an app subscribe. Writing alone does not.
+    /// Any of these lets an app subscribe. Of Outlook's, writing alone does not.
     pub(super) permissions: &'static [&'static str],
     pub(super) change_types: &'static [&'static str],
     /// The longest life.
@@ -43,8 +43,8 @@ pub(super) struct Rule {
     pub(super) quota: Quota,
 }
 
-const CHATS: &[&str] = &["Chat.ReadBasic.All", "Chat.Read.All"];
-const MESSAGES: &[&str] = &["Chat.Read.All"];
+const CHATS: &[&str] = &["Chat.ReadBasic.All", "Chat.Read.All", "Chat.ReadWrite.All"];
+const MESSAGES: &[&str] = &["Chat.Read.All", "Chat.ReadWrite.All"];
 const CHANNELS: &[&str] = &["ChannelMessage.Read.All"];
 const MAIL: &[&str] = &["Mail.Read"];
 const CALENDAR: &[&str] = &["Calendars.Read"];
