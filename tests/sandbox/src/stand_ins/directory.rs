@@ -142,6 +142,8 @@ pub struct Directory {
     pub genesys_secret: String,
     /// Whether that client's role has `conversation:message:create`.
     pub genesys_may_send: bool,
+    /// Whether that client's role has `conversation:message:receive`.
+    pub genesys_may_receive: bool,
     /// Requests a minute that a Genesys Cloud token is good for.
     pub genesys_rate_per_minute: u32,
     /// Whether a duplicate `transactionId` is answered with the existing event's id, as some deployments do.
@@ -181,6 +183,7 @@ impl Directory {
             apps: BTreeMap::from([(BRIDGE_APP.into(), bridge), (CALLER_APP.into(), caller)]),
             genesys_secret: new_secret(),
             genesys_may_send: true,
+            genesys_may_receive: true,
             genesys_rate_per_minute: 300,
             names_existing_event: false,
             late_links: 0,

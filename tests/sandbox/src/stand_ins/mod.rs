@@ -28,7 +28,9 @@ pub use directory::{
     GenesysUser, ORGANIZER_ID, TENANT, User,
 };
 pub use entra::{API_AUDIENCE, UploadedCertificate};
-pub use genesys::{SMS_NUMBER, Text};
+pub use genesys::{
+    Attachment, Conversation, InboundMessage, OPEN_MESSAGING_INTEGRATION, OpenMessagingSettings, SMS_NUMBER, Text,
+};
 pub use graph::{
     Attempt, Edit, Flaw, GraphInProcess, Hazard, HostedContent, Lifecycle, NewMail, NewMessage, NotificationSettings,
     Sender, Standing, SubscriptionSettings, TokenVersion, Totals,
@@ -78,6 +80,7 @@ pub struct World {
     subscriptions: Mutex<graph::Subscriptions>,
     deliveries: graph::Deliveries,
     messages: Mutex<genesys::Messages>,
+    conversations: Mutex<genesys::Conversations>,
     calls: Mutex<Vec<SeenCall>>,
     /// What they call webhooks with.
     client: reqwest::Client,
@@ -100,6 +103,7 @@ impl World {
             subscriptions: Mutex::default(),
             deliveries: graph::Deliveries::default(),
             messages: Mutex::default(),
+            conversations: Mutex::default(),
             calls: Mutex::default(),
             client: client::client()?,
         });

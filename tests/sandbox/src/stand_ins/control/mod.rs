@@ -1,5 +1,6 @@
 //! The control panel: what a person switches on with curl, and looks at.
 
+mod genesys;
 mod microsoft;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,8 @@ const HELP: &str = r#"The stand-ins' control panel
 
 POST   /faults   switches a fault on: {"at": "entra" | "graph" | "genesys", "match": part of "METHOD path?query body",
                  "times": 1 (0: until cleared), "when": "before" | "after" (the request is taken first),
-                 and one of "status": 429 with "retryAfter": "1.5", "delayMs": 5000, "reset": true}
+                 and one of "status": 429 with "retryAfter": "1.5", "delayMs": 5000, "reset": true;
+                 "percent": 1 with "seed": 7 (and "times": 0) hits so many of a hundred}
 GET    /faults   shows those that are on
 DELETE /faults   switches all off
 POST   /users    adds or replaces a user: {"upn", "id", "teams": true, "mailbox": true, "accessPolicy": true,
@@ -62,6 +64,11 @@ POST   /lifecycle        tells of one subscription, or of all: {"event": "reauth
                  "subscriptionRemoved" | "missed", "id", "pauses": false (deliver nothing until authorized)}
 POST   /hostile          posts a notification with one flaw: {"flaw": "wrongClientState" | "forgedToken" |
                  "tamperedSignature" | ..., "id": of a subscription}
+
+GET    /genesys-conversations  shows the conversations of Open Messaging with their messages
+POST   /open-messaging   sets the integration up: {"deduplicatesMessages": false, "fetchesAttachments": true,
+                 "supportedContent": ["image/*"]}
+POST   /genesys-limits   {"requestsPerMinute": 300, "maySend": true, "mayReceive": true}
 
 GET    /phone    shows the text messages
 GET    /calls    shows the requests that the vendors got
@@ -147,6 +154,7 @@ pub(super) fn router(world: Arc<World>, wishes: UnboundedSender<Wish>) -> Router
         .route("/phone", get(phone))
         .route("/calls", get(async |State(panel): State<Panel>| Json(panel.world.calls())))
         .merge(microsoft::router())
+        .merge(genesys::router())
         .with_state(Panel { world, wishes })
 }
 

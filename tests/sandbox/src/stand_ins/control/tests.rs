@@ -139,3 +139,19 @@ async fn what_presence_needs_is_put_by_curl() {
         assert_eq!(post(path, r#"{"request": 1}"#.into()).await, 400, "{path}");
     }
 }
+
+#[tokio::test]
+async fn genesys_cloud_by_curl() {
+    let control = Control::new();
+    let (status, settings) = control.post("/open-messaging", json!({"deduplicatesMessages": true})).await;
+    assert_eq!(
+        (status, &settings["deduplicatesMessages"], &settings["fetchesAttachments"]),
+        (200, &json!(true), &json!(true))
+    );
+    assert_eq!(control.post("/open-messaging", json!({"supportedContent": "image/*"})).await.0, 400);
+    assert_eq!(control.post("/genesys-limits", json!({"requestsPerMinute": 9000, "mayReceive": false})).await.0, 204);
+    assert_eq!(control.world.directory().genesys_rate_per_minute, 9000);
+    assert!(!control.world.directory().genesys_may_receive && control.world.directory().genesys_may_send);
+    assert_eq!(control.post("/genesys-limits", json!({"rate": 1})).await.0, 400);
+    assert_eq!(control.send("GET", "/genesys-conversations", Value::Null).await, (200, json!([])));
+}
