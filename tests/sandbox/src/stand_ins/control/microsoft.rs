@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Json;
+use axum::response::{Html, Json};
 use axum::routing::{get, post};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
@@ -23,6 +23,7 @@ type Given = Result<Json<Value>, Refused>;
 
 pub(super) fn router() -> Router<Panel> {
     Router::new()
+        .route("/teams", get(async || Html(include_str!("page.html"))))
         .route("/permissions", post(permit))
         .route("/signing-key", post(rotate_key))
         .route("/chats", post(put_chat).get(async |State(panel): State<Panel>| Json(panel.world.chats())))

@@ -41,6 +41,7 @@ GET    /presence/ID      shows what Teams shows of the user with this object id
 POST   /rotate   replaces a credential at the vendor and in Secrets Manager: {"at": "entra" | "genesys"}
 POST   /expire   makes every token that was issued invalid
 
+GET    /teams    a page for a browser: write in Teams, and see what Genesys Cloud shows
 POST   /permissions      grants and revokes Graph permissions of the bridge: {"grant": ["Chat.Read.All"], "revoke": []}
 POST   /signing-key      replaces the key that Entra signs with: what it signed is good no longer
 POST   /chats            makes a chat, or gives it another topic: {"id", "topic", "members": users}

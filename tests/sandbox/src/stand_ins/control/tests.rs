@@ -75,6 +75,18 @@ async fn a_person_writes_in_teams_by_curl() {
 }
 
 #[tokio::test]
+async fn a_page_shows_both_sides() {
+    let control = Control::new();
+    let (status, page) = control.send("GET", "/teams", Value::Null).await;
+    let page = page.as_str().unwrap();
+    assert_eq!(status, 200);
+    for path in ["chats", "genesys-conversations", "notifications"] {
+        assert!(page.contains(&format!("get(\"{path}\")")), "{path}");
+        assert_eq!(control.send("GET", &format!("/{path}"), Value::Null).await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_photo_is_one() {
     let control = Control::new();
     control.post("/teams-messages", json!({"from": COLLEAGUE, "photo": true})).await;
