@@ -24,6 +24,15 @@ pub const AGENT_ID: &str = "11111111-2222-3333-4444-555555555555";
 /// Object id of the user who organizes when the agent cannot.
 pub const ORGANIZER_ID: &str = "99999999-2222-3333-4444-555555555555";
 
+/// A user who writes to the agent.
+pub const COLLEAGUE: &str = "lee@contoso.com";
+
+/// That user's object id.
+pub const COLLEAGUE_ID: &str = "22222222-2222-3333-4444-555555555555";
+
+/// The chat of the two.
+pub const CHAT: &str = "19:11111111-2222-3333-4444-555555555555_22222222-2222-3333-4444-555555555555@unq.gbl.spaces";
+
 /// That agent's user id in Genesys Cloud.
 pub const AGENT_GENESYS_ID: &str = "7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f";
 
@@ -59,6 +68,13 @@ impl User {
             lobby_policy: None,
             teams_open: true,
         }
+    }
+
+    /// The name that is displayed: the user principal name's, with a capital letter.
+    pub(super) fn display_name(&self) -> String {
+        let name = self.upn.split('@').next().unwrap_or_default();
+        let mut letters = name.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     }
 
     /// Whether a Teams client is signed in, which takes a licence.
@@ -126,6 +142,8 @@ pub struct Directory {
     pub genesys_secret: String,
     /// Whether that client's role has `conversation:message:create`.
     pub genesys_may_send: bool,
+    /// Whether that client's role has `conversation:message:receive`.
+    pub genesys_may_receive: bool,
     /// Requests a minute that a Genesys Cloud token is good for.
     pub genesys_rate_per_minute: u32,
     /// Whether a duplicate `transactionId` is answered with the existing event's id, as some deployments do.
@@ -136,8 +154,14 @@ pub struct Directory {
 
 impl Directory {
     pub(super) fn new() -> Self {
-        let permissions =
-            ["OnlineMeetings.ReadWrite.All", "Calendars.ReadWrite", "User.ReadBasic.All", "Presence.ReadWrite.All"];
+        let permissions = [
+            "OnlineMeetings.ReadWrite.All",
+            "Calendars.ReadWrite",
+            "User.ReadBasic.All",
+            "Presence.ReadWrite.All",
+            "Chat.Read.All",
+            "Mail.Read",
+        ];
         let bridge = App {
             secrets: vec![new_secret()],
             expired_secrets: Vec::new(),
@@ -159,12 +183,14 @@ impl Directory {
             apps: BTreeMap::from([(BRIDGE_APP.into(), bridge), (CALLER_APP.into(), caller)]),
             genesys_secret: new_secret(),
             genesys_may_send: true,
+            genesys_may_receive: true,
             genesys_rate_per_minute: 300,
             names_existing_event: false,
             late_links: 0,
         };
         directory.put_user(User::new(AGENT, AGENT_ID));
         directory.put_user(User::new("bridge@contoso.com", ORGANIZER_ID));
+        directory.put_user(User::new(COLLEAGUE, COLLEAGUE_ID));
         directory.put_genesys_user(GenesysUser::new(AGENT_GENESYS_ID, AGENT, AGENT_ID));
         directory
     }

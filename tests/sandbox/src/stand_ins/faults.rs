@@ -36,6 +36,12 @@ pub struct Fault {
     /// Resets the connection without an answer.
     #[serde(default)]
     pub reset: bool,
+    /// Of a hundred requests that contain the text, how many it hits; absent is all.
+    #[serde(default)]
+    pub percent: Option<f64>,
+    /// The same seed hits the same requests.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 /// Whether the request is taken before things go wrong.
@@ -58,7 +64,18 @@ impl Fault {
     #[must_use]
     pub fn at(at: Vendor, matching: impl Into<String>) -> Self {
         let matching = matching.into();
-        Self { at, matching, times: 1, when: When::Before, delay_ms: 0, status: None, retry_after: None, reset: false }
+        Self {
+            at,
+            matching,
+            times: 1,
+            when: When::Before,
+            delay_ms: 0,
+            status: None,
+            retry_after: None,
+            reset: false,
+            percent: None,
+            seed: 0,
+        }
     }
 
     /// Takes the request first.
@@ -71,6 +88,12 @@ impl Fault {
     #[must_use]
     pub fn times(self, times: u32) -> Self {
         Self { times, ..self }
+    }
+
+    /// Hits so many of a hundred requests, and goes on; the same seed hits the same ones.
+    #[must_use]
+    pub fn percent(self, percent: f64, seed: u64) -> Self {
+        Self { percent: Some(percent), seed, times: 0, ..self }
     }
 
     /// Answers with a status.
@@ -98,14 +121,30 @@ impl Fault {
     }
 }
 
+/// A fault that is switched on, and the dice that say whether it hits.
+#[derive(Debug)]
+struct Active {
+    fault: Fault,
+    dice: fastrand::Rng,
+}
+
+impl Active {
+    fn hits(&mut self, vendor: Vendor, request: &str) -> bool {
+        self.fault.at == vendor
+            && request.contains(&self.fault.matching)
+            && self.fault.percent.is_none_or(|percent| self.dice.f64() * 100.0 < percent)
+    }
+}
+
 /// The faults that are switched on.
 #[derive(Debug, Default)]
-pub struct Faults(Mutex<Vec<Fault>>);
+pub struct Faults(Mutex<Vec<Active>>);
 
 impl Faults {
     /// Switches one on.
     pub fn add(&self, fault: Fault) {
-        locked(&self.0).push(fault);
+        let dice = fastrand::Rng::with_seed(fault.seed);
+        locked(&self.0).push(Active { fault, dice });
     }
 
     /// Switches all off.
@@ -116,14 +155,14 @@ impl Faults {
     /// Those that are on.
     #[must_use]
     pub fn all(&self) -> Vec<Fault> {
-        locked(&self.0).clone()
+        locked(&self.0).iter().map(|active| active.fault.clone()).collect()
     }
 
     /// The first fault that hits this request, used up by one.
     pub(super) fn take(&self, vendor: Vendor, request: &str) -> Option<Fault> {
         let mut faults = locked(&self.0);
-        let index = faults.iter().position(|fault| fault.at == vendor && request.contains(&fault.matching))?;
-        let fault = faults.get_mut(index)?;
+        let index = faults.iter_mut().position(|active| active.hits(vendor, request))?;
+        let fault = &mut faults.get_mut(index)?.fault;
         let taken = fault.clone();
         match fault.times {
             0 => {}
@@ -138,7 +177,26 @@ impl Faults {
     /// Takes back a fault that hit a request and did nothing to it.
     pub(super) fn give_back(&self, fault: &Fault) {
         if fault.times != 0 {
-            self.add(Fault { times: 1, ..fault.clone() });
+            // It was to hit this one already, so that nothing is left to chance.
+            self.add(Fault { times: 1, percent: None, ..fault.clone() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_is_kept_and_the_same_for_the_same_seed() {
+        let hits = |seed| {
+            let faults = Faults::default();
+            faults.add(Fault::at(Vendor::Genesys, "inbound").status(503).percent(1.0, seed));
+            assert!(faults.take(Vendor::Genesys, "POST /agentless").is_none());
+            (0..10_000).filter(|_| faults.take(Vendor::Genesys, "POST /inbound").is_some()).count()
+        };
+        assert!((60..150).contains(&hits(1)), "{}", hits(1));
+        assert_eq!(hits(1), hits(1));
+        assert_ne!(hits(1), hits(2));
     }
 }

@@ -16,7 +16,8 @@ use super::{SMS_NUMBER, Text, refused};
 /// The longest SMS.
 const SMS_MAX_CHARACTERS: usize = 765;
 
-fn bad_field(field: &str, message: &str) -> Response {
+/// The refusal of a request because of one of its fields.
+pub(super) fn bad_field(field: &str, message: &str) -> Response {
     let body = json!({
         "message": message, "code": "bad.request", "status": 400, "messageParams": {}, "contextId": Uuid::new_v4(),
         "details": [{"errorCode": "invalid", "fieldName": field}], "errors": [],

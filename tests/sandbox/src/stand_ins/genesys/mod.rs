@@ -1,6 +1,11 @@
-//! Genesys Cloud: the client-credentials grant, the rate limit of its tokens, agentless messages, users' external ids.
+//! Genesys Cloud: the client-credentials grant, the rate limit of its tokens, agentless messages, Open Messaging, external
+//! ids of users.
 
+mod conversations;
 mod messages;
+mod open_messaging;
+#[cfg(test)]
+mod open_messaging_tests;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -23,11 +28,17 @@ use uuid::Uuid;
 
 use super::{World, locked};
 
+pub(super) use conversations::Conversations;
+pub use conversations::{Attachment, Conversation, InboundMessage, OpenMessagingSettings};
+
 /// Id of the bridge's OAuth client.
 pub(super) const CLIENT_ID: &str = "5c2c7a8e-2f6b-4a53-9d6e-0f3f5a5c9001";
 
 /// The org's number that is provisioned for SMS.
 pub const SMS_NUMBER: &str = "+13175550100";
+
+/// Id of the org's Open Messaging integration.
+pub const OPEN_MESSAGING_INTEGRATION: &str = "c4b1f0de-7f0b-4a6d-9d0f-3c1c5a0b7001";
 
 /// Where SCIM is, whose refusals have a form of their own.
 const SCIM: &str = "/api/v2/scim/";
@@ -74,6 +85,7 @@ impl Messages {
 pub(super) fn router(world: Arc<World>) -> Router {
     let api = Router::new()
         .route("/api/v2/conversations/messages/agentless", post(messages::agentless))
+        .route("/api/v2/conversations/messages/{integration}/inbound/open/message", post(open_messaging::receive))
         .route("/api/v2/users/{user}/externalid", get(users::external_ids))
         .route("/api/v2/users/{user}/externalid/{authority}", get(users::external_id))
         .route(&format!("{SCIM}users/{{user}}"), get(users::scim))

@@ -6,20 +6,20 @@ use super::*;
 
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User";
 
-struct Got {
-    status: u16,
-    headers: HeaderMap,
-    body: Value,
+pub(super) struct Got {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
 }
 
-struct Genesys {
-    world: Arc<World>,
+pub(super) struct Genesys {
+    pub(super) world: Arc<World>,
     router: Router,
-    token: String,
+    pub(super) token: String,
 }
 
 impl Genesys {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let world = World::without_sockets().unwrap();
         let mut genesys = Self { router: router(world.clone()), world, token: String::new() };
         let credentials = format!("{CLIENT_ID}:{}", genesys.world.directory().genesys_secret);
@@ -32,7 +32,7 @@ impl Genesys {
         genesys
     }
 
-    async fn send(&self, request: Request) -> Got {
+    pub(super) async fn send(&self, request: Request) -> Got {
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
