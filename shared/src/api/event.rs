@@ -13,6 +13,8 @@ use serde::Deserialize;
 pub struct HttpEvent {
     /// What API Gateway knows of the request.
     pub request_context: EventContext,
+    /// The query as it was sent, encoded.
+    pub raw_query_string: Option<String>,
     /// The headers that are looked at.
     pub headers: Headers,
     /// The body, or its base64.
@@ -27,8 +29,18 @@ pub struct HttpEvent {
 pub struct EventContext {
     /// Its id, which is in the access log too.
     pub request_id: Option<String>,
+    /// The request line.
+    pub http: Http,
     /// What the authorizer found, where the route has one.
     pub authorizer: Option<Authorizer>,
+}
+
+/// What is looked at of a request line.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Http {
+    /// `POST`, for one.
+    pub method: String,
 }
 
 /// Headers by their names, which API Gateway writes in lower case, whatever the caller wrote.

@@ -1,15 +1,32 @@
 //! What Microsoft Graph tells us: change notifications and lifecycle notifications, on their way from the open door to
 //! those who act on them.
 //!
-//! - [`queued`]: what lies on the queues in between
-//! - [`validation`], [`decrypt`]: whether a notification's content is Graph's, and what it says
+//! - [`receive`]: the use case of the door: whatever carries the right client state goes on a queue, in order
+//! - [`collection`]: what Graph posts
+//! - [`client_state`]: the secret that a notification must carry
+//! - [`queued`]: what lies on the queues; [`group`]: what is kept in order there; [`queue`]: Amazon SQS
+//! - [`process`]: the use case behind the queue: every version of a resource to every sink, once and in order
+//! - [`open`]: from a notification to its [`resource`]; [`validation`], [`decrypt`]: whether a content is Graph's, and what
+//!   it says
+//! - [`chat_message`]: a message of a chat
 
 pub mod chat_message;
+pub mod client_state;
+pub mod collection;
 pub mod decrypt;
+pub mod group;
 pub mod open;
 pub mod process;
+pub mod queue;
 pub mod queued;
+pub mod receive;
 pub mod resource;
+#[cfg(test)]
+mod tests;
 pub mod validation;
 
+pub use client_state::{ClientState, ClientStateSecret, ClientStates};
+pub use collection::{Collection, Notification};
+pub use queue::{Entry, QueueError, Queues, SqsQueues};
 pub use queued::{Change, EncryptedContent, Lifecycle, Queued};
+pub use receive::{Receiver, ReceiverSettings, Tally};

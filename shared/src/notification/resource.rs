@@ -7,6 +7,8 @@
 
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
+
 /// Longest name that is read. Mail ids take some 150 characters, chat ids some 100.
 const MAX_LENGTH: usize = 2048;
 
@@ -25,7 +27,7 @@ impl FromStr for Resource {
     type Err = NoResource;
 
     fn from_str(text: &str) -> Result<Self, NoResource> {
-        if text.len() > MAX_LENGTH || text.contains(|c: char| c.is_control() || matches!(c, '?' | '#' | '\\' | '%')) {
+        if text.len() > MAX_LENGTH || text.contains(|c: char| c.is_control() || matches!(c, '?' | '#' | '\\')) {
             return Err(NoResource);
         }
         let mut segments = Vec::new();
@@ -49,8 +51,13 @@ impl FromStr for Resource {
                 _ => return Err(NoResource),
             }
         }
-        let is_bad =
-            |segment: &String| segment.is_empty() || segment.contains(['\'', '(', ')']) || segment.starts_with('.');
+        for segment in &mut segments {
+            *segment = percent_decode_str(segment).decode_utf8().map_err(|_| NoResource)?.into_owned();
+        }
+        let is_bad = |segment: &String| {
+            let odd = |c: char| c.is_control() || matches!(c, '\'' | '(' | ')' | '/' | '\\' | '%' | '?' | '#');
+            segment.is_empty() || segment.contains(odd) || segment.starts_with('.')
+        };
         if segments.len() < 2 || segments.iter().any(is_bad) {
             return Err(NoResource);
         }
@@ -76,7 +83,7 @@ impl Resource {
     #[must_use]
     pub fn chat_message(&self) -> Option<(&str, &str)> {
         match self.segments.as_slice() {
-            [chats, chat, messages, message]
+            [.., chats, chat, messages, message]
                 if chats.eq_ignore_ascii_case("chats") && messages.eq_ignore_ascii_case("messages") =>
             {
                 Some((chat, message))
@@ -93,9 +100,9 @@ impl Resource {
         let has = |name: &str| self.segments.iter().any(|segment| segment.eq_ignore_ascii_case(name));
         let starts = |name: &str| self.segments[0].eq_ignore_ascii_case(name);
         match () {
-            () if starts("chats") && has("messages") => "Chat.Read.All",
-            () if starts("chats") && has("members") => "ChatMember.Read.All",
-            () if starts("chats") => "Chat.ReadBasic.All",
+            () if has("chats") && has("messages") => "Chat.Read.All",
+            () if has("chats") && has("members") => "ChatMember.Read.All",
+            () if has("chats") => "Chat.ReadBasic.All",
             () if starts("teams") => "ChannelMessage.Read.All",
             () if has("events") => "Calendars.Read",
             () if has("messages") => "Mail.Read",
@@ -121,6 +128,7 @@ mod tests {
             "/chats('19:aaa_bbb@unq.gbl.spaces')/messages('1712027444034')",
             "chats/19:aaa_bbb@unq.gbl.spaces/messages/1712027444034",
             "Chats('19:aaa_bbb@unq.gbl.spaces')/Messages/1712027444034",
+            "chats/19%3aaaa_bbb%40unq.gbl.spaces/messages/1712027444034",
         ] {
             let resource: Resource = text.parse().unwrap();
             assert_eq!(resource.chat_message(), Some(("19:aaa_bbb@unq.gbl.spaces", "1712027444034")), "{text}");
@@ -130,6 +138,8 @@ mod tests {
         let mail = format!("Users/{user}@3f0c1f6e-6c55-4b43-9a7c-0f4a3f0d5c11/Messages/AAMkAG=");
         assert_eq!(read(&mail).unwrap(), ["Users", user, "Messages", "AAMkAG="]);
         assert_eq!(read("users/kim@contoso.com/events/1").unwrap()[1], "kim@contoso.com");
+        let of_a_user: Resource = format!("users('{user}')/chats('19:a')/messages('1')").parse().unwrap();
+        assert_eq!((of_a_user.chat_message(), of_a_user.permission()), (Some(("19:a", "1")), "Chat.Read.All"));
         let reply = "teams('t')/channels('19:c@thread.tacv2')/messages('1')/replies('2')";
         let resource: Resource = reply.parse().unwrap();
         assert_eq!((resource.segments().count(), resource.chat_message()), (8, None));
@@ -153,6 +163,9 @@ mod tests {
             "chats/1?x=y",
             "chats/1#x",
             "chats/%2e%2e/x",
+            "chats/a%2fb",
+            "chats/a%252fb",
+            "chats/%ff",
             "chats/a\\b",
             "chats/a\nb",
             "chats('1')//messages('2')",

@@ -6,20 +6,21 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_secretsmanager::config::Credentials;
-use bridge::api::{Answer, Function, HttpEvent, Request};
+use bridge::api::{Answer, Function, HttpEvent, Request, Webhook};
 use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::meeting::MeetingSettings;
+use bridge::notification::ReceiverSettings;
 use bridge::presence::PresenceSettings;
 use bridge::presence::mirror::MirrorSettings;
 use bridge::queue::Consumer;
 use bridge::sms::SmsSettings;
-use bridge::startup::Startup;
+use bridge::startup::{Startup, door};
 use bridge::store::MemoryRecords;
 use bridge::store::last_presence::MemoryLastPresences;
 use lambda_runtime::Context;
 use sandbox::Trouble;
-use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET};
+use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET, WEBHOOK_SECRET};
 use sandbox::stand_ins::{SMS_NUMBER, StandIns};
 use serde::Serialize;
 use serde_json::Value;
@@ -59,6 +60,8 @@ impl InProcess {
             ("GENESYS_API_URL", &self.stand_ins.genesys),
             ("SMS_FROM", SMS_NUMBER),
             ("SMS_COUNTRY", "GB"),
+            ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET),
+            ("NOTIFICATION_QUEUE_URL", &format!("{}/000000000000/notifications.fifo", self.stand_ins.aws)),
         ])
     }
 
@@ -114,6 +117,17 @@ impl InProcess {
         let settings = MirrorSettings::read(startup.env)?;
         let app = mirror_presence::App::new(graph, genesys, MemoryLastPresences::default(), settings);
         Some(Consumer::of(mirror_presence::FUNCTION, app))
+    }
+}
+
+impl InProcess {
+    /// `graph-webhook`; `None` when its settings are wrong.
+    #[must_use]
+    pub fn graph_webhook(&self) -> Option<Webhook<graph_webhook::App>> {
+        let mut env = self.environment();
+        let (states, queues) = door(&mut env, &self.aws)?;
+        let app = graph_webhook::App::new(states, queues, ReceiverSettings::read(&mut env)?);
+        Some(Webhook::of(graph_webhook::FUNCTION, Ok(app)))
     }
 }
 
