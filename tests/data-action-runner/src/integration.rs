@@ -115,14 +115,18 @@ impl Integration {
             trace.note("Token", "a cached one");
             return Ok((token, true));
         }
-        // Its steps are not shown: they are full of secrets.
+        // Its steps are full of secrets. Of them only the names of what is missing are shown.
         let mut hidden = Trace::default();
         let mut variables = json!({"input": {"rawRequest": "{}"}, "credentials": self.credentials});
         let token = async {
             let answer = self.request(auth, &variables, id, &mut hidden).await?;
             self.output(auth, &answer, &mut variables, &mut hidden)
         };
-        let token = token.await.map_err(|cause| Cause::NoToken(Box::new(cause)))?;
+        let token = token.await.map_err(|cause| Cause::NoToken(Box::new(cause)));
+        for missing in hidden.shown("Unresolved") {
+            trace.note("Unresolved", format!("{missing}, by the action {}", auth.name));
+        }
+        let token = token?;
         trace.note("Token", format!("a new one, by the action {}", auth.name));
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         Ok((token, false))

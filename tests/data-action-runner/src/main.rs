@@ -16,8 +16,8 @@ Executes a data action as Genesys Cloud does. Prints every step, then the output
 Usage: cargo data-action FILE.custom.json [--input JSON] [--integration FILE] [--auth FILE]
 
   --input JSON        the action's input; {} when not given
-  --integration FILE  {\"bridge\": its URL, \"credentials\": {the fields of the integration's credentials}}; when not given
-                      the one that a running `cargo sandbox` keeps in target/sandbox/integration.json
+  --integration FILE  {\"bridge\": its URL, \"credentials\": {the fields of the integration's credentials}}; when not
+                      given the one that a running `cargo sandbox` keeps in target/sandbox/integration.json
   --auth FILE         the customAuth action; when not given the *.customAuth.json beside the action
 
 Ends with 0 if the action succeeded, with 1 if it took the failure path, and with 2 if it could not be executed.";

@@ -100,7 +100,20 @@ async fn credentials_that_are_refused_are_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_credential_field_that_is_missing_stands_in_the_trace() {
+async fn a_credential_field_that_is_not_set_is_named() {
+    let server = server(vec![]).await;
+    let auth = json!({"name": "Token", "config": {"request": {
+        "requestUrlTemplate": "${credentials.login_url}/token", "requestType": "POST",
+    }}});
+    let auth = serde_json::from_value(auth).unwrap();
+    let integration = Integration::new(VELOCITY.clone(), BTreeMap::new(), Some(auth)).unwrap();
+    let (failure, trace) = failure(integration.execute(&action(&server, |_| {}), &input()).await);
+    assert_eq!(failure.error_code, "INVALID_CREDENTIALS");
+    assert!(trace.contains("${credentials.login_url} in the URL, left as it stands, by the action Token"), "{trace}");
+}
+
+#[tokio::test]
+async fn a_reference_that_stands_for_nothing_makes_no_url() {
     let server = server(vec![]).await;
     let action = action(&server, |action| {
         action["config"]["request"]["requestUrlTemplate"] = "${credentials.bridgeUrl}/meetings".into();

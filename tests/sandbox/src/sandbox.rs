@@ -148,7 +148,8 @@ impl Sandbox {
         (format!("{}{path}", self.cloud.endpoint), host)
     }
 
-    /// What an administrator sets in Genesys Cloud for the data actions: where the bridge is, and the caller's credentials.
+    /// What an administrator sets in Genesys Cloud for the data actions: where the bridge is, and the caller's
+    /// credentials.
     #[must_use]
     pub fn integration(&self) -> Settings {
         let secret = self.world.directory().apps.get(CALLER_APP).and_then(|app| app.secrets.last().cloned());

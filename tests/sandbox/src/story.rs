@@ -1,5 +1,5 @@
-//! One escalation, told on the terminal: what the agent clicks, what the phone shows, and what a second click does. Every
-//! request is made by one of the data actions that are shipped, executed as Genesys Cloud does it.
+//! One escalation, told on the terminal: what the agent clicks, what the phone shows, and what a second click does.
+//! Every request is made by one of the data actions that are shipped, executed as Genesys Cloud does it.
 
 use std::io::{self, Write};
 use std::sync::Arc;
