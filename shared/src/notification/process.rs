@@ -121,7 +121,7 @@ struct Item {
 
 enum State {
     /// To deliver.
-    Open(Event),
+    Open(Box<Event>),
     /// Nothing is left to do.
     Done,
     /// Goes back to the queue.
@@ -175,11 +175,11 @@ impl<R: Resources, D: Deliveries, S: Sinks> Worker<'_, R, D, S> {
         let state = match self.resources.open(cx, &change).await {
             Ok(Opened::Content(content)) => {
                 let message = message_of(&change, &content);
-                State::Open(Event { change, content: Some(content), message })
+                State::Open(Box::new(Event { change, content: Some(content), message }))
             }
             Ok(Opened::Gone) => {
                 tally.gone = 1;
-                State::Open(Event { change, content: None, message: None })
+                State::Open(Box::new(Event { change, content: None, message: None }))
             }
             Ok(Opened::Refused(why)) => {
                 tracing::error!(message = id, subscription = change.subscription_id, why, "a notification is dropped");
