@@ -80,8 +80,9 @@ fn the_request_fields_are_those_that_the_code_reads() {
     for path in paths(&contract) {
         let (asked, _) = read(&path, &json!({}));
         let properties = request_schema(&contract, &path)["properties"].as_object().unwrap();
+        let kind = |schema| resolved(&contract, schema)["type"].as_str().unwrap();
         let documented: BTreeMap<&str, &str> =
-            properties.iter().map(|(name, schema)| (name.as_str(), schema["type"].as_str().unwrap())).collect();
+            properties.iter().map(|(name, schema)| (name.as_str(), kind(schema))).collect();
         let read = asked.iter().map(|(name, kind)| {
             let kind = match kind {
                 Kind::Text => "string",
