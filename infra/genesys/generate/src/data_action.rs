@@ -9,7 +9,8 @@ use crate::Trouble;
 use crate::contract::{Operation, Schema};
 
 /// Stands for the bridge's URL until somebody sets it. The name resolves nowhere, so a token that is sent too early is
-/// sent to nobody. It is no field of the credentials, because Genesys Cloud documents those for the token's action alone.
+/// sent to nobody. It is no field of the credentials, because with *User Defined (OAuth)* Genesys Cloud documents those
+/// for the token's action alone: <https://help.mypurecloud.com/?p=149524>.
 pub const BRIDGE_URL: &str = "https://bridge.invalid";
 
 /// The file of a data action.
@@ -109,9 +110,9 @@ impl DataAction {
                         ("Authorization", "Bearer ${authResponse.access_token}"),
                         ("Content-Type", "application/json"),
                     ]),
-                    // The input as it is, encoded as JSON by Genesys Cloud. A template field by field would have to
-                    // escape every value, and has no form for an optional field that is not set: `${input.x}` is then
-                    // sent literally. The bridge reads a missing field, null and "" alike.
+                    // The input as it is, which Genesys Cloud encodes as JSON. A template field by field would have
+                    // to escape every value, and has no good form for an optional field that is not set:
+                    // `${input.x}` is then sent as it stands. The bridge reads a missing field, null and "" alike.
                     request_template: "${input.rawRequest}".into(),
                 },
                 response,

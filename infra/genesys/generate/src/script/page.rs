@@ -1,0 +1,85 @@
+//! What lies on a script's page.
+
+use serde_json::{Map, Value, json};
+
+use super::{Action, Variable, typed};
+
+/// What may be seen, and when.
+#[derive(Debug, Clone, Copy)]
+pub enum Visible {
+    /// Always.
+    Always,
+    /// While a flag is true.
+    While(Variable),
+}
+
+/// A line or more of text.
+#[must_use]
+pub fn text(content: &str, size: u8, bold: bool, visible: Visible) -> Value {
+    let mut properties = placed("stretch", visible);
+    properties.extend(lettered(content, size, bold, "left"));
+    properties.insert("padding".into(), typed("spacing", 0));
+    component("text", properties)
+}
+
+/// A button that runs the action of a name, and cannot be pressed while a flag is true.
+#[must_use]
+pub fn button(label: &str, action: &str, disabled: Option<Variable>, visible: Visible) -> Value {
+    let mut properties = placed("auto", visible);
+    properties.extend(lettered(label, 11, false, "center"));
+    properties.insert("clickAction".into(), Action::reference(action));
+    properties
+        .insert("disabled".into(), disabled.map_or_else(|| json!({"typeName": "variable"}), |flag| flag.reference()));
+    component("button", properties)
+}
+
+/// What lies below one another.
+pub(super) fn column(children: &[Value]) -> Value {
+    let mut properties = placed("stretch", Visible::Always);
+    let side = json!({"width": 0, "style": "solid", "color": "000000"});
+    properties.insert("height".into(), typed("sizing", json!({"sizeType": "stretch", "size": 100})));
+    properties.insert("backgroundColor".into(), json!({"typeName": "null"}));
+    properties.insert("padding".into(), typed("spacing", [5, 5, 5, 5]));
+    properties.insert("childArrangement".into(), typed("childArrangement", "start"));
+    properties.insert("border".into(), typed("border", vec![side; 4]));
+    let mut column = component("verticalStackContainer", properties);
+    column["children"] = json!(children);
+    column
+}
+
+fn component(kind: &str, properties: Map<String, Value>) -> Value {
+    json!({"type": kind, "properties": properties})
+}
+
+/// Where a component is, and whether.
+fn placed(width: &str, visible: Visible) -> Map<String, Value> {
+    let width = if width == "stretch" { json!({"sizeType": width, "size": 100}) } else { json!({"sizeType": width}) };
+    let visible = match visible {
+        Visible::Always => json!({"typeName": "variable"}),
+        Visible::While(flag) => flag.reference(),
+    };
+    let properties = [
+        ("margin", typed("spacing", [5, 5, 5, 5])),
+        ("alignment", typed("alignment", "start")),
+        ("width", typed("sizing", width)),
+        ("height", typed("sizing", json!({"sizeType": "auto"}))),
+        ("visible", visible),
+    ];
+    properties.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+}
+
+/// What a component says, and how it is printed.
+fn lettered(content: &str, size: u8, bold: bool, justification: &str) -> Map<String, Value> {
+    let properties = [
+        ("text", typed("interpolatedText", content)),
+        ("bold", typed("boolean", bold)),
+        ("italic", typed("boolean", false)),
+        ("underline", typed("boolean", false)),
+        ("font", typed("font", "Arial, \"Helvetica Neue\", Helvetica, sans-serif")),
+        ("fontSize", typed("integer", size)),
+        ("justification", typed("text", justification)),
+        ("backgroundColor", json!({"typeName": "null"})),
+        ("textColor", json!({"typeName": "null"})),
+    ];
+    properties.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+}
