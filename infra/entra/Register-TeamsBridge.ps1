@@ -409,8 +409,10 @@ if ($withPolicy -and -not $SkipTeams) {
     Assert-Module MicrosoftTeams
 }
 
-$scopes = if ($WhatIfPreference) { @('Application.Read.All') }
-else { @('Application.ReadWrite.All', 'AppRoleAssignment.ReadWrite.All') }
+$scopes = @('Application.ReadWrite.All', 'AppRoleAssignment.ReadWrite.All')
+if ($WhatIfPreference) {
+    $scopes = @('Application.Read.All')
+}
 Connect-MgGraph -TenantId $TenantId -Environment $Environment -Scopes $scopes -NoWelcome
 $context = Get-MgContext
 $missing = @($scopes | Where-Object { $_ -notin $context.Scopes })
