@@ -1,5 +1,5 @@
-//! The PowerShell script for Entra ID and Teams: parsed, and held against its table of permissions, the contract and the
-//! code.
+//! The PowerShell script for Entra ID and Teams: parsed, and held against its table of permissions, the contract and
+//! the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
-//! What a person imports or runs in Genesys Cloud and in Entra ID: every file is parsed by a grammar of its language, and
-//! every name in it has to exist where it points to. Neither tenant is at hand, so a name that is wrong would be found by
-//! whoever sets the bridge up.
+//! What a person imports or runs in Genesys Cloud and in Entra ID: every file is parsed by a grammar of its language,
+//! and every name in it has to exist where it points to. Neither tenant is at hand, so a name that is wrong would be
+//! found by whoever sets the bridge up.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
 

@@ -53,7 +53,7 @@ fn all_expressions(bodies: &[Body]) -> Vec<String> {
     found
 }
 
-/// The dotted words that begin like this, each up to its first index or splat: `var.region`, `genesyscloud_flow.presence`.
+/// The dotted words that begin like this, each up to its first index or splat: `var.region`.
 fn references<'a>(expressions: &'a [String], prefix: &str) -> BTreeSet<&'a str> {
     let words = expressions.iter().flat_map(|text| text.split(|c: char| !(c.is_alphanumeric() || "._-".contains(c))));
     words.filter(|word| word.starts_with(prefix)).map(|word| word.trim_end_matches('.')).collect()
