@@ -1,0 +1,145 @@
+//! The guide: a reader cannot tell a name that is wrong from a mistake of their own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{code_spans, data_actions, file, path, table, yaml};
+
+const GUIDE: &str = "docs/guide.md";
+
+/// The code blocks of a language.
+fn blocks<'a>(markdown: &'a str, language: &str) -> Vec<&'a str> {
+    let fenced = markdown.split("```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
+}
+
+/// The text of every file in `infra/`, and of the main page.
+fn repository() -> String {
+    fn read(folder: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                read(&entry, text);
+            } else {
+                text.push_str(&std::fs::read_to_string(&entry).unwrap());
+            }
+        }
+    }
+    let mut text = file("README.md");
+    read(&path("infra"), &mut text);
+    text
+}
+
+/// A heading as the fragment that a link has.
+fn fragment(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    words.chars().filter(|c| c.is_alphanumeric() || " -".contains(*c)).collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn its_links_lead_somewhere_and_the_main_page_leads_to_it() {
+    let guide = file(GUIDE);
+    let targets = guide.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    let targets: Vec<&str> = targets.filter(|target| !target.starts_with("https://")).collect();
+    assert!(!targets.is_empty());
+    for target in targets {
+        let (page, heading) = target.split_once('#').unwrap_or((target, ""));
+        let page = path("docs").join(page);
+        let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{target}: {error}"));
+        let mut headings = text.lines().filter(|line| line.starts_with('#')).map(fragment);
+        assert!(heading.is_empty() || headings.any(|known| known == heading), "{target} leads to no heading");
+    }
+    assert!(file("README.md").contains(&format!("]({GUIDE})")));
+}
+
+#[test]
+fn its_commands_exist() {
+    let guide = file(GUIDE);
+    let shell = [blocks(&guide, "sh"), blocks(&guide, "powershell")].concat().concat();
+    // Paths below the repository's root.
+    let paths = shell.split_whitespace().map(|word| word.trim_start_matches("./"));
+    let paths: BTreeSet<&str> = paths.filter(|word| word.starts_with("infra/")).collect();
+    assert!(paths.len() > 2 && paths.iter().all(|name| path(name).exists()), "{paths:?}");
+
+    let aliases: toml::Value = toml::from_str(&file(".cargo/config.toml")).unwrap();
+    let aliases = aliases["alias"].as_table().unwrap();
+    let lines = shell.lines().map(str::trim_start).chain(code_spans(&guide));
+    for arguments in lines.filter_map(|line| line.strip_prefix("cargo ")) {
+        let command = arguments.split(' ').next().unwrap();
+        assert!(command == "lambda" || aliases.contains_key(command), "cargo {command}");
+        if command == "genesys" {
+            let usage = file("infra/genesys/generate/src/main.rs");
+            let options = arguments.split(' ').filter(|word| word.starts_with("--"));
+            options.for_each(|option| assert!(usage.contains(&format!("{option} ")), "cargo genesys {option}"));
+        }
+    }
+
+    for arguments in shell.lines().filter_map(|line| line.strip_prefix("terraform ")) {
+        let (command, name) = arguments.split_once(' ').unwrap_or((arguments, ""));
+        assert!(["init", "apply", "output"].contains(&command), "terraform {command}");
+        let outputs = file("infra/genesys/terraform/outputs.tf");
+        assert!(name.is_empty() || outputs.contains(&format!("output \"{name}\"")), "terraform output {name}");
+    }
+    let variables = file("infra/genesys/terraform/variables.tf");
+    for block in blocks(&guide, "hcl") {
+        let settings = hcl::parse(block).unwrap_or_else(|error| panic!("{block}: {error}"));
+        for setting in settings.attributes() {
+            assert!(variables.contains(&format!("variable \"{}\"", setting.key())), "no variable {}", setting.key());
+        }
+    }
+
+    let script = file("infra/entra/Register-TeamsBridge.ps1");
+    let calls = shell.lines().filter(|line| line.contains("Register-TeamsBridge.ps1"));
+    let passed: BTreeSet<&str> = calls.chain(code_spans(&guide)).flat_map(super::entra::passed).collect();
+    assert!(!passed.is_empty());
+    for parameter in passed.into_iter().filter(|name| *name != "WhatIf") {
+        assert!(script.contains(&format!(".PARAMETER {parameter}\n")), "-{parameter}");
+    }
+}
+
+#[test]
+fn its_names_are_to_be_found() {
+    let (guide, repository) = (file(GUIDE), repository());
+    // One word, which is no example: those have an @, a +, or capitals alone, or stand for what a person writes.
+    let is_name = |word: &&str| {
+        word.chars().all(|c| c.is_alphanumeric() || "._-".contains(c)) && word.contains(char::is_lowercase)
+    };
+    let own = ["bridge.auto.tfvars", "genesys.json", "teams-bridge"];
+    let names: BTreeSet<&str> = code_spans(&guide).into_iter().filter(is_name).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names.into_iter().filter(|name| !own.contains(name)) {
+        assert!(repository.contains(name), "nothing in infra/ or README.md is named {name}");
+    }
+    // Those of the stack, by their own spelling.
+    let template = file("infra/template.yaml");
+    for name in ["JwtIssuer", "JwtAudience", "GenesysDomain", "SmsFrom", "SmsCountry", "GenesysEventSource"] {
+        assert!(guide.contains(&format!("`{name}`")) && template.contains(&format!("\n  {name}:\n")), "{name}");
+    }
+}
+
+#[test]
+fn what_stays_of_the_blueprints_stays() {
+    let guide = file(GUIDE);
+    let (actions, contract) = (data_actions(), yaml("infra/openapi.yaml"));
+    let token = contract["components"]["securitySchemes"]["entraId"]["x-genesys-data-action"].as_str().unwrap();
+    let rows = table(&guide, "| blueprint | its part | here | what stays |");
+    let mut seen = BTreeSet::new();
+    for row in rows {
+        let Some(name) = row[2].strip_prefix('*').and_then(|rest| rest.split('*').next()) else { continue };
+        let action = actions.values().find(|action| action["name"] == name);
+        let Some(action) = action else {
+            assert!(name == token || name == "Teams Bridge", "no data action {name}");
+            continue;
+        };
+        seen.insert(name);
+        let (inputs, outputs) = row[3].split_once("output ").unwrap_or((row[3], ""));
+        for input in code_spans(inputs) {
+            assert!(action["contract"]["input"]["inputSchema"]["properties"].get(input).is_some(), "{name}: {input}");
+        }
+        for output in code_spans(outputs) {
+            let pointer = format!("/{}", output.replace('.', "/properties/"));
+            let properties = &action["contract"]["output"]["successSchema"]["properties"];
+            assert!(properties.pointer(&pointer).is_some(), "{name}: {output}");
+        }
+    }
+    assert_eq!(seen, BTreeSet::from(["Create meeting", "Send SMS", "Update presence"]));
+}
