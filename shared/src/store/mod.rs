@@ -28,6 +28,7 @@
 mod dynamo;
 pub mod last_presence;
 mod memory;
+pub mod subscriptions;
 
 use std::future::Future;
 use std::time::Duration;
