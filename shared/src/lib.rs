@@ -15,6 +15,7 @@ pub mod genesys;
 pub mod graph;
 pub mod http;
 pub mod meeting;
+pub mod notification;
 pub mod presence;
 pub mod queue;
 #[cfg(test)]
