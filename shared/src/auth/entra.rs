@@ -103,6 +103,10 @@ impl Client for EntraCredential {
     fn client_id(&self) -> &str {
         &self.client_id
     }
+
+    fn tenant_id(&self) -> &str {
+        &self.tenant_id
+    }
 }
 
 /// Entra ID as an issuer of tokens for one resource.

@@ -26,6 +26,8 @@ pub struct Token {
     bearer: SecretString,
     /// The client id of the app that it was issued to.
     app_id: Arc<str>,
+    /// The tenant that it is for; empty where there are none.
+    tenant_id: Arc<str>,
 }
 
 impl fmt::Debug for Token {
@@ -113,7 +115,11 @@ impl TokenCache {
                 }?;
                 let life = Duration::from_secs(answer.expires_in);
                 Ok(Fresh {
-                    value: Token { bearer: answer.access_token, app_id: answer.app_id.into() },
+                    value: Token {
+                        bearer: answer.access_token,
+                        app_id: answer.app_id.into(),
+                        tenant_id: answer.tenant_id.into(),
+                    },
                     refresh_after: life.saturating_sub(EARLY).max(life * 9 / 10),
                     expires_after: life,
                 })
@@ -188,6 +194,14 @@ impl Authorized {
         self.tokens.get(cx).await.map(|token| token.app_id)
     }
 
+    /// The tenant that calls are made in, as the credential names it.
+    ///
+    /// # Errors
+    /// [`AuthError`], when there is no token.
+    pub async fn tenant_id(&self, cx: &RequestContext) -> Result<Arc<str>, AuthError> {
+        self.tokens.get(cx).await.map(|token| token.tenant_id)
+    }
+
     /// Fetches the token so that the first call finds one.
     ///
     /// # Errors
@@ -231,6 +245,11 @@ trait TokenEndpoint: Sync {
 /// Whom a credential stands for.
 trait Client {
     fn client_id(&self) -> &str;
+
+    /// The tenant, for an issuer that has tenants.
+    fn tenant_id(&self) -> &str {
+        ""
+    }
 }
 
 /// What both token endpoints answer.
@@ -242,11 +261,14 @@ struct TokenAnswer {
     /// Not a part of the answer.
     #[serde(skip)]
     app_id: String,
+    /// Neither.
+    #[serde(skip)]
+    tenant_id: String,
 }
 
 impl TokenAnswer {
     fn issued_to(self, client: &impl Client) -> Self {
-        Self { app_id: client.client_id().to_owned(), ..self }
+        Self { app_id: client.client_id().to_owned(), tenant_id: client.tenant_id().to_owned(), ..self }
     }
 }
 

@@ -262,6 +262,7 @@ async fn a_second_401_is_final() {
 fn nothing_that_holds_a_credential_shows_it() {
     let credential = entra::EntraCredential::parse(&secret_text("hunter2")).unwrap();
     assert!(
-        !format!("{credential:?} {:?}", Token { bearer: "hunter2".into(), app_id: "app".into() }).contains("hunter2")
+        !format!("{credential:?} {:?}", Token { bearer: "hunter2".into(), app_id: "app".into(), tenant_id: "".into() })
+            .contains("hunter2")
     );
 }

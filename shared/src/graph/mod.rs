@@ -10,6 +10,8 @@ pub mod presence;
 pub mod subscriptions;
 mod users;
 
+use std::sync::Arc;
+
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -50,6 +52,14 @@ impl GraphClient {
         if let Err(error) = token {
             tracing::warn!(%error, "no token ahead of time");
         }
+    }
+
+    /// The tenant that is called, as the credential names it.
+    ///
+    /// # Errors
+    /// [`GraphError::Auth`]
+    pub async fn tenant_id(&self, cx: &RequestContext) -> Result<Arc<str>, GraphError> {
+        Ok(self.remote.tenant_id(cx).await?)
     }
 
     /// Makes a call; `permission` is the application permission that it needs, for the message when it is missing.

@@ -18,6 +18,7 @@ use super::settings::{ChangeTypes, KeeperSettings, Wanted};
 use crate::error::Error;
 use crate::graph::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
 use crate::http::RequestContext;
+use crate::notification::Change;
 use crate::store::subscriptions::{Progress, SubscriptionNotes};
 
 /// What is listed twice where a listing begins by time: clocks differ, and what changed last may not be listed at once.
@@ -107,21 +108,10 @@ fn mail_message(message: MailMessage, user: &str) -> Item {
     }
 }
 
-/// A change for the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The subscription that might have told of it.
-    pub subscription_id: String,
-    /// `created`, `updated` or `deleted`.
-    pub change_type: &'static str,
-    /// What has changed.
-    pub item: Item,
-}
-
 /// Where changes are put.
 pub trait ChangeQueue: Send + Sync {
     /// Puts all of them there, in this order.
-    fn put(&self, cx: &RequestContext, found: Vec<Found>) -> impl Future<Output = Result<(), Error>> + Send;
+    fn put(&self, cx: &RequestContext, changes: Vec<Change>) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// What a listing came to.
@@ -140,8 +130,6 @@ pub struct Gap<'a> {
     pub wanted: &'a Wanted,
     /// How it is listed.
     pub listing: Listing,
-    /// Its subscription.
-    pub subscription_id: &'a str,
     /// From when on it is to be listed where it never was: when the creation of its subscription began.
     pub since: Timestamp,
     /// How far it has been listed.
@@ -159,6 +147,8 @@ pub struct Closing<'a, L, N, Q> {
     pub queue: &'a Q,
     /// How far back, for one thing.
     pub settings: &'a KeeperSettings,
+    /// The tenant that is listed.
+    pub tenant_id: &'a str,
 }
 
 impl<L: Listings, N: SubscriptionNotes, Q: ChangeQueue> Closing<'_, L, N, Q> {
@@ -167,7 +157,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: ChangeQueue> Closing<'_, L, N, Q> {
     /// # Errors
     /// What kept it from going on. What was put on the queue before is noted.
     pub async fn close(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp) -> Result<Closed, Error> {
-        let Gap { wanted, listing, subscription_id, since, progress } = gap;
+        let Gap { wanted, listing, since, progress } = gap;
         let mut at = progress.unwrap_or(Progress { version: 0, closed_until: since, under_way: None, link: None });
         let began = at.under_way.unwrap_or(now);
         let mut closed = Closed::default();
@@ -182,16 +172,11 @@ impl<L: Listings, N: SubscriptionNotes, Q: ChangeQueue> Closing<'_, L, N, Q> {
             }?;
             let Batch { mut items, next, delta, trouble } = batch;
             items.sort_by_key(|item| item.modified);
-            let found: Vec<Found> = items
-                .into_iter()
-                .filter_map(|item| {
-                    let change_type = change_type(&item, wanted.changes, from)?;
-                    Some(Found { subscription_id: subscription_id.to_owned(), change_type, item })
-                })
-                .collect();
-            let count = found.len();
+            let changes: Vec<Change> =
+                items.into_iter().filter_map(|item| self.change(item, wanted.changes, from)).collect();
+            let count = changes.len();
             if count > 0 {
-                self.queue.put(cx, found).await?;
+                self.queue.put(cx, changes).await?;
             }
             closed.items += count;
             at = match next {
@@ -218,6 +203,23 @@ impl<L: Listings, N: SubscriptionNotes, Q: ChangeQueue> Closing<'_, L, N, Q> {
             }
         }
         Ok(closed)
+    }
+
+    /// What is put on the queue for an item; nothing when no notification of it was wanted.
+    fn change(&self, item: Item, wanted: ChangeTypes, since: Timestamp) -> Option<Change> {
+        let change_type = change_type(&item, wanted, since)?;
+        Some(Change {
+            // No subscription has told of it, and none must be taken to be alive for it.
+            subscription_id: String::new(),
+            tenant_id: self.tenant_id.to_owned(),
+            change_type: change_type.to_owned(),
+            resource: item.resource,
+            resource_type: item.resource_type.to_owned(),
+            etag: item.etag,
+            encrypted_content: None,
+            validation_tokens: Vec::new(),
+            received_at: Timestamp::now(),
+        })
     }
 
     /// From when on a listing by time begins: somewhat before the last one did, and no further back than the settings

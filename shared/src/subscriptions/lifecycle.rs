@@ -4,18 +4,10 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
-
 use super::keep::Run;
 use super::plan::Events;
+use crate::notification::{Lifecycle, Queued};
 use crate::queue::Message;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Lifecycle {
-    subscription_id: String,
-    lifecycle_event: String,
-}
 
 /// A batch of messages, read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +28,8 @@ impl Batch {
     pub fn read(messages: Vec<Message>) -> Self {
         let mut batch = Self::default();
         for Message { id, body, .. } in messages {
-            let Ok(Lifecycle { subscription_id, lifecycle_event }) = serde_json::from_str(&body) else {
+            let Ok(Queued::Lifecycle(Lifecycle { subscription_id, lifecycle_event, .. })) = serde_json::from_str(&body)
+            else {
                 tracing::warn!(message = id, "a message that is no lifecycle notification");
                 batch.poison.push(id);
                 continue;

@@ -170,6 +170,9 @@ impl SubscriptionNotes for DynamoSubscriptionNotes {
     }
 
     async fn heard(&self, cx: &RequestContext, subscription_id: &str, at: Timestamp) -> Result<(), StoreError> {
+        if subscription_id.is_empty() {
+            return Ok(());
+        }
         let before = at.checked_sub(HEARD_AT_MOST_EVERY).unwrap_or(Timestamp::MIN);
         {
             let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -52,6 +52,9 @@ impl SubscriptionNotes for MemorySubscriptionNotes {
     }
 
     async fn heard(&self, _cx: &RequestContext, subscription_id: &str, at: Timestamp) -> Result<(), StoreError> {
+        if subscription_id.is_empty() {
+            return Ok(());
+        }
         let mut notes = self.notes();
         match notes.heard.get_mut(subscription_id) {
             Some(last) if at.duration_since(*last).unsigned_abs() < HEARD_AT_MOST_EVERY || at < *last => {}

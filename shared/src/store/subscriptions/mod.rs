@@ -102,7 +102,8 @@ pub trait SubscriptionNotes: Send + Sync {
     /// Forgets a resource that nobody wants.
     fn forget(&self, cx: &RequestContext, resource: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes that a notification of a subscription came, at most once in [`HEARD_AT_MOST_EVERY`].
+    /// Notes that a notification of a subscription came, at most once in [`HEARD_AT_MOST_EVERY`]. Without an id there was
+    /// none: what was found by listing says nothing of a subscription.
     fn heard(
         &self,
         cx: &RequestContext,

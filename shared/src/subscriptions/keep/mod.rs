@@ -110,6 +110,8 @@ pub struct Keeper<'a, G, N, Q> {
     pub settings: &'a KeeperSettings,
     /// With what.
     pub credentials: &'a Credentials,
+    /// The tenant that is watched.
+    pub tenant_id: &'a str,
 }
 
 /// What became of a subscription that is wanted.
@@ -229,6 +231,8 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: ChangeQueue> Keeper<'_, G, N,
         let plan = plan(self.settings, &actual, &notes, events, &self.credentials.current(), now);
 
         let mut run = Run { places: self.places(&actual, &notes), ..Run::default() };
+        // First, because what is wanted may need the place, or the name in another spelling.
+        self.delete(cx, &plan.delete, &mut run).await;
         let mut steps: Vec<_> = plan.steps.into_iter().enumerate().collect();
         steps.sort_by_key(|(_, step)| step.urgency());
         let mut ended: HashMap<usize, Ended> = stream::iter(steps)
@@ -240,10 +244,32 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: ChangeQueue> Keeper<'_, G, N,
             .collect()
             .await;
         self.resolve_doubts(cx, &mut ended, now).await;
-        self.delete(cx, &plan.delete, &mut run).await;
 
-        let closing = Closing { listings: self.graph, notes: self.notes, queue: self.queue, settings: self.settings };
-        let gaps: Vec<_> = wanted
+        self.close_gaps(cx, events, &ended, &notes, now, &mut run).await;
+        self.count(&ended, &notes, now, &mut run);
+        Ok(run)
+    }
+
+    /// Lists what has changed where that is due.
+    async fn close_gaps(
+        &self,
+        cx: &RequestContext,
+        events: &Events,
+        ended: &HashMap<usize, Ended>,
+        notes: &Notes,
+        now: Timestamp,
+        run: &mut Run,
+    ) {
+        let closing = Closing {
+            listings: self.graph,
+            notes: self.notes,
+            queue: self.queue,
+            settings: self.settings,
+            tenant_id: self.tenant_id,
+        };
+        let gaps: Vec<_> = self
+            .settings
+            .wanted
             .iter()
             .enumerate()
             .filter_map(|(place, wanted)| {
@@ -253,7 +279,7 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: ChangeQueue> Keeper<'_, G, N,
                 let urgent = is_new || events.missed.contains(&live.id);
                 let listing = wanted.resource.listing().filter(|_| is_listing_due(note, self.settings, urgent, now))?;
                 let progress = note.and_then(|note| note.progress.clone());
-                Some(Gap { wanted, listing, subscription_id: &live.id, since: live.note.begun, progress })
+                Some(Gap { wanted, listing, since: live.note.begun, progress })
             })
             .collect();
         let closed: Vec<_> = stream::iter(gaps)
@@ -279,8 +305,6 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: ChangeQueue> Keeper<'_, G, N,
                 None => drop(run.open.insert(place)),
             }
         }
-        self.count(&ended, &notes, now, &mut run);
-        Ok(run)
     }
 
     /// Which entry each subscription belongs to: those that are there, and those that were.

@@ -109,7 +109,7 @@ async fn a_change_comes_as_what_it_is_and_only_where_it_is_wanted() {
         }
         scene.run_with(&missed(&scene), 300).await;
         let queue = std::mem::take(&mut scene.tenant.state().queue);
-        let types: Vec<_> = queue.iter().map(|found| found.change_type).collect();
+        let types: Vec<_> = queue.iter().map(|change| change.change_type.as_str()).collect();
         assert_eq!(types, expected, "{changes}");
     }
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use super::gap::{ChangeQueue, Found, Item, Listings};
+use super::gap::{ChangeQueue, Item, Listings};
 use super::*;
 use crate::config::Environment;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::{GraphError, Page, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
+use crate::notification::Change;
 use crate::secrets::Credential;
 use crate::store::subscriptions::MemorySubscriptionNotes;
 
@@ -52,7 +53,7 @@ struct State {
     forgotten: usize,
     /// Which page cannot be read.
     broken_page: Option<usize>,
-    queue: Vec<Found>,
+    queue: Vec<Change>,
 }
 
 /// A tenant with the queue behind it.
@@ -92,7 +93,7 @@ impl Tenant {
     }
 
     fn queued(&self) -> Vec<String> {
-        std::mem::take(&mut self.state().queue).into_iter().map(|found| found.item.etag).collect()
+        std::mem::take(&mut self.state().queue).into_iter().map(|change| change.etag).collect()
     }
 }
 
@@ -205,8 +206,8 @@ impl Listings for Tenant {
 }
 
 impl ChangeQueue for Tenant {
-    async fn put(&self, _cx: &RequestContext, found: Vec<Found>) -> Result<(), Error> {
-        self.state().queue.extend(found);
+    async fn put(&self, _cx: &RequestContext, changes: Vec<Change>) -> Result<(), Error> {
+        self.state().queue.extend(changes);
         Ok(())
     }
 }
@@ -255,6 +256,7 @@ impl Scene {
             queue: &self.tenant,
             settings: &self.settings,
             credentials: &self.credentials,
+            tenant_id: "t",
         };
         let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(seconds)));
         keeper.run(&cx, events).await.unwrap()
