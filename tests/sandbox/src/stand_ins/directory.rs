@@ -24,6 +24,15 @@ pub const AGENT_ID: &str = "11111111-2222-3333-4444-555555555555";
 /// Object id of the user who organizes when the agent cannot.
 pub const ORGANIZER_ID: &str = "99999999-2222-3333-4444-555555555555";
 
+/// A user who writes to the agent.
+pub const COLLEAGUE: &str = "lee@contoso.com";
+
+/// That user's object id.
+pub const COLLEAGUE_ID: &str = "22222222-2222-3333-4444-555555555555";
+
+/// The chat of the two.
+pub const CHAT: &str = "19:11111111-2222-3333-4444-555555555555_22222222-2222-3333-4444-555555555555@unq.gbl.spaces";
+
 /// That agent's user id in Genesys Cloud.
 pub const AGENT_GENESYS_ID: &str = "7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f";
 
@@ -59,6 +68,13 @@ impl User {
             lobby_policy: None,
             teams_open: true,
         }
+    }
+
+    /// The name that is displayed: the user principal name's, with a capital letter.
+    pub(super) fn display_name(&self) -> String {
+        let name = self.upn.split('@').next().unwrap_or_default();
+        let mut letters = name.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     }
 
     /// Whether a Teams client is signed in, which takes a licence.
@@ -136,8 +152,14 @@ pub struct Directory {
 
 impl Directory {
     pub(super) fn new() -> Self {
-        let permissions =
-            ["OnlineMeetings.ReadWrite.All", "Calendars.ReadWrite", "User.ReadBasic.All", "Presence.ReadWrite.All"];
+        let permissions = [
+            "OnlineMeetings.ReadWrite.All",
+            "Calendars.ReadWrite",
+            "User.ReadBasic.All",
+            "Presence.ReadWrite.All",
+            "Chat.Read.All",
+            "Mail.Read",
+        ];
         let bridge = App {
             secrets: vec![new_secret()],
             expired_secrets: Vec::new(),
@@ -165,6 +187,7 @@ impl Directory {
         };
         directory.put_user(User::new(AGENT, AGENT_ID));
         directory.put_user(User::new("bridge@contoso.com", ORGANIZER_ID));
+        directory.put_user(User::new(COLLEAGUE, COLLEAGUE_ID));
         directory.put_genesys_user(GenesysUser::new(AGENT_GENESYS_ID, AGENT, AGENT_ID));
         directory
     }

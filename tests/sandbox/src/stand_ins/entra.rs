@@ -11,17 +11,20 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
-use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::directory::App;
+use super::signing_keys::SigningKeys;
 use super::{TENANT, World, locked};
 use crate::Trouble;
 
 /// Audience of tokens for the bridge's API: its application id, as v2 tokens have it.
 pub const API_AUDIENCE: &str = "0d5f2a54-7c1b-4b0e-8f57-52a4a4c5e000";
+
+/// The issuer of v1 tokens, whichever host they were asked of.
+pub(super) const ISSUER_V1: &str = "https://sts.windows.net/{tenantid}/";
 
 /// Seconds a token is valid.
 const LIFE: i64 = 3599;
@@ -37,11 +40,10 @@ pub struct UploadedCertificate {
 
 /// The tokens that were issued, and the key they are signed with.
 pub(super) struct Tokens {
-    key: EncodingKey,
-    /// Its public half, as the key set shows it.
-    public_key: Jwk,
+    pub(super) keys: SigningKeys,
     entra: String,
-    graph: String,
+    /// Origin of Graph.
+    pub(super) graph: String,
     /// The valid Graph tokens.
     for_graph: Mutex<HashMap<String, Issued>>,
 }
@@ -54,18 +56,13 @@ struct Issued {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("entra", &self.entra).finish_non_exhaustive()
+        f.debug_struct("Tokens").field("entra", &self.entra).field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 
 impl Tokens {
     pub(super) fn new(entra: String, graph: String) -> Result<Self, Trouble> {
-        let failed = |error: &dyn fmt::Display| Trouble::from("The Entra stand-in has no signing key", error);
-        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).map_err(|error| failed(&error))?;
-        let key = EncodingKey::from_rsa_pem(pair.serialize_pem().as_bytes()).map_err(|error| failed(&error))?;
-        let mut public_key = Jwk::from_encoding_key(&key, Algorithm::RS256).map_err(|error| failed(&error))?;
-        public_key.common.key_id = Some(Uuid::new_v4().to_string());
-        Ok(Self { key, public_key, entra, graph, for_graph: Mutex::default() })
+        Ok(Self { keys: SigningKeys::new()?, entra, graph, for_graph: Mutex::default() })
     }
 
     /// Client id of the app whose token this is, if Graph takes it.
@@ -82,14 +79,9 @@ impl Tokens {
         locked(&self.for_graph).clear();
     }
 
-    fn issuer(&self) -> String {
+    /// The issuer of v2 tokens.
+    pub(super) fn issuer(&self) -> String {
         format!("{}/{TENANT}/v2.0", self.entra)
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        let header = Header { kid: self.public_key.common.key_id.clone(), ..Header::new(Algorithm::RS256) };
-        // Signing with a good key does not fail; an empty token would be refused by whoever gets it.
-        jsonwebtoken::encode(&header, claims, &self.key).unwrap_or_default()
     }
 
     fn issue(&self, client_id: &str, app: &App, audience: &str) -> String {
@@ -112,7 +104,7 @@ impl Tokens {
         {
             claims.insert("roles".into(), roles.into());
         }
-        let token = self.sign(&claims);
+        let token = self.keys.current().sign(&claims);
         if for_graph {
             let issued = Issued { client_id: client_id.to_owned(), expires: now + LIFE };
             locked(&self.for_graph).insert(token.clone(), issued);
@@ -125,21 +117,51 @@ pub(super) fn router(world: Arc<World>) -> Router {
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(token))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", get(discovery))
+        .route("/{tenant}/.well-known/openid-configuration", get(discovery_v1))
         .route("/{tenant}/discovery/v2.0/keys", get(keys))
+        .route("/{tenant}/discovery/keys", get(keys_v1))
         .with_state(world)
 }
 
-async fn discovery(State(world): State<Arc<World>>) -> Json<Value> {
-    let entra = &world.tokens.entra;
-    Json(json!({
-        "issuer": world.tokens.issuer(),
-        "token_endpoint": format!("{entra}/{TENANT}/oauth2/v2.0/token"),
-        "jwks_uri": format!("{entra}/{TENANT}/discovery/v2.0/keys"),
-    }))
+/// Whether there is such a tenant, or this is the word for any.
+fn known(tenant: &str) -> Result<(), Refusal> {
+    if [TENANT, "common", "organizations"].contains(&tenant) {
+        return Ok(());
+    }
+    Err(Refusal(StatusCode::BAD_REQUEST, "invalid_tenant", 90_002, "Tenant not found."))
 }
 
-async fn keys(State(world): State<Arc<World>>) -> Json<Value> {
-    Json(json!({"keys": [world.tokens.public_key]}))
+async fn discovery(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
+    known(&tenant)?;
+    let entra = &world.tokens.entra;
+    // Whoever asks for any tenant gets a pattern in place of an issuer.
+    let issuer = if tenant == TENANT { world.tokens.issuer() } else { format!("{entra}/{{tenantid}}/v2.0") };
+    Ok(Json(json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{entra}/{tenant}/oauth2/v2.0/token"),
+        "jwks_uri": format!("{entra}/{tenant}/discovery/v2.0/keys"),
+    })))
+}
+
+async fn discovery_v1(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
+    known(&tenant)?;
+    let entra = &world.tokens.entra;
+    let issuer = if tenant == TENANT { ISSUER_V1.replace("{tenantid}", TENANT) } else { ISSUER_V1.into() };
+    Ok(Json(json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{entra}/{tenant}/oauth2/token"),
+        "jwks_uri": format!("{entra}/common/discovery/keys"),
+    })))
+}
+
+async fn keys(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
+    known(&tenant)?;
+    Ok(Json(world.tokens.keys.published(Some(&world.tokens.issuer()))))
+}
+
+async fn keys_v1(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
+    known(&tenant)?;
+    Ok(Json(world.tokens.keys.published(None)))
 }
 
 async fn token(
@@ -167,6 +189,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     decoded.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
 }
 
+#[derive(Debug)]
 struct Refusal(StatusCode, &'static str, u64, &'static str);
 
 impl IntoResponse for Refusal {

@@ -5,6 +5,7 @@
 //! the vendors do only now and then (throttling, time-outs, resets, expiry) is switched on as a [`Fault`](faults::Fault).
 
 pub mod aws;
+mod client;
 mod control;
 mod directory;
 mod entra;
@@ -12,6 +13,7 @@ pub mod faults;
 mod genesys;
 mod graph;
 mod server;
+mod signing_keys;
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,11 +24,15 @@ use tokio::net::TcpListener;
 
 pub use control::Wish;
 pub use directory::{
-    AGENT, AGENT_GENESYS_ID, AGENT_ID, App, BRIDGE_APP, CALLER_APP, Directory, GenesysUser, ORGANIZER_ID, TENANT, User,
+    AGENT, AGENT_GENESYS_ID, AGENT_ID, App, BRIDGE_APP, CALLER_APP, CHAT, COLLEAGUE, COLLEAGUE_ID, Directory,
+    GenesysUser, ORGANIZER_ID, TENANT, User,
 };
 pub use entra::{API_AUDIENCE, UploadedCertificate};
 pub use genesys::{SMS_NUMBER, Text};
-pub use graph::GraphInProcess;
+pub use graph::{
+    Attempt, Edit, Flaw, GraphInProcess, Hazard, HostedContent, Lifecycle, NewMail, NewMessage, NotificationSettings,
+    Sender, Standing, SubscriptionSettings, TokenVersion, Totals,
+};
 
 use crate::cloud::port_taken;
 use crate::{Trouble, stand_ins::faults::Faults};
@@ -67,8 +73,14 @@ pub struct World {
     tokens: entra::Tokens,
     meetings: Mutex<graph::Meetings>,
     presences: Mutex<graph::Presences>,
+    chats: Mutex<graph::Chats>,
+    mailboxes: Mutex<graph::Mailboxes>,
+    subscriptions: Mutex<graph::Subscriptions>,
+    deliveries: graph::Deliveries,
     messages: Mutex<genesys::Messages>,
     calls: Mutex<Vec<SeenCall>>,
+    /// What they call webhooks with.
+    client: reqwest::Client,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,15 +89,22 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl World {
     fn new(entra: String, graph: String) -> Result<Arc<Self>, Trouble> {
-        Ok(Arc::new(Self {
+        let world = Arc::new(Self {
             directory: Mutex::new(Directory::new()),
             faults: Faults::default(),
             tokens: entra::Tokens::new(entra, graph)?,
             meetings: Mutex::default(),
             presences: Mutex::default(),
+            chats: Mutex::default(),
+            mailboxes: Mutex::default(),
+            subscriptions: Mutex::default(),
+            deliveries: graph::Deliveries::default(),
             messages: Mutex::default(),
             calls: Mutex::default(),
-        }))
+            client: client::client()?,
+        });
+        world.put_chat(CHAT, None, &[AGENT_ID, COLLEAGUE_ID])?;
+        Ok(world)
     }
 
     /// A world that nobody serves: for [`GraphInProcess`].
@@ -175,6 +194,16 @@ impl World {
         let mut tokens = self.tokens.valid();
         tokens.extend(locked(&self.messages).tokens());
         tokens
+    }
+
+    /// Replaces the key that Entra signs with: what it signed is good no longer.
+    ///
+    /// # Errors
+    /// No key can be made.
+    pub fn rotate_signing_key(&self) -> Result<(), Trouble> {
+        self.tokens.keys.rotate()?;
+        self.deliveries.forget_tokens();
+        Ok(())
     }
 
     /// Makes every token that was issued so far invalid.

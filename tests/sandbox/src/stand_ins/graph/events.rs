@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::super::directory::User;
 use super::super::{World, locked};
+use super::notifications::{Change, What};
 use super::online_meetings::OnlineMeeting;
 use super::{Answer, Caller, Refusal, copy_of, no_such_user};
 
@@ -117,9 +118,11 @@ pub(super) async fn create(
         event.join_url = Some(meeting.join_url.clone());
         meetings.online.push(meeting);
     }
-    let answer = (StatusCode::CREATED, Json(event.json())).into_response();
+    let (id, value) = (event.id.clone(), event.json());
     meetings.events.push(event);
-    Ok(answer)
+    drop(meetings);
+    world.notify(&Change { kind: "created", what: What::Event { user: user.id, id, value: value.clone() } });
+    Ok((StatusCode::CREATED, Json(value)).into_response())
 }
 
 fn no_such_event() -> Refusal {
@@ -148,7 +151,13 @@ pub(super) async fn delete(
     let mut meetings = locked(&world.meetings);
     let before = meetings.events.len();
     meetings.events.retain(|event| event.owner != user.id || event.id != id);
-    if meetings.events.len() == before { Err(no_such_event()) } else { Ok(StatusCode::NO_CONTENT.into_response()) }
+    if meetings.events.len() == before {
+        return Err(no_such_event());
+    }
+    drop(meetings);
+    let value = json!({"id": id});
+    world.notify(&Change { kind: "deleted", what: What::Event { user: user.id, id, value } });
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(super) async fn view(

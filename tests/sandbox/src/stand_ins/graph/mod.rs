@@ -1,18 +1,29 @@
-//! Microsoft Graph: online meetings, calendar events, users, presence, batches.
+//! Microsoft Graph: online meetings, calendar events, users, presence, batches, chats, mail, subscriptions and the
+//! notifications that come of them.
 
 mod batch;
+mod budget;
+mod chats;
+mod delta_token;
 mod events;
 mod in_process;
+mod mail;
+mod notifications;
 mod online_meetings;
 mod presence;
-mod presence_budget;
 mod presence_state;
+mod subscriptions;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -25,8 +36,17 @@ use uuid::Uuid;
 use super::directory::User;
 use super::{World, locked};
 
+pub use chats::{Edit, HostedContent, NewMessage, Sender};
 pub use in_process::GraphInProcess;
+pub use mail::NewMail;
+pub use notifications::{Attempt, Flaw, Lifecycle, NotificationSettings, Standing, TokenVersion, Totals};
+pub use subscriptions::{Hazard, SubscriptionSettings};
+
+pub(super) use chats::Chats;
+pub(super) use mail::Mailboxes;
+pub(super) use notifications::Deliveries;
 pub(super) use presence_state::{Presences, UNKNOWN};
+pub(super) use subscriptions::Subscriptions;
 
 /// The meetings and events that exist.
 #[derive(Debug, Default)]
@@ -73,6 +93,9 @@ fn service(world: Arc<World>) -> Router {
         .route("/v1.0/users/{user}/presence/setUserPreferredPresence", post(presence::prefer))
         .route("/v1.0/users/{user}/presence/clearUserPreferredPresence", post(presence::clear_preferred))
         .route("/v1.0/communications/getPresencesByUserId", post(presence::read_many))
+        .merge(chats::router())
+        .merge(mail::router())
+        .merge(subscriptions::router())
         .with_state(world)
 }
 
@@ -95,11 +118,19 @@ struct Refusal {
     message: String,
     /// Annotations beside code and message.
     more: Value,
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), more: json!({}) }
+        Self { status, code, message: message.into(), more: json!({}), retry_after: None }
+    }
+
+    /// The caller is over a budget and has to wait that long.
+    fn throttled(wait: Duration) -> Self {
+        let inner = json!({"code": "429", "status": "429", "request-id": Uuid::new_v4()});
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "Too many requests.");
+        Self { more: json!({"innerError": inner}), retry_after: Some(wait), ..refusal }
     }
 
     fn bad_request(message: impl Into<String>) -> Self {
@@ -115,11 +146,27 @@ impl IntoResponse for Refusal {
         if let (Some(error), Some(more)) = (error.as_object_mut(), self.more.as_object()) {
             error.extend(more.clone());
         }
-        (self.status, Json(json!({"error": error}))).into_response()
+        let mut response = (self.status, Json(json!({"error": error}))).into_response();
+        // Rounded up, so that who waits exactly that long is let in.
+        let milliseconds = self.retry_after.map(|wait| wait.as_nanos().div_ceil(1_000_000));
+        let retry_after = milliseconds.map(|ms| format!("{}.{:03}", ms / 1000, ms % 1000));
+        if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        response
     }
 }
 
 type Answer = Result<Response, Refusal>;
+
+/// What a caller sent as JSON.
+type Sent = Result<Json<Value>, JsonRejection>;
+
+fn sent(body: Sent) -> Result<Value, Refusal> {
+    let message = "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of \
+                   valid JSON format.";
+    body.ok().map(|Json(body)| body).filter(Value::is_object).ok_or_else(|| Refusal::bad_request(message))
+}
 
 /// A caller with a token that is valid here and now.
 #[derive(Debug, Clone)]
@@ -160,6 +207,13 @@ fn no_such_user(key: &str) -> Refusal {
     let message =
         format!("Resource '{key}' does not exist or one of its queried reference-property objects are not present.");
     Refusal::new(StatusCode::NOT_FOUND, "Request_ResourceNotFound", message)
+}
+
+/// An absolute link to a path of the service, with a query.
+fn link(world: &World, path: &str, query: &HashMap<String, String>) -> String {
+    let url = reqwest::Url::parse_with_params(&format!("{}/v1.0{path}", world.tokens.graph), query);
+    // A dollar sign stands for itself in the names of options.
+    url.map(|url| url.to_string().replace("%24", "$")).unwrap_or_default()
 }
 
 fn copy_of(world: &World, find: impl FnOnce(&super::Directory) -> Option<&User>) -> Option<User> {

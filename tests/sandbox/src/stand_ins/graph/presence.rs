@@ -5,20 +5,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use jiff::{Span, SpanRelativeTo};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::super::directory::User;
 use super::super::{World, locked};
 use super::presence_state::{PREFERRED_PAIRS, Pair, SESSION_PAIRS, UNKNOWN};
-use super::{Answer, Caller, Refusal, copy_of};
+use super::{Answer, Caller, Refusal, Sent, copy_of, sent};
 
 const WRITE: &str = "Presence.ReadWrite.All";
 const READ: &str = "Presence.Read.All";
@@ -29,46 +27,24 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most users whose presence is read at once.
 const MAX_IDS: usize = 650;
 
-/// What a caller sent as JSON.
-type Sent = Result<Json<Value>, JsonRejection>;
-
 /// A call that the service looks at: by a known app, within its budget.
 pub(super) struct Admitted {
     app: String,
 }
 
 impl FromRequestParts<Arc<World>> for Admitted {
-    type Rejection = Response;
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, world: &Arc<World>) -> Result<Self, Response> {
-        let caller = Caller::from_request_parts(parts, world).await.map_err(IntoResponse::into_response)?;
+    async fn from_request_parts(parts: &mut Parts, world: &Arc<World>) -> Result<Self, Refusal> {
+        let caller = Caller::from_request_parts(parts, world).await?;
         let within = locked(&world.presences).budget.take(&caller.app);
-        within.map_err(throttled)?;
+        within.map_err(Refusal::throttled)?;
         Ok(Self { app: caller.app })
     }
 }
 
-fn throttled(wait: Duration) -> Response {
-    let inner = json!({"code": "429", "status": "429", "request-id": Uuid::new_v4()});
-    let body = json!({"error": {"code": "TooManyRequests", "message": "Too many requests.", "innerError": inner}});
-    let mut response = (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
-    // Rounded up, so that who waits exactly that long is let in.
-    let milliseconds = wait.as_nanos().div_ceil(1_000_000);
-    let retry_after = format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
-    if let Ok(value) = HeaderValue::from_str(&retry_after) {
-        response.headers_mut().insert(header::RETRY_AFTER, value);
-    }
-    response
-}
-
 fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
-}
-
-fn sent(body: Sent) -> Result<Value, Refusal> {
-    let message = "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of \
-                   valid JSON format.";
-    body.ok().map(|Json(body)| body).filter(Value::is_object).ok_or_else(|| Refusal::bad_request(message))
 }
 
 /// A text that must be there; `name` as the refusal spells it.

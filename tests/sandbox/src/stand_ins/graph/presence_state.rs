@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::presence_budget::Budget;
+use super::budget::Budget;
 
 /// Availability and activity.
 pub(in crate::stand_ins) type Pair = (&'static str, &'static str);
@@ -106,12 +106,18 @@ impl Person {
 }
 
 /// Everyone's presence, and what was asked of the presence service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::stand_ins) struct Presences {
     /// By object id, lower case.
     people: HashMap<String, Person>,
     pub(in crate::stand_ins) budget: Budget,
     pub(in crate::stand_ins) writes: u64,
+}
+
+impl Default for Presences {
+    fn default() -> Self {
+        Self { people: HashMap::new(), budget: Budget::new(10_000, Duration::from_secs(30)), writes: 0 }
+    }
 }
 
 impl Presences {

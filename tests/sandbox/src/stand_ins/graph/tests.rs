@@ -1,67 +1,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Request};
+use axum::body::Body;
+use axum::http::Request;
 use tower::ServiceExt;
 
 use super::super::{AGENT, AGENT_ID, BRIDGE_APP, CALLER_APP, ORGANIZER_ID, TENANT, entra};
 use super::presence_state::{PREFERRED_PAIRS, SESSION_PAIRS};
+use super::testing::{Got, Graph, request};
 use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-struct Got {
-    status: u16,
-    headers: HeaderMap,
-    body: Value,
-}
-
-impl Got {
-    async fn from(response: Response) -> Self {
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Self { status: parts.status.as_u16(), headers: parts.headers, body }
-    }
-
-    fn refusal(&self) -> (u16, &str) {
-        (self.status, self.body["error"]["code"].as_str().unwrap_or_default())
-    }
-
-    /// The inner answer of a batch.
-    fn inner(&self, id: &str) -> &Value {
-        self.body["responses"].as_array().unwrap().iter().find(|inner| inner["id"] == id).unwrap()
-    }
-}
-
-fn request(method: &str, path: &str, body: Option<&Value>) -> Request<Body> {
-    let request = Request::builder().method(method).uri(format!("/v1.0{path}"));
-    match body {
-        Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap(),
-        None => request.body(Body::empty()).unwrap(),
-    }
-}
-
-struct Graph {
-    world: Arc<World>,
-    service: GraphInProcess,
-}
-
 impl Graph {
-    fn new() -> Self {
-        let world = World::without_sockets().unwrap();
-        Self { service: GraphInProcess::new(&world), world }
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Got {
-        Got::from(self.service.answer(request("POST", path, Some(&body))).await).await
-    }
-
-    async fn get(&self, path: &str) -> Got {
-        Got::from(self.service.answer(request("GET", path, None)).await).await
-    }
-
     /// An action on the agent's presence.
     async fn act(&self, action: &str, body: Value) -> Got {
         self.post(&format!("/users/{AGENT_ID}/presence/{action}"), body).await
@@ -69,11 +20,6 @@ impl Graph {
 
     fn shown(&self) -> (&'static str, &'static str) {
         self.world.presence_of(AGENT_ID)
-    }
-
-    fn permit(&self, permissions: &[&str]) {
-        let permissions = permissions.iter().map(|&name| name.to_owned()).collect();
-        self.world.directory().apps.get_mut(BRIDGE_APP).unwrap().permissions = permissions;
     }
 
     fn close_teams(&self) {

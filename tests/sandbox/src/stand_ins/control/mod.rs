@@ -1,5 +1,9 @@
 //! The control panel: what a person switches on with curl, and looks at.
 
+mod microsoft;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +13,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::faults::Fault;
 use super::{GenesysUser, Text, User, Vendor, World};
+use crate::Trouble;
 use crate::genesys_event::GenesysEvent;
 
 const HELP: &str = r#"The stand-ins' control panel
@@ -32,6 +38,31 @@ POST   /genesys-presence changes an agent's presence in Genesys Cloud, which tel
 GET    /presence/ID      shows what Teams shows of the user with this object id
 POST   /rotate   replaces a credential at the vendor and in Secrets Manager: {"at": "entra" | "genesys"}
 POST   /expire   makes every token that was issued invalid
+
+POST   /permissions      grants and revokes Graph permissions of the bridge: {"grant": ["Chat.Read.All"], "revoke": []}
+POST   /signing-key      replaces the key that Entra signs with: what it signed is good no longer
+POST   /chats            makes a chat, or gives it another topic: {"id", "topic", "members": users}
+GET    /chats            shows the chats with their messages
+POST   /chat-budget      sets how often an app may read messages in a second: {"requests": 20, "inOneChat": 1}
+POST   /teams-messages   writes into a chat: {"chat": id (absent: the first chat), "from": user, or "guest": name, or
+                 "bot": name, or "system": true; "text" or "html", "photo": true, "image": {"contentType", "base64"},
+                 "mentions": users, "card": {"contentType", "content"}, "file": {"name", "url"}}
+PATCH  /teams-messages   changes one: {"chat", "id", and one of "html", "reaction" with "by": user, "delete": true}
+POST   /mail             a message comes in: {"to": user, "from", "subject", "body", "folder": "inbox"}
+PATCH  /mail             {"to": user, "id", and one of "read": true, "delete": true}
+POST   /delta-tokens     {"expire": true} makes all invalid, {"replays": 3} lets delta queries repeat so many items
+GET    /subscriptions    shows the subscriptions, and those renewed and reauthorized within ten minutes
+POST   /subscriptions    sets their limits: {"teamsQuota": 10000, "pageSize": 100, "validatesRenewals": false}
+POST   /subscriptions/expire  lets one end, or all: {"id", "inSeconds": 0}
+GET    /notifications    shows what became of the notifications, endpoints, last POSTs and settings
+POST   /notifications    changes the settings: {"duplicatePercent", "reorderPercent", "lossPercent", "lateMs", "seed",
+                 "batchSize", "retryAfterMs", "retryForSeconds", "windowSeconds", "tokenVersion": "1.0" | "2.0",
+                 "chatEtags"}
+POST   /lifecycle        tells of one subscription, or of all: {"event": "reauthorizationRequired" |
+                 "subscriptionRemoved" | "missed", "id", "pauses": false (deliver nothing until authorized)}
+POST   /hostile          posts a notification with one flaw: {"flaw": "wrongClientState" | "forgedToken" |
+                 "tamperedSignature" | ..., "id": of a subscription}
+
 GET    /phone    shows the text messages
 GET    /calls    shows the requests that the vendors got
 "#;
@@ -115,17 +146,39 @@ pub(super) fn router(world: Arc<World>, wishes: UnboundedSender<Wish>) -> Router
         .route("/expire", post(expire))
         .route("/phone", get(phone))
         .route("/calls", get(async |State(panel): State<Panel>| Json(panel.world.calls())))
+        .merge(microsoft::router())
         .with_state(Panel { world, wishes })
 }
 
-async fn switch_on(State(panel): State<Panel>, body: String) -> Response {
-    match serde_json::from_str::<Fault>(&body) {
-        Ok(fault) => {
-            panel.world.faults.add(fault.clone());
-            Json(fault).into_response()
-        }
-        Err(error) => (StatusCode::BAD_REQUEST, format!("That is no fault: {error}.\n\n{HELP}")).into_response(),
+/// What the panel does not understand.
+#[derive(Debug)]
+struct Refused(String);
+
+impl Refused {
+    /// What somebody sent, read.
+    fn or<T: DeserializeOwned>(body: &str, what: &str) -> Result<T, Self> {
+        serde_json::from_str(body).map_err(|error| Self(format!("That is no {what}: {error}.\n\n{HELP}")))
     }
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Self {
+        Self(format!("{trouble}\n"))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (StatusCode::BAD_REQUEST, self.0).into_response()
+    }
+}
+
+const DONE: Result<StatusCode, Refused> = Ok(StatusCode::NO_CONTENT);
+
+async fn switch_on(State(panel): State<Panel>, body: String) -> Result<Json<Fault>, Refused> {
+    let fault: Fault = Refused::or(&body, "fault")?;
+    panel.world.faults.add(fault.clone());
+    Ok(Json(fault))
 }
 
 async fn faults(State(panel): State<Panel>) -> Json<Vec<Fault>> {
@@ -137,53 +190,37 @@ async fn clear(State(panel): State<Panel>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn put_user(State(panel): State<Panel>, body: String) -> Response {
-    match serde_json::from_str::<PutUser>(&body) {
-        Ok(user) => {
-            panel.world.directory().put_user(User {
-                upn: user.upn,
-                id: user.id,
-                teams: user.teams,
-                mailbox: user.mailbox,
-                access_policy: user.access_policy,
-                lobby_policy: user.lobby_policy,
-                teams_open: user.teams_open,
-            });
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(error) => (StatusCode::BAD_REQUEST, format!("That is no user: {error}.\n\n{HELP}")).into_response(),
-    }
+async fn put_user(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
+    let user: PutUser = Refused::or(&body, "user")?;
+    panel.world.directory().put_user(User {
+        upn: user.upn,
+        id: user.id,
+        teams: user.teams,
+        mailbox: user.mailbox,
+        access_policy: user.access_policy,
+        lobby_policy: user.lobby_policy,
+        teams_open: user.teams_open,
+    });
+    DONE
 }
 
-async fn put_genesys_user(State(panel): State<Panel>, body: String) -> Response {
-    match serde_json::from_str::<PutGenesysUser>(&body) {
-        Ok(PutGenesysUser { id, user_name, teams_id, scim_teams_id }) => {
-            panel.world.directory().put_genesys_user(GenesysUser { id, user_name, teams_id, scim_teams_id });
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(error) => (StatusCode::BAD_REQUEST, format!("That is no user: {error}.\n\n{HELP}")).into_response(),
-    }
+async fn put_genesys_user(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
+    let PutGenesysUser { id, user_name, teams_id, scim_teams_id } = Refused::or(&body, "user")?;
+    panel.world.directory().put_genesys_user(GenesysUser { id, user_name, teams_id, scim_teams_id });
+    DONE
 }
 
-async fn set_presence_budget(State(panel): State<Panel>, body: String) -> Response {
-    match serde_json::from_str::<PresenceBudget>(&body) {
-        Ok(PresenceBudget { requests, seconds }) => {
-            panel.world.set_presence_budget(requests, Duration::from_secs(seconds));
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(error) => (StatusCode::BAD_REQUEST, format!("That is no budget: {error}.\n\n{HELP}")).into_response(),
-    }
+async fn set_presence_budget(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
+    let PresenceBudget { requests, seconds } = Refused::or(&body, "budget")?;
+    panel.world.set_presence_budget(requests, Duration::from_secs(seconds));
+    DONE
 }
 
-async fn change_presence(State(panel): State<Panel>, body: String) -> Response {
-    match serde_json::from_str::<ChangePresence>(&body) {
-        Ok(ChangePresence { user_id, system_presence }) => {
-            let now = jiff::Timestamp::now().to_string();
-            let _ = panel.wishes.send(Wish::SendEvent(GenesysEvent::presence(&user_id, &system_presence, &now)));
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(error) => (StatusCode::BAD_REQUEST, format!("That is no presence: {error}.\n\n{HELP}")).into_response(),
-    }
+async fn change_presence(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
+    let ChangePresence { user_id, system_presence } = Refused::or(&body, "presence")?;
+    let now = jiff::Timestamp::now().to_string();
+    let _ = panel.wishes.send(Wish::SendEvent(GenesysEvent::presence(&user_id, &system_presence, &now)));
+    DONE
 }
 
 async fn presence(State(panel): State<Panel>, Path(id): Path<String>) -> String {
@@ -210,36 +247,4 @@ async fn expire(State(panel): State<Panel>) -> StatusCode {
 
 async fn phone(State(panel): State<Panel>) -> Json<Vec<Text>> {
     Json(panel.world.texts())
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::body::Body;
-    use axum::http::Request;
-    use tower::ServiceExt;
-
-    use super::super::{AGENT, AGENT_ID};
-    use super::*;
-
-    #[tokio::test]
-    async fn what_presence_needs_is_put_by_curl() {
-        let world = World::without_sockets().unwrap();
-        let panel = router(world.clone(), tokio::sync::mpsc::unbounded_channel().0);
-        let post = async |path: &str, body: String| {
-            panel.clone().oneshot(Request::post(path).body(Body::from(body)).unwrap()).await.unwrap().status().as_u16()
-        };
-        let user = |more: &str| format!(r#"{{"upn": "{AGENT}", "id": "{AGENT_ID}"{more}}}"#);
-        assert_eq!(post("/users", user(r#", "teamsOpen": false"#)).await, 204);
-        assert_eq!(world.presence_of(AGENT_ID), ("Offline", "Offline"));
-        assert_eq!(post("/users", user("")).await, 204);
-        assert_eq!(world.presence_of(AGENT_ID), ("Available", "Available"));
-        let genesys_user = r#"{"id": "u-1", "userName": "u@contoso.com", "scimTeamsId": "t-1"}"#;
-        assert_eq!(post("/genesys-users", genesys_user.into()).await, 204);
-        let known = world.directory().genesys_user("u-1").unwrap().user.clone();
-        assert_eq!((known.teams_id, known.scim_teams_id.as_deref()), (None, Some("t-1")));
-        assert_eq!(post("/presence-budget", r#"{"requests": 1500, "seconds": 30}"#.into()).await, 204);
-        for path in ["/users", "/genesys-users", "/presence-budget"] {
-            assert_eq!(post(path, r#"{"request": 1}"#.into()).await, 400, "{path}");
-        }
-    }
 }

@@ -1,5 +1,8 @@
-//! How often an app may call the presence service: so many requests in so long, as Microsoft's page "Microsoft Graph
+//! How often something may be called: so many requests in so long, as Microsoft's page "Microsoft Graph
 //! service-specific throttling limits" has it.
+//!
+//! Most limits are an app's in the tenant; some are those of an app and a chat, so that what is counted is named by
+//! text.
 //!
 //! The window slides, and a refused request counts as well: who goes on at full speed while throttled stays throttled.
 
@@ -8,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The budget of each app in the tenant, and what was used of it.
+/// The budget of each app in the tenant, or of each app and chat, and what was used of it.
 #[derive(Debug)]
 pub(in crate::stand_ins) struct Budget {
     requests: usize,
@@ -21,14 +24,11 @@ pub(in crate::stand_ins) struct Budget {
     pub(in crate::stand_ins) refused: u64,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        let window = Duration::from_secs(30);
-        Self { requests: 10_000, window, apps: HashMap::new(), taken: 0, refused: 0 }
-    }
-}
-
 impl Budget {
+    pub(in crate::stand_ins) fn new(requests: usize, window: Duration) -> Self {
+        Self { requests, window, apps: HashMap::new(), taken: 0, refused: 0 }
+    }
+
     /// Another budget; what was used of the old one counts.
     pub(in crate::stand_ins) fn set(&mut self, requests: usize, window: Duration) {
         (self.requests, self.window) = (requests, window);
@@ -37,7 +37,7 @@ impl Budget {
         }
     }
 
-    /// Counts a request of this app.
+    /// Counts a request of this app, or of whatever else the budget is for.
     ///
     /// # Errors
     /// It is over the budget: how long to wait.
@@ -68,9 +68,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn budget(requests: usize) -> Budget {
-        let mut budget = Budget::default();
-        budget.set(requests, 30 * SECOND);
-        budget
+        Budget::new(requests, 30 * SECOND)
     }
 
     #[tokio::test(start_paused = true)]

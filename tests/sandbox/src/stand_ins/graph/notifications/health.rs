@@ -1,0 +1,133 @@
+//! How quickly an endpoint answers, and what becomes of notifications for one that does not.
+//!
+//! Response times are counted for a window of ten minutes; what they were decides about the next one. No page says
+//! how many notifications go through as probes while others are dropped: here it is one in ten.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+/// An answer that comes later is slow.
+pub(super) const SLOW: Duration = Duration::from_secs(3);
+
+/// An answer that comes later is none.
+pub(super) const LOST: Duration = Duration::from_secs(10);
+
+/// Of a hundred answers, how many may be slow.
+const SLOW_PERCENT: u32 = 10;
+
+/// Of a hundred answers, how many may be lost.
+const LOST_PERCENT: u32 = 15;
+
+const PROBES: u64 = 10;
+
+/// What becomes of new notifications.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// They are delivered.
+    #[default]
+    Normal,
+    /// They are delivered a window later.
+    Slow,
+    /// They are dropped.
+    Drop,
+}
+
+/// What is known of an endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    began: Option<Instant>,
+    answers: u32,
+    slow: u32,
+    lost: u32,
+    state: State,
+    seen_while_dropping: u64,
+}
+
+impl Health {
+    /// What becomes of new notifications now.
+    pub(super) fn state(&mut self, window: Duration) -> State {
+        let now = Instant::now();
+        let began = *self.began.get_or_insert(now);
+        if now.saturating_duration_since(began) < window {
+            return self.state;
+        }
+        let over = |count: u32, percent: u32| count.saturating_mul(100) > self.answers.saturating_mul(percent);
+        self.state = if over(self.lost, LOST_PERCENT) || (self.answers == 0 && self.state == State::Drop) {
+            State::Drop
+        } else if over(self.slow, SLOW_PERCENT) {
+            State::Slow
+        } else {
+            State::Normal
+        };
+        *self = Self { began: Some(now), state: self.state, ..Self::default() };
+        self.state
+    }
+
+    /// Whether the next notification is delivered although others are dropped.
+    pub(super) fn probes(&mut self) -> bool {
+        self.seen_while_dropping += 1;
+        self.seen_while_dropping % PROBES == 1
+    }
+
+    /// Counts an answer, or that there was none, after this long.
+    pub(super) fn count(&mut self, took: Duration, window: Duration) {
+        self.state(window);
+        self.answers += 1;
+        self.slow += u32::from(took >= SLOW);
+        self.lost += u32::from(took >= LOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(600);
+
+    /// The state after a window with so many answers of this kind among a hundred.
+    async fn after(slow: usize, took: Duration) -> State {
+        let mut health = Health::default();
+        for index in 0..100 {
+            health.count(if index < slow { took } else { Duration::from_millis(20) }, WINDOW);
+        }
+        assert_eq!(health.state(WINDOW), State::Normal, "the window is not over");
+        tokio::time::advance(WINDOW).await;
+        health.state(WINDOW)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_documented_thresholds() {
+        assert_eq!(after(10, SLOW).await, State::Normal);
+        assert_eq!(after(11, SLOW).await, State::Slow);
+        assert_eq!(after(15, LOST).await, State::Slow);
+        assert_eq!(after(16, LOST).await, State::Drop);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_recovers_by_its_probes() {
+        let mut health = Health::default();
+        health.count(LOST, WINDOW);
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(health.state(WINDOW), State::Drop);
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(health.state(WINDOW), State::Drop, "nobody knows better yet");
+        let probes = (0..20).filter(|_| health.probes()).count();
+        assert_eq!(probes, 2);
+        health.count(Duration::from_millis(20), WINDOW);
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(health.state(WINDOW), State::Normal);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_endpoint_recovers_as_well() {
+        let mut health = Health::default();
+        health.count(SLOW, WINDOW);
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(health.state(WINDOW), State::Slow);
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(health.state(WINDOW), State::Normal);
+    }
+}
