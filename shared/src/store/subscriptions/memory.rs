@@ -1,6 +1,6 @@
 //! Notes of subscriptions in this process: the table's twin for tests.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -8,9 +8,9 @@ use super::{HEARD_AT_MOST_EVERY, Kept, Notes, Progress, SubscriptionNotes};
 use crate::http::RequestContext;
 use crate::store::StoreError;
 
-/// Notes in memory.
-#[derive(Debug, Default)]
-pub struct MemorySubscriptionNotes(Mutex<Notes>);
+/// Notes in memory. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct MemorySubscriptionNotes(Arc<Mutex<Notes>>);
 
 impl MemorySubscriptionNotes {
     fn notes(&self) -> MutexGuard<'_, Notes> {

@@ -20,6 +20,9 @@ pub const ENTRA_SECRET: &str = "bridge/entra";
 /// Name of the secret with the credential for Genesys Cloud.
 pub const GENESYS_SECRET: &str = "bridge/genesys";
 
+/// Name of the secret with what subscriptions are made with: client state and certificates.
+pub const WEBHOOK_SECRET: &str = "bridge/webhook";
+
 pub(super) fn router(world: Arc<World>) -> Router {
     Router::new().route("/", post(answer)).with_state(world)
 }
@@ -30,6 +33,7 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
     let secret = match (target, request["SecretId"].as_str()) {
         ("secretsmanager.GetSecretValue", Some(ENTRA_SECRET)) => world.directory().entra_credential(),
         ("secretsmanager.GetSecretValue", Some(GENESYS_SECRET)) => world.directory().genesys_credential(),
+        ("secretsmanager.GetSecretValue", Some(WEBHOOK_SECRET)) => world.directory().webhook_secret.clone(),
         (target, _) if target.starts_with("DynamoDB_20120810.") => return Json(json!({})).into_response(),
         _ => {
             let refusal = json!({"__type": "ResourceNotFoundException", "Message": "nothing of that name is here"});
