@@ -102,6 +102,8 @@ codes! {
     SECRETS_UNAVAILABLE = "secretsUnavailable", 503, true;
     /// The state table did not answer, so at-most-once could not be promised and nothing was sent.
     STATE_UNAVAILABLE = "stateUnavailable", 503, true;
+    /// The queue did not take everything.
+    QUEUE_UNAVAILABLE = "queueUnavailable", 503, true;
 
     /// The body is not a JSON object.
     MALFORMED_JSON = "malformedJson", 400, false;
@@ -111,6 +113,8 @@ codes! {
     UNAUTHORIZED = "unauthorized", 401, false;
     /// The token lacks an app role.
     ROLE_MISSING = "roleMissing", 403, false;
+    /// The route is for POST alone.
+    METHOD_NOT_ALLOWED = "methodNotAllowed", 405, false;
     /// The body is larger than the bridge reads.
     BODY_TOO_LARGE = "bodyTooLarge", 413, false;
     /// A setting of the function is missing or wrong.

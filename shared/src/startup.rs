@@ -16,6 +16,7 @@ use crate::config::{BaseUrl, Environment, GenesysDomain, Origin};
 use crate::genesys::GenesysClient;
 use crate::graph::GraphClient;
 use crate::http::{Deadline, HttpClient, RequestContext};
+use crate::notification::SqsQueues;
 use crate::secrets::Secret;
 use crate::store::DynamoRecords;
 use crate::store::last_presence::DynamoLastPresences;
@@ -107,6 +108,12 @@ impl<'e> Startup<'e> {
         let own = self.env.optional::<String>("NOTIFICATION_KEYS_SECRET_ID")?;
         let id = own.or_else(|| self.env.required("WEBHOOK_SECRET_ID"))?;
         Some(Secret::new(self.secrets(), id))
+    }
+
+    /// The queue of changes: `NOTIFICATION_QUEUE_URL`.
+    pub fn changes(&mut self) -> Option<SqsQueues> {
+        let url = self.env.required::<String>("NOTIFICATION_QUEUE_URL")?;
+        Some(SqsQueues::new(&self.aws, url.clone(), url))
     }
 
     fn secrets(&self) -> aws_sdk_secretsmanager::Client {

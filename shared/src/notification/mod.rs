@@ -3,6 +3,9 @@
 //!
 //! - [`queued`]: what lies on the queues in between
 
+pub mod group;
+pub mod queue;
 pub mod queued;
 
+pub use queue::{Entry, QueueError, Queues, SqsQueues};
 pub use queued::{Change, EncryptedContent, Lifecycle, Queued};

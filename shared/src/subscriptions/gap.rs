@@ -11,14 +11,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::not_noted;
 use super::resource::Listing;
 use super::settings::{ChangeTypes, KeeperSettings, Wanted};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::graph::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
 use crate::http::RequestContext;
-use crate::notification::Change;
+use crate::notification::group::group;
+use crate::notification::queue::{MAX_ENTRIES, Queue};
+use crate::notification::{Change, Entry, QueueError, Queued, Queues};
+use crate::store::hash;
 use crate::store::subscriptions::{Progress, SubscriptionNotes};
 
 /// What is listed twice where a listing begins by time: clocks differ, and what changed last may not be listed at once.
@@ -108,10 +112,26 @@ fn mail_message(message: MailMessage, user: &str) -> Item {
     }
 }
 
-/// Where changes are put.
-pub trait ChangeQueue: Send + Sync {
-    /// Puts all of them there, in this order.
-    fn put(&self, cx: &RequestContext, changes: Vec<Change>) -> impl Future<Output = Result<(), Error>> + Send;
+/// The message of a change. The same change listed again at once is one message; where nothing says which version it is
+/// of, none is taken for another.
+fn entry(change: &Change) -> Result<Entry, serde_json::Error> {
+    let Change { resource, change_type, etag, .. } = change;
+    let deduplication_id =
+        if etag.is_empty() { Uuid::new_v4().to_string() } else { hash(&["", resource, change_type, etag]) };
+    Ok(Entry {
+        group: group(resource, ""),
+        deduplication_id,
+        body: serde_json::to_string(&Queued::Change(change.clone()))?,
+    })
+}
+
+fn not_queued(error: QueueError) -> Error {
+    let message = format!("What was found by listing could not be queued: {error}. It is listed again.");
+    let told = Error::new(Code::QUEUE_UNAVAILABLE, message);
+    match error.cause() {
+        Some(cause) => told.because(cause),
+        None => told,
+    }
 }
 
 /// What a listing came to.
@@ -143,15 +163,15 @@ pub struct Closing<'a, L, N, Q> {
     pub listings: &'a L,
     /// The state table.
     pub notes: &'a N,
-    /// The queue.
-    pub queue: &'a Q,
+    /// The queue of changes, for one thing.
+    pub queues: &'a Q,
     /// How far back, for one thing.
     pub settings: &'a KeeperSettings,
     /// The tenant that is listed.
     pub tenant_id: &'a str,
 }
 
-impl<L: Listings, N: SubscriptionNotes, Q: ChangeQueue> Closing<'_, L, N, Q> {
+impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     /// Lists what has changed, from where the last listing came to, and puts it on the queue.
     ///
     /// # Errors
@@ -176,7 +196,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: ChangeQueue> Closing<'_, L, N, Q> {
                 items.into_iter().filter_map(|item| self.change(item, wanted.changes, from)).collect();
             let count = changes.len();
             if count > 0 {
-                self.queue.put(cx, changes).await?;
+                self.put(cx, &changes).await?;
             }
             closed.items += count;
             at = match next {
@@ -220,6 +240,17 @@ impl<L: Listings, N: SubscriptionNotes, Q: ChangeQueue> Closing<'_, L, N, Q> {
             validation_tokens: Vec::new(),
             received_at: Timestamp::now(),
         })
+    }
+
+    /// Puts changes on the queue, in their order.
+    async fn put(&self, cx: &RequestContext, changes: &[Change]) -> Result<(), Error> {
+        for changes in changes.chunks(MAX_ENTRIES) {
+            let entries = changes.iter().map(entry).collect::<Result<Vec<_>, _>>();
+            let entries =
+                entries.map_err(|error| Error::new(Code::INTERNAL, "The bridge has a bug.").because(error))?;
+            self.queues.send(cx, Queue::Changes, entries).await.map_err(not_queued)?;
+        }
+        Ok(())
     }
 
     /// From when on a listing by time begins: somewhat before the last one did, and no further back than the settings

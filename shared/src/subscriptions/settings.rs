@@ -112,7 +112,8 @@ impl KeeperSettings {
 
 /// Reads `SUBSCRIPTIONS` and notes every mistake in it.
 fn wanted(env: &mut Environment, text: &str) -> Option<Vec<Wanted>> {
-    const EXPECTED: &str = r#"SUBSCRIPTIONS: expected a JSON array such as [{"resource": "/users/OBJECT-ID/chats/getAllMessages", "changeTypes": "created,updated,deleted", "rich": true}]"#;
+    const EXPECTED: &str = "SUBSCRIPTIONS: expected a JSON array such as [{\"resource\": \
+        \"/users/OBJECT-ID/chats/getAllMessages\", \"changeTypes\": \"created,updated,deleted\", \"rich\": true}]";
     let Ok(Value::Array(entries)) = serde_json::from_str(text) else {
         env.problem(EXPECTED);
         return None;

@@ -32,10 +32,13 @@ pub enum Upstream {
     Secrets,
     /// The state table.
     State,
+    /// A queue.
+    Queue,
 }
 
 impl Upstream {
-    const ALL: [Self; 6] = [Self::Entra, Self::Graph, Self::GenesysLogin, Self::Genesys, Self::Secrets, Self::State];
+    const ALL: [Self; 7] =
+        [Self::Entra, Self::Graph, Self::GenesysLogin, Self::Genesys, Self::Secrets, Self::State, Self::Queue];
 
     /// Name of the latency metric, in milliseconds.
     const fn metric(self) -> &'static str {
@@ -46,6 +49,7 @@ impl Upstream {
             Self::Genesys => "genesysMs",
             Self::Secrets => "secretsMs",
             Self::State => "stateMs",
+            Self::Queue => "queueMs",
         }
     }
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use crate::{Trouble, root};
 
 /// The functions of the bundle, by their binary's name.
-pub const FUNCTIONS: &[&str] = &["create-meeting", "send-sms", "escalate", "update-presence", "mirror-presence"];
+pub const FUNCTIONS: &[&str] =
+    &["create-meeting", "send-sms", "escalate", "update-presence", "mirror-presence", "renew-subscriptions"];
 
 #[derive(Deserialize)]
 struct Message {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use super::gap::{ChangeQueue, Closing, Gap, LEAST_TIME, Listings};
+use super::gap::{Closing, Gap, LEAST_TIME, Listings};
 use super::not_noted;
 use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, is_silent, plan};
 use super::secrets::ClientState;
@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
+use crate::notification::Queues;
 use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
 
 /// Calls to Graph at once.
@@ -104,8 +105,8 @@ pub struct Keeper<'a, G, N, Q> {
     pub graph: &'a G,
     /// The state table.
     pub notes: &'a N,
-    /// The queue that notifications are on.
-    pub queue: &'a Q,
+    /// The queue that notifications are on, for one thing.
+    pub queues: &'a Q,
     /// What is wanted.
     pub settings: &'a KeeperSettings,
     /// With what.
@@ -212,7 +213,7 @@ impl Ended {
     }
 }
 
-impl<G: Graph + Listings, N: SubscriptionNotes, Q: ChangeQueue> Keeper<'_, G, N, Q> {
+impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
     /// Compares what there is with what is wanted, and does what follows.
     ///
     /// # Errors
@@ -263,7 +264,7 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: ChangeQueue> Keeper<'_, G, N,
         let closing = Closing {
             listings: self.graph,
             notes: self.notes,
-            queue: self.queue,
+            queues: self.queues,
             settings: self.settings,
             tenant_id: self.tenant_id,
         };

@@ -18,7 +18,7 @@ use crate::subscriptions::{Resource, Wanted, not_noted};
 /// Graph refuses a subscription that would live too long by its own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2 * 60);
 
-impl<G: Graph, N: SubscriptionNotes, Q: Sync> Keeper<'_, G, N, Q> {
+impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
     pub(super) async fn carry_out(
         &self,
         cx: &RequestContext,

@@ -10,13 +10,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use super::gap::{ChangeQueue, Item, Listings};
+use super::gap::{Item, Listings};
 use super::*;
 use crate::config::Environment;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::{GraphError, Page, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
-use crate::notification::Change;
+use crate::notification::queue::{MAX_ENTRIES, Queue};
+use crate::notification::{Change, Entry, QueueError, Queued, Queues};
 use crate::secrets::Credential;
 use crate::store::subscriptions::MemorySubscriptionNotes;
 
@@ -205,9 +206,14 @@ impl Listings for Tenant {
     }
 }
 
-impl ChangeQueue for Tenant {
-    async fn put(&self, _cx: &RequestContext, changes: Vec<Change>) -> Result<(), Error> {
-        self.state().queue.extend(changes);
+impl Queues for Tenant {
+    async fn send(&self, _cx: &RequestContext, to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+        assert_eq!((to, entries.len() <= MAX_ENTRIES), (Queue::Changes, true));
+        for entry in entries {
+            assert_eq!(entry.group, "chat/19:a@thread.v2");
+            let Queued::Change(change) = serde_json::from_str(&entry.body).unwrap() else { panic!("{}", entry.body) };
+            self.state().queue.push(change);
+        }
         Ok(())
     }
 }
@@ -253,7 +259,7 @@ impl Scene {
         let keeper = Keeper {
             graph: &self.tenant,
             notes: &self.notes,
-            queue: &self.tenant,
+            queues: &self.tenant,
             settings: &self.settings,
             credentials: &self.credentials,
             tenant_id: "t",

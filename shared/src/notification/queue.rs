@@ -1,0 +1,180 @@
+//! The queues that notifications go to: Amazon SQS, first in first out.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::http::HttpResponse;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::operation::send_message_batch::{SendMessageBatchError, SendMessageBatchOutput};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use tokio::time::Instant;
+
+use crate::aws;
+use crate::http::RequestContext;
+use crate::telemetry::{Call, Upstream};
+
+/// The most messages that `SendMessageBatch` takes.
+pub const MAX_ENTRIES: usize = 10;
+
+/// How long SQS may take for one attempt, and for all of them. Graph waits for three seconds.
+const ATTEMPT: Duration = Duration::from_millis(1000);
+const ALL_ATTEMPTS: Duration = Duration::from_millis(2500);
+
+/// A message on its way to a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What is kept in order.
+    pub group: String,
+    /// What the queue takes only once within five minutes.
+    pub deduplication_id: String,
+    /// A [`Queued`](super::Queued) as JSON.
+    pub body: String,
+}
+
+/// Which queue a notification goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// That of the changes.
+    Changes,
+    /// That of what becomes of subscriptions.
+    Lifecycle,
+}
+
+/// Why a queue did not take all of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The function's role may not send.
+    #[error("the function may not send to the queue `{url}`; allow sqs:SendMessage on it in the function's policy")]
+    Denied {
+        /// The queue.
+        url: String,
+    },
+    /// No such queue.
+    #[error("there is no queue `{url}`; correct the function's settings")]
+    Missing {
+        /// The queue.
+        url: String,
+    },
+    /// The queue took a part only.
+    #[error("the queue did not take {count} of {of} messages")]
+    Partly {
+        /// How many it did not take.
+        count: usize,
+        /// How many it was sent.
+        of: usize,
+        /// What it said of the first of them.
+        cause: String,
+    },
+    /// The queue did not answer in time, or with an error of its own.
+    #[error("Amazon SQS could not be reached, or refused")]
+    Unavailable {
+        /// What the SDK says.
+        cause: String,
+    },
+}
+
+impl QueueError {
+    /// What the log says beside the error's text.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Partly { cause, .. } | Self::Unavailable { cause } => Some(cause),
+            Self::Denied { .. } | Self::Missing { .. } => None,
+        }
+    }
+}
+
+/// The queues.
+pub trait Queues {
+    /// Sends messages, in order: at most [`MAX_ENTRIES`], and together no larger than one may be.
+    ///
+    /// # Errors
+    /// When it is not certain that all of them were taken.
+    fn send(
+        &self,
+        cx: &RequestContext,
+        to: Queue,
+        entries: Vec<Entry>,
+    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// The queues in Amazon SQS.
+#[derive(Debug, Clone)]
+pub struct SqsQueues {
+    client: aws_sdk_sqs::Client,
+    changes_url: String,
+    lifecycle_url: String,
+}
+
+impl SqsQueues {
+    /// The queues at these URLs; they may be the same.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, changes_url: String, lifecycle_url: String) -> Self {
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ALL_ATTEMPTS).build();
+        let config = aws_sdk_sqs::config::Builder::from(aws).timeout_config(timeouts).build();
+        Self { client: aws_sdk_sqs::Client::from_conf(config), changes_url, lifecycle_url }
+    }
+}
+
+impl Queues for SqsQueues {
+    async fn send(&self, cx: &RequestContext, to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+        let url = match to {
+            Queue::Changes => &self.changes_url,
+            Queue::Lifecycle => &self.lifecycle_url,
+        };
+        let count = entries.len();
+        let entries = entries.into_iter().enumerate().map(|(index, entry)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .message_group_id(entry.group)
+                .message_deduplication_id(entry.deduplication_id)
+                .message_body(entry.body)
+                .build()
+        });
+        let entries = entries.collect::<Result<Vec<_>, _>>();
+        let entries = entries.map_err(|error| QueueError::Unavailable { cause: error.to_string() })?;
+        let started = Instant::now();
+        let request = self.client.send_message_batch().queue_url(url).set_entries(Some(entries));
+        // Boxed, as every call of the SDK: its future is some kilobytes large and a hundred types deep.
+        let sent = tokio::time::timeout(cx.deadline.for_a_call(), Box::pin(request.send())).await;
+        let (status, result) = match sent {
+            Ok(Ok(output)) => (200, taken(&output, count)),
+            Ok(Err(error)) => (error.raw_response().map_or(0, |raw| raw.status().as_u16()), Err(refused(&error, url))),
+            Err(_) => (0, Err(QueueError::Unavailable { cause: "no answer in time".into() })),
+        };
+        cx.record.call(Call {
+            upstream: Upstream::Queue,
+            operation: "send message batch",
+            status,
+            took: started.elapsed(),
+            remote_id: String::new(),
+        });
+        result
+    }
+}
+
+/// An answer of 200 still says of each message whether it was taken.
+fn taken(output: &SendMessageBatchOutput, sent: usize) -> Result<(), QueueError> {
+    let taken = output.successful().len();
+    if taken == sent {
+        return Ok(());
+    }
+    let cause = output.failed().first().map(|failed| {
+        let message = failed.message().unwrap_or_default();
+        format!("{} {message}", failed.code())
+    });
+    Err(QueueError::Partly { count: sent.saturating_sub(taken), of: sent, cause: cause.unwrap_or_default() })
+}
+
+fn refused(error: &SdkError<SendMessageBatchError, HttpResponse>, url: &str) -> QueueError {
+    match error.as_service_error() {
+        Some(SendMessageBatchError::QueueDoesNotExist(_)) => QueueError::Missing { url: url.to_owned() },
+        Some(refusal) if refusal.code().is_some_and(|code| code.contains("AccessDenied")) => {
+            QueueError::Denied { url: url.to_owned() }
+        }
+        _ => QueueError::Unavailable { cause: aws::describe(error) },
+    }
+}
