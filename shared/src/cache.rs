@@ -121,6 +121,13 @@ impl<T: Clone, E: Clone> Cached<T, E> {
             slot.held = None;
         }
     }
+
+    /// Makes the value due if it is still this one. It holds on while the renewal fails.
+    pub async fn renew_if(&self, old: impl FnOnce(&T) -> bool) {
+        if let Some(held) = self.slot.lock().await.held.as_mut().filter(|held| old(&held.value)) {
+            held.refresh_at = Instant::now();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +200,18 @@ mod tests {
         assert_eq!(cached.get(|| async { Ok(lasting(2)) }).await, Ok(2));
         cached.drop_if(|value| *value == 1).await;
         assert_eq!(cached.get(|| async { Ok(lasting(3)) }).await, Ok(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_may_be_old_is_renewed_and_survives_a_failed_renewal() {
+        let cached = Cached::<usize, &str>::default();
+        assert_eq!(cached.get(|| async { Ok(lasting(1)) }).await, Ok(1));
+        cached.renew_if(|value| *value == 1).await;
+        assert_eq!(cached.get(|| async { Err("down") }).await, Ok(1));
+        cached.renew_if(|value| *value == 1).await;
+        assert_eq!(cached.get(|| async { Ok(lasting(2)) }).await, Ok(2));
+        cached.renew_if(|value| *value == 1).await;
+        assert_eq!(cached.get(|| async { Ok(lasting(3)) }).await, Ok(2), "somebody else has renewed it");
     }
 
     #[tokio::test(start_paused = true)]

@@ -137,6 +137,16 @@ impl<C: Credential> Secret<C> {
         Ok((!credential.is_same(refused)).then_some(credential))
     }
 
+    /// The credential, read again if nobody else has done so since `held` was given out. The old one stays where that
+    /// fails: for a credential that others show to us, and that may be right all the same.
+    ///
+    /// # Errors
+    /// [`SecretError`]
+    pub async fn reread(&self, cx: &RequestContext, held: &Arc<C>) -> Result<Arc<C>, SecretError> {
+        self.cached.renew_if(|cached| Arc::ptr_eq(cached, held)).await;
+        self.get(cx).await
+    }
+
     async fn read(&self, cx: &RequestContext) -> Result<SecretString, SecretError> {
         let started = Instant::now();
         // Boxed, as every call of the SDK: its future is some kilobytes large and a hundred types deep.

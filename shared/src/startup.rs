@@ -16,12 +16,12 @@ use crate::config::{BaseUrl, Environment, GenesysDomain, Origin};
 use crate::genesys::GenesysClient;
 use crate::graph::GraphClient;
 use crate::http::{Deadline, HttpClient, RequestContext};
-use crate::notification::SqsQueues;
+use crate::notification::{ClientState, ClientStateSecret, SqsQueues};
 use crate::secrets::Secret;
 use crate::store::DynamoRecords;
 use crate::store::last_presence::DynamoLastPresences;
 use crate::store::subscriptions::DynamoSubscriptionNotes;
-use crate::subscriptions::{Certificates, ClientState};
+use crate::subscriptions::Certificates;
 
 /// How long the first request may be kept waiting for warm connections. Lambda allows an init phase ten seconds.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -41,10 +41,7 @@ pub struct Startup<'e> {
 impl<'e> Startup<'e> {
     /// Prepares HTTP and AWS access. `None` when TLS cannot be set up; that is noted as a problem.
     pub async fn load(env: &'e mut Environment) -> Option<Self> {
-        // All that is asked of AWS may be asked twice; a request that hangs must not take the agent's time with it.
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(AWS_ATTEMPT).build();
-        let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
-        Self::with(env, aws)
+        Self::with(env, aws().await)
     }
 
     /// As [`Self::load`], with AWS access that somebody else has configured.
@@ -127,6 +124,26 @@ impl<'e> Startup<'e> {
         let domain = self.env.required::<GenesysDomain>("GENESYS_DOMAIN")?;
         domain.origin(service).map_err(|error| self.env.problem(format!("GENESYS_DOMAIN: {error}"))).ok()
     }
+}
+
+/// AWS access, as Lambda's environment has it.
+pub async fn aws() -> SdkConfig {
+    // All that is asked of AWS may be asked twice; a request that hangs must not take the agent's time with it.
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(AWS_ATTEMPT).build();
+    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await
+}
+
+/// What the open door works with: `WEBHOOK_SECRET_ID`, `NOTIFICATION_QUEUE_URL`, and `LIFECYCLE_QUEUE_URL`, without which
+/// lifecycle notifications go to the same queue. Not a part of [`Startup`], because it makes no call but to AWS and can
+/// do without the HTTP client.
+pub fn door(env: &mut Environment, aws: &SdkConfig) -> Option<(ClientStateSecret, SqsQueues)> {
+    let secret_id = env.required::<String>("WEBHOOK_SECRET_ID");
+    let changes_url = env.required::<String>("NOTIFICATION_QUEUE_URL");
+    let lifecycle_url = env.optional::<String>("LIFECYCLE_QUEUE_URL");
+    let (secret_id, changes_url) = (secret_id?, changes_url?);
+    let lifecycle_url = lifecycle_url?.unwrap_or_else(|| changes_url.clone());
+    let secret = Secret::new(aws_sdk_secretsmanager::Client::new(aws), secret_id);
+    Some((ClientStateSecret::new(secret), SqsQueues::new(aws, changes_url, lifecycle_url)))
 }
 
 /// Fetches secrets and tokens and opens connections before the first request, all at once. Whatever fails is tried

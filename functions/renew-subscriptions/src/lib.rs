@@ -5,12 +5,12 @@ use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::graph::GraphClient;
 use bridge::http::RequestContext;
-use bridge::notification::{Queues, SqsQueues};
+use bridge::notification::{ClientState, Queues, SqsQueues};
 use bridge::queue::Message;
 use bridge::secrets::Secret;
 use bridge::startup::{Startup, warm_up};
 use bridge::store::subscriptions::{DynamoSubscriptionNotes, SubscriptionNotes};
-use bridge::subscriptions::{Batch, Certificates, ClientState, Credentials, Keeper, KeeperSettings, Run};
+use bridge::subscriptions::{Batch, Certificates, Credentials, Keeper, KeeperSettings, Run};
 use bridge::telemetry::mask;
 
 /// The function's name in logs and metrics.

@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use crate::error::{Code, Error};
+use crate::telemetry::Outcome;
 
 /// An answer. Flat and without nulls, because a Genesys Cloud script reads neither arrays nor nulls.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer<F> {
-    pub(super) ok: bool,
-    pub(super) code: &'static str,
+    ok: bool,
+    code: &'static str,
     message: String,
     retryable: bool,
     request_id: String,
@@ -18,9 +19,9 @@ pub struct Answer<F> {
     #[serde(skip)]
     pub(super) status: u16,
     #[serde(skip)]
-    pub(super) log_message: Option<String>,
+    log_message: Option<String>,
     #[serde(skip)]
-    pub(super) cause: Option<String>,
+    cause: Option<String>,
 }
 
 impl<F> Answer<F> {
@@ -57,6 +58,17 @@ impl<F> Answer<F> {
     pub fn retryable(mut self, retryable: bool) -> Self {
         self.retryable = retryable;
         self
+    }
+
+    /// The answer as the log line has it.
+    pub(super) fn outcome(&self) -> Outcome<'_> {
+        Outcome {
+            ok: self.ok,
+            code: self.code,
+            status: self.status,
+            message: self.log_message.as_deref(),
+            cause: self.cause.as_deref(),
+        }
     }
 
     pub(super) fn with_request_id(mut self, request_id: String) -> Self {

@@ -1,21 +1,55 @@
 //! From event to bytes, and from answer to response.
 
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::http::{HeaderMap, HeaderValue};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use futures_util::FutureExt;
 use lambda_runtime::Context;
 use serde::Serialize;
 
 use super::Answer;
+use crate::config::ConfigError;
 use crate::error::{Code, Error};
+use crate::http::{Deadline, RequestContext};
 use crate::telemetry::Record;
 
-/// The largest body that is read. A request of ours takes 2 KiB.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+/// What is known of a request before anything is read of it.
+pub(super) fn context(event: &ApiGatewayV2httpRequest, lambda: Context, is_cold: bool) -> RequestContext {
+    let context = RequestContext::new(request_id(event, &lambda), Deadline::of_invocation(lambda.deadline));
+    context.record.label("lambdaRequestId", lambda.request_id.as_str());
+    context.record.label("xrayTraceId", lambda.xray_trace_id.unwrap_or_default());
+    context.record.label("coldStart", is_cold);
+    context
+}
+
+/// Work that ends in time and never in a panic.
+pub(super) async fn guarded<T>(
+    request_id: &str,
+    deadline: Deadline,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    match tokio::time::timeout(deadline.for_the_answer(), work).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => {
+            let message = format!("The bridge has a bug. Report it with request id {request_id}.");
+            Err(Error::new(Code::INTERNAL, message).because("panic"))
+        }
+        Err(_elapsed) => Err(Error::new(Code::OUT_OF_TIME, "The bridge's time ran out. Send the same request again.")),
+    }
+}
+
+/// The answer of a function whose settings are wrong.
+pub(super) fn misconfigured(error: &ConfigError) -> Error {
+    Error::new(Code::MISCONFIGURED, format!("The bridge is not set up: {error}. Correct the stack's parameters."))
+}
 
 /// The id the caller knows the request by: API Gateway's, which is in its access log too; Lambda's where there is none.
-pub(super) fn request_id(event: &ApiGatewayV2httpRequest, lambda: &Context) -> String {
+fn request_id(event: &ApiGatewayV2httpRequest, lambda: &Context) -> String {
     event.request_context.request_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| lambda.request_id.clone())
 }
 
@@ -32,22 +66,22 @@ pub(super) fn label_caller(event: &ApiGatewayV2httpRequest, record: &Record) {
 ///
 /// # Errors
 /// `bodyTooLarge`, `malformedJson` (not base64).
-pub(super) fn body(event: ApiGatewayV2httpRequest) -> Result<Vec<u8>, Error> {
+pub(super) fn body(event: ApiGatewayV2httpRequest, max_bytes: usize) -> Result<Vec<u8>, Error> {
     let body = event.body.unwrap_or_default();
     let too_large = || {
-        let message = format!("The request's body is larger than {} KiB.", MAX_BODY_BYTES / 1024);
+        let message = format!("The request's body is larger than {} KiB.", max_bytes / 1024);
         Error::new(Code::BODY_TOO_LARGE, message)
     };
     if !event.is_base64_encoded {
-        return if body.len() > MAX_BODY_BYTES { Err(too_large()) } else { Ok(body.into_bytes()) };
+        return if body.len() > max_bytes { Err(too_large()) } else { Ok(body.into_bytes()) };
     }
-    if body.len() > MAX_BODY_BYTES.div_ceil(3) * 4 {
+    if body.len() > max_bytes.div_ceil(3) * 4 {
         return Err(too_large());
     }
     let decoded = BASE64_STANDARD
         .decode(body)
         .map_err(|_| Error::new(Code::MALFORMED_JSON, "The request's body is announced as base64 and is not."))?;
-    if decoded.len() > MAX_BODY_BYTES { Err(too_large()) } else { Ok(decoded) }
+    if decoded.len() > max_bytes { Err(too_large()) } else { Ok(decoded) }
 }
 
 /// The response for an answer.
@@ -73,6 +107,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::MAX_BODY_BYTES;
 
     fn event(body: &str, is_base64_encoded: bool) -> ApiGatewayV2httpRequest {
         let context = json!({"http": {"method": "POST"}});
@@ -82,10 +117,10 @@ mod tests {
 
     #[test]
     fn the_flag_alone_says_whether_a_body_is_encoded() {
-        assert_eq!(body(event("{}", false)).unwrap(), b"{}");
-        assert_eq!(body(event("e30=", true)).unwrap(), b"{}");
-        assert_eq!(body(event("e30=", false)).unwrap(), b"e30=");
-        assert_eq!(body(event("{}", true)).unwrap_err().code, Code::MALFORMED_JSON);
+        assert_eq!(body(event("{}", false), 64).unwrap(), b"{}");
+        assert_eq!(body(event("e30=", true), 64).unwrap(), b"{}");
+        assert_eq!(body(event("e30=", false), 64).unwrap(), b"e30=");
+        assert_eq!(body(event("{}", true), 64).unwrap_err().code, Code::MALFORMED_JSON);
     }
 
     #[test]
@@ -96,8 +131,8 @@ mod tests {
             let text = |bytes: &[u8]| {
                 if encoded { BASE64_STANDARD.encode(bytes) } else { String::from_utf8(bytes.to_vec()).unwrap() }
             };
-            assert_eq!(body(event(&text(&full), encoded)).unwrap().len(), MAX_BODY_BYTES);
-            assert_eq!(body(event(&text(&over), encoded)).unwrap_err().code, Code::BODY_TOO_LARGE);
+            assert_eq!(body(event(&text(&full), encoded), MAX_BODY_BYTES).unwrap().len(), MAX_BODY_BYTES);
+            assert_eq!(body(event(&text(&over), encoded), MAX_BODY_BYTES).unwrap_err().code, Code::BODY_TOO_LARGE);
         }
     }
 }

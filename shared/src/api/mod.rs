@@ -1,27 +1,31 @@
 //! The Lambda edge behind an API Gateway HTTP API: the only module that knows AWS event types.
 //!
 //! It decodes the event, checks size and roles, hands a [`Request`] to the function's handler within the deadline, and
-//! turns whatever comes out, a panic too, into one flat JSON object and one log line.
+//! turns whatever comes out, a panic too, into one flat JSON object and one log line. [`Webhook`] is the edge of the routes
+//! that are open to Microsoft Graph.
 
 mod answer;
 mod edge;
 mod roles;
+mod webhook;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use futures_util::FutureExt;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde::Serialize;
 
 pub use answer::Answer;
+pub use webhook::Webhook;
 
 use crate::config::{ConfigError, Environment};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::fields::{ConversationId, Fields};
-use crate::http::{Deadline, RequestContext};
-use crate::telemetry::{Outcome, mask};
+use crate::http::RequestContext;
+use crate::telemetry::mask;
+
+/// The largest body that is read of a data action. A request of ours takes 2 KiB.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A function's place in the API.
 #[derive(Debug, Clone, Copy)]
@@ -112,39 +116,14 @@ impl<A> Function<A> {
     where
         F: Serialize + Default,
     {
-        let context = RequestContext::new(edge::request_id(&event, &lambda), Deadline::of_invocation(lambda.deadline));
-        context.record.label("lambdaRequestId", lambda.request_id.as_str());
-        context.record.label("xrayTraceId", lambda.xray_trace_id.unwrap_or_default());
-        context.record.label("coldStart", !self.served_before.swap(true, Ordering::Relaxed));
+        let context = edge::context(&event, lambda, !self.served_before.swap(true, Ordering::Relaxed));
         edge::label_caller(&event, &context.record);
 
         // The record outlives the request: it is written whatever became of the handler.
         let (request_id, record, deadline) = (context.request_id.clone(), context.record.clone(), context.deadline);
-        let answered = AssertUnwindSafe(self.handle_within(event, context, handle)).catch_unwind();
-        let answer = match tokio::time::timeout(deadline.for_the_answer(), answered).await {
-            Ok(Ok(Ok(answer))) => answer,
-            Ok(Ok(Err(error))) => Answer::failed(error, F::default()),
-            Ok(Err(_panic)) => Answer::failed(
-                Error::new(Code::INTERNAL, format!("The bridge has a bug. Report it with request id {request_id}."))
-                    .because("panic"),
-                F::default(),
-            ),
-            Err(_elapsed) => Answer::failed(
-                Error::new(Code::OUT_OF_TIME, "The bridge's time ran out. Send the same request again."),
-                F::default(),
-            ),
-        };
-        let answer = answer.with_request_id(request_id);
-        record.write(
-            &self.name,
-            Outcome {
-                ok: answer.ok,
-                code: answer.code,
-                status: answer.status,
-                message: answer.log_message.as_deref(),
-                cause: answer.cause.as_deref(),
-            },
-        );
+        let answered = edge::guarded(&request_id, deadline, self.handle_within(event, context, handle)).await;
+        let answer = answered.unwrap_or_else(|error| Answer::failed(error, F::default())).with_request_id(request_id);
+        record.write(&self.name, answer.outcome());
         edge::response(&answer)
     }
 
@@ -154,14 +133,11 @@ impl<A> Function<A> {
         context: RequestContext,
         handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
     ) -> Result<Answer<F>, Error> {
-        let app = self.app.as_ref().map_err(|error| {
-            let message = format!("The bridge is not set up: {error}. Correct the stack's parameters.");
-            Error::new(Code::MISCONFIGURED, message)
-        })?;
+        let app = self.app.as_ref().map_err(edge::misconfigured)?;
         if self.require_roles {
             roles::check(&event, self.route.roles)?;
         }
-        let fields = Fields::parse(&edge::body(event)?)?;
+        let fields = Fields::parse(&edge::body(event, MAX_BODY_BYTES)?)?;
         handle(app, Request { fields, context }).await
     }
 }

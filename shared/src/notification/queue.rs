@@ -170,11 +170,86 @@ fn taken(output: &SendMessageBatchOutput, sent: usize) -> Result<(), QueueError>
 }
 
 fn refused(error: &SdkError<SendMessageBatchError, HttpResponse>, url: &str) -> QueueError {
-    match error.as_service_error() {
-        Some(SendMessageBatchError::QueueDoesNotExist(_)) => QueueError::Missing { url: url.to_owned() },
-        Some(refusal) if refusal.code().is_some_and(|code| code.contains("AccessDenied")) => {
-            QueueError::Denied { url: url.to_owned() }
+    // The same refusal has a new name in the body and an old one in a header, and the SDK prefers the old one.
+    match error.as_service_error().and_then(|refusal| refusal.code()).unwrap_or_default() {
+        code if code.contains("QueueDoesNotExist") || code.contains("NonExistentQueue") => {
+            QueueError::Missing { url: url.to_owned() }
         }
+        code if code.contains("AccessDenied") => QueueError::Denied { url: url.to_owned() },
         _ => QueueError::Unavailable { cause: aws::describe(error) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+    use aws_sdk_sqs::config::Credentials;
+    use aws_sdk_sqs::config::retry::RetryConfig;
+    use serde_json::{Value, json};
+    use wiremock::matchers::{header, method};
+    use wiremock::{Mock, ResponseTemplate};
+
+    use super::*;
+    use crate::remote::{Remote, context};
+
+    async fn queues(remote: &Remote) -> SqsQueues {
+        let aws = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(remote.uri())
+            .retry_config(RetryConfig::disabled())
+            .load()
+            .await;
+        SqsQueues::new(&aws, "https://sqs/changes.fifo".into(), "https://sqs/lifecycle.fifo".into())
+    }
+
+    fn entry(name: &str) -> Entry {
+        Entry {
+            group: format!("chat/{name}"),
+            deduplication_id: format!("id-{name}"),
+            body: format!("{{\"{name}\":1}}"),
+        }
+    }
+
+    /// What becomes of two messages when SQS answers like this.
+    async fn answered(to: Queue, status: u16, body: Value) -> (Result<(), QueueError>, Value) {
+        let remote = Remote::start().await;
+        let send = Mock::given(method("POST")).and(header("x-amz-target", "AmazonSQS.SendMessageBatch"));
+        remote.expect(send, 1, ResponseTemplate::new(status).set_body_json(body)).await;
+        let sent = queues(&remote).await.send(&context(10), to, vec![entry("a"), entry("b")]).await;
+        (sent, serde_json::from_str(&remote.bodies("/").await[0]).unwrap())
+    }
+
+    fn successful(ids: &[&str]) -> Value {
+        ids.iter().map(|id| json!({"Id": id, "MessageId": "m", "MD5OfMessageBody": ""})).collect()
+    }
+
+    #[tokio::test]
+    async fn messages_leave_in_order_with_group_and_deduplication_id() {
+        let answer = json!({"Successful": successful(&["0", "1"]), "Failed": []});
+        let (sent, request) = answered(Queue::Changes, 200, answer.clone()).await;
+        assert_eq!(sent, Ok(()));
+        insta::assert_json_snapshot!(request);
+        let (_, request) = answered(Queue::Lifecycle, 200, answer).await;
+        assert_eq!(request["QueueUrl"], "https://sqs/lifecycle.fifo");
+    }
+
+    #[tokio::test]
+    async fn what_was_not_taken_is_told_from_what_was() {
+        let failed = json!([{"Id": "1", "Code": "InternalError", "SenderFault": false, "Message": "again"}]);
+        let (sent, _) =
+            answered(Queue::Changes, 200, json!({"Successful": successful(&["0"]), "Failed": failed})).await;
+        assert_eq!(sent, Err(QueueError::Partly { count: 1, of: 2, cause: "InternalError again".into() }));
+        let (sent, _) = answered(Queue::Changes, 200, json!({"Successful": successful(&["0"])})).await;
+        assert_eq!(sent, Err(QueueError::Partly { count: 1, of: 2, cause: String::new() }), "silence is no success");
+
+        let url = "https://sqs/changes.fifo".to_owned();
+        let refusal = |code: &str| json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": "no"});
+        let (denied, _) = answered(Queue::Changes, 403, refusal("AccessDeniedException")).await;
+        assert_eq!(denied, Err(QueueError::Denied { url: url.clone() }));
+        let (missing, _) = answered(Queue::Changes, 400, refusal("QueueDoesNotExist")).await;
+        assert_eq!(missing, Err(QueueError::Missing { url }));
+        let (down, _) = answered(Queue::Changes, 503, json!({})).await;
+        assert!(matches!(down, Err(QueueError::Unavailable { .. })), "{down:?}");
     }
 }

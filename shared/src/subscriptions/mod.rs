@@ -5,19 +5,19 @@
 //! the clock, and when Graph says that a subscription needs something. What did not fit into an invocation is found by the
 //! next.
 
+mod certificates;
 pub mod gap;
 mod keep;
 mod lifecycle;
 mod plan;
 mod resource;
-mod secrets;
 mod settings;
 
+pub use certificates::Certificates;
 pub use keep::{Became, Credentials, Graph, Keeper, Run, Tally, Trouble};
 pub use lifecycle::Batch;
 pub use plan::{Current, Due, Events, Outdated, Plan, Step, plan};
 pub use resource::{Kind, Listing, Resource};
-pub use secrets::{Certificates, ClientState};
 pub use settings::{ChangeTypes, KeeperSettings, Wanted};
 
 use crate::error::{Code, Error};

@@ -7,18 +7,18 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_secretsmanager::config::Credentials;
-use bridge::api::{Answer, Function, Request};
+use bridge::api::{Answer, Function, Request, Webhook};
 use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::http::RequestContext;
 use bridge::meeting::MeetingSettings;
 use bridge::notification::queue::Queue;
-use bridge::notification::{Change, Entry, QueueError, Queued, Queues};
+use bridge::notification::{Change, Entry, QueueError, Queued, Queues, ReceiverSettings};
 use bridge::presence::PresenceSettings;
 use bridge::presence::mirror::MirrorSettings;
 use bridge::queue::Consumer;
 use bridge::sms::SmsSettings;
-use bridge::startup::Startup;
+use bridge::startup::{Startup, door};
 use bridge::store::MemoryRecords;
 use bridge::store::last_presence::MemoryLastPresences;
 use bridge::store::subscriptions::MemorySubscriptionNotes;
@@ -60,6 +60,7 @@ impl InProcess {
 
     fn environment_with(&self, more: &[(&str, &str)]) -> Environment {
         let graph = format!("{}/v1.0", self.stand_ins.graph);
+        let queue = format!("{}/000000000000/notifications.fifo", self.stand_ins.aws);
         let common = [
             ("ENTRA_SECRET_ID", ENTRA_SECRET),
             ("ENTRA_LOGIN_URL", &self.stand_ins.entra),
@@ -70,6 +71,8 @@ impl InProcess {
             ("GENESYS_API_URL", &self.stand_ins.genesys),
             ("SMS_FROM", SMS_NUMBER),
             ("SMS_COUNTRY", "GB"),
+            ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET),
+            ("NOTIFICATION_QUEUE_URL", &queue),
         ];
         Environment::of(common.into_iter().chain(more.iter().copied()))
     }
@@ -162,14 +165,24 @@ impl InProcess {
         notes: &MemorySubscriptionNotes,
         queue: &MemoryChanges,
     ) -> Option<Consumer<renew_subscriptions::App<MemorySubscriptionNotes, MemoryChanges>>> {
-        let variables = [&[("WEBHOOK_SECRET_ID", WEBHOOK_SECRET)], variables].concat();
-        let mut env = self.environment_with(&variables);
+        let mut env = self.environment_with(variables);
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let graph = startup.graph()?;
         let secrets = (startup.subscription_client_state()?, startup.subscription_certificates()?);
         let settings = KeeperSettings::read(startup.env)?;
         let app = renew_subscriptions::App::new(graph, secrets, notes.clone(), queue.clone(), settings);
         Some(Consumer::of(renew_subscriptions::FUNCTION, app))
+    }
+}
+
+impl InProcess {
+    /// `graph-webhook`; `None` when its settings are wrong.
+    #[must_use]
+    pub fn graph_webhook(&self) -> Option<Webhook<graph_webhook::App>> {
+        let mut env = self.environment();
+        let (states, queues) = door(&mut env, &self.aws)?;
+        let app = graph_webhook::App::new(states, queues, ReceiverSettings::read(&mut env)?);
+        Some(Webhook::of(graph_webhook::FUNCTION, Ok(app)))
     }
 }
 

@@ -70,8 +70,34 @@ fn read(path: &str, body: &Value) -> (BTreeMap<&'static str, Kind>, Result<(), S
     (asked, fields.finish(good).map_err(|error| error.message))
 }
 
+/// The routes that data actions call.
 fn paths(contract: &Value) -> Vec<String> {
-    contract["paths"].as_object().unwrap().keys().cloned().collect()
+    let all = contract["paths"].as_object().unwrap().iter();
+    all.filter(|(_, path)| path["post"].get("security").is_none()).map(|(path, _)| path.clone()).collect()
+}
+
+/// The routes that Microsoft Graph calls.
+const GRAPH_ROUTES: [&str; 2] = ["/graph/lifecycle", "/graph/notifications"];
+
+#[test]
+fn the_routes_of_microsoft_graph_and_no_others_are_open() {
+    let contract = contract();
+    let all = contract["paths"].as_object().unwrap().iter();
+    let open: Vec<_> = all.filter(|(_, path)| path["post"].get("security").is_some()).collect();
+    assert_eq!(open.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), GRAPH_ROUTES);
+    let envelope = serde_json::to_value(Answer::ok(Code::CREATED, "", json!({}))).unwrap();
+    for (path, operation) in open {
+        let operation = &operation["post"];
+        assert_eq!(operation["security"], json!([]), "{path}");
+        for status in ["4XX", "5XX"] {
+            let response = resolved(&contract, &operation["responses"][status]);
+            let schema = resolved(&contract, &response["content"]["application/json"]["schema"]);
+            compare(&contract, &format!("{path} {status}"), schema, &envelope);
+        }
+        let collection = resolved(&contract, &operation["requestBody"]);
+        let collection = resolved(&contract, &collection["content"]["application/json"]["schema"]);
+        assert_eq!(collection["properties"]["value"]["maxItems"], bridge::notification::collection::MAX_ITEMS);
+    }
 }
 
 #[test]
@@ -228,9 +254,12 @@ fn cargo_lambda_watch_serves_the_same_routes() {
         ("/sms".to_owned(), "send-sms"),
         ("/escalations".to_owned(), "escalate"),
         ("/presence".to_owned(), "update-presence"),
+        ("/graph/notifications".to_owned(), "graph-webhook"),
+        ("/graph/lifecycle".to_owned(), "graph-webhook"),
     ]);
     assert_eq!(routed, expected);
-    assert_eq!(routed.into_keys().collect::<BTreeSet<_>>(), paths(&contract()).into_iter().collect());
+    let documented = contract()["paths"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(routed.into_keys().collect::<BTreeSet<_>>(), documented);
 }
 
 #[test]

@@ -63,6 +63,8 @@ const SEND: &str =
     "{Sid: SendNotifications, Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt NotificationQueue.Arn}";
 const SUBSCRIPTIONS: &str = "{Sid: KeepSubscriptions, Effect: Allow, \
     Action: [dynamodb:BatchGetItem, dynamodb:UpdateItem, dynamodb:DeleteItem], Resource: !GetAtt StateTable.Arn}";
+const NOTIFICATIONS: &str = "{Sid: SendNotifications, Effect: Allow, Action: sqs:SendMessage, \
+    Resource: [!GetAtt NotificationQueue.Arn, !GetAtt LifecycleQueue.Arn]}";
 const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Action: kms:Decrypt, \
     Resource: !Ref SecretsKeyArn, \
     Condition: {StringEquals: {kms:ViaService: !Sub secretsmanager.${AWS::Region}.amazonaws.com}}}, !Ref AWS::NoValue]";
@@ -78,6 +80,7 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         ("UpdatePresence", &[ENTRA, GENESYS, KEY]),
         ("MirrorPresence", &[ENTRA, GENESYS, QUEUE, PRESENCES, KEY]),
         ("RenewSubscriptions", &[ENTRA, WEBHOOK, NOTIFICATION_KEYS, LIFECYCLE, SEND, SUBSCRIPTIONS, KEY]),
+        ("GraphWebhook", &[WEBHOOK, NOTIFICATIONS, KEY]),
     ]);
     assert_eq!(functions.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (name, function) in &functions {
@@ -98,6 +101,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
     let genesys = ["GENESYS_SECRET_ID", "GENESYS_DOMAIN", "GENESYS_LOGIN_URL", "GENESYS_API_URL"];
     let messages = ["STATE_TABLE", "SMS_FROM", "SMS_COUNTRY", "SMS_BRAND", "SMS_TEMPLATE", "SMS_MAX_CHARACTERS"];
     let presence = ["PRESENCE_MODE", "PRESENCE_MAP", "PRESENCE_TTL_MINUTES"];
+    let webhook = ["WEBHOOK_SECRET_ID", "NOTIFICATION_QUEUE_URL", "LIFECYCLE_QUEUE_URL", "NOTIFICATION_MAX_BYTES"];
     let mirror = ["STATE_TABLE", "PRESENCE_USERS", "PRESENCE_REQUESTS_PER_SECOND", "PRESENCE_INSTANCES"];
     let subscriptions = [
         "WEBHOOK_URL",
@@ -115,6 +119,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
             "UpdatePresence" => &[&common, &entra, &genesys, &presence],
             "MirrorPresence" => &[&entra, &genesys, &presence, &mirror],
             "RenewSubscriptions" => &[&entra, &subscriptions],
+            "GraphWebhook" => &[&webhook],
             "CreateMeeting" => &[&common, &entra, &meetings],
             "SendSms" => &[&common, &genesys, &messages],
             _ => &[&common, &entra, &meetings, &genesys, &messages],
@@ -129,7 +134,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
 }
 
 #[test]
-fn every_route_is_closed_throttled_and_documented() {
+fn every_route_is_throttled_and_documented_and_only_that_of_microsoft_graph_is_open() {
     let template = template();
     let api = &template["Resources"]["Api"]["Properties"];
     assert_eq!(api["Auth"]["DefaultAuthorizer"].as_str(), Some("EntraId"));
@@ -140,17 +145,19 @@ fn every_route_is_closed_throttled_and_documented() {
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
         for (_, event) in function["Events"].as_mapping().into_iter().flatten() {
             let event = &event["Properties"];
-            assert!(event.get("Auth").is_none(), "{name} opens its route");
+            let auth = event.get("Auth").map(line);
+            assert_eq!(auth.as_deref(), (name == "GraphWebhook").then_some("{Authorizer: NONE}"), "{name}");
             routes.insert(format!("{} {}", event["Method"].as_str().unwrap(), event["Path"].as_str().unwrap()));
         }
     }
     let settings = api["RouteSettings"].as_mapping().unwrap();
     assert_eq!(settings.keys().map(|route| route.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), routes);
     for (route, setting) in settings {
-        assert!(
-            setting.get("ThrottlingRateLimit").is_some() && setting.get("ThrottlingBurstLimit").is_some(),
-            "{route:?}"
-        );
+        // Whatever comes through the open door, the data actions' routes keep their own rate.
+        let webhook = if route.as_str().unwrap().contains("/graph/") { "Webhook" } else { "" };
+        let expected =
+            format!("{{ThrottlingRateLimit: !Ref {webhook}RateLimit, ThrottlingBurstLimit: !Ref {webhook}BurstLimit}}");
+        assert_eq!(line(setting), expected, "{route:?}");
     }
     let contract = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/openapi.yaml")).unwrap();
     let contract: Value = yaml::from_str(&contract).unwrap();
@@ -195,9 +202,9 @@ fn every_function_has_a_log_group_and_its_alarms() {
         let group = format!("{name}LogGroup");
         assert!(groups.contains_key(group.as_str()), "{name}");
         assert_eq!(line(&function["LoggingConfig"]["LogGroup"]), format!("!Ref {group}"));
-        for (metric, dimension) in
-            [("Errors", "FunctionName"), ("Throttles", "FunctionName"), ("throttles", "function")]
-        {
+        // The webhook calls neither Graph nor Genesys Cloud.
+        let own = if name == "GraphWebhook" { "rejected" } else { "throttles" };
+        for (metric, dimension) in [("Errors", "FunctionName"), ("Throttles", "FunctionName"), (own, "function")] {
             let dimensions = format!("[{{Name: {dimension}, Value: !Ref {name}}}]");
             let alarm = alarms
                 .values()
@@ -205,6 +212,41 @@ fn every_function_has_a_log_group_and_its_alarms() {
             assert!(alarm.is_some(), "{name} has no alarm on {metric}");
         }
     }
+}
+
+#[test]
+fn notifications_keep_their_order_and_none_is_lost() {
+    let template = template();
+    let queues = resources(&template, "AWS::SQS::Queue");
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+    for (name, dead_letters) in
+        [("NotificationQueue", "NotificationDeadLetterQueue"), ("LifecycleQueue", "LifecycleDeadLetterQueue")]
+    {
+        // The dead-letter queue of a FIFO queue is one too, and keeps a message longer than the queue.
+        let (queue, dead) = (queues[name], queues[dead_letters]);
+        assert!(queue["FifoQueue"].as_bool().unwrap() && dead["FifoQueue"].as_bool().unwrap(), "{name}");
+        assert_eq!(line(&queue["RedrivePolicy"]["deadLetterTargetArn"]), format!("!GetAtt {dead_letters}.Arn"));
+        assert!(dead["MessageRetentionPeriod"].as_u64() > queue["MessageRetentionPeriod"].as_u64(), "{name}");
+        for (queue, metric) in
+            [(name, "ApproximateAgeOfOldestMessage"), (dead_letters, "ApproximateNumberOfMessagesVisible")]
+        {
+            let dimensions = format!("[{{Name: QueueName, Value: !GetAtt {queue}.QueueName}}]");
+            let alarm = alarms
+                .values()
+                .find(|alarm| alarm["MetricName"].as_str() == Some(metric) && line(&alarm["Dimensions"]) == dimensions);
+            assert!(alarm.is_some(), "{queue} has no alarm on {metric}");
+        }
+    }
+    // What the function takes for too large is what the queue does.
+    let variables = &template["Resources"]["GraphWebhook"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(
+        variables["NOTIFICATION_MAX_BYTES"].as_str().unwrap(),
+        line(&queues["NotificationQueue"]["MaximumMessageSize"])
+    );
+    let secret = &template["Resources"]["WebhookSecret"]["Properties"]["GenerateSecretString"];
+    assert_eq!(secret["GenerateStringKey"].as_str(), Some("client_state"));
+    // Graph takes 128 characters; fewer than 32 could be guessed.
+    assert!((32..=128).contains(&secret["PasswordLength"].as_u64().unwrap()));
 }
 
 #[test]

@@ -247,6 +247,9 @@ impl Sandbox {
             ("SMS_COUNTRY", parameter("SmsCountry")),
             ("SMS_BRAND", parameter("SmsBrand")),
             ("PRESENCE_MODE", parameter("PresenceMode")),
+            ("WEBHOOK_SECRET_ID", self.output("WebhookSecret").into()),
+            ("NOTIFICATION_QUEUE_URL", self.output("NotificationQueue").into()),
+            ("LIFECYCLE_QUEUE_URL", self.output("LifecycleQueue").into()),
             // `cargo lambda watch` has no authorizer, so there are no roles to check.
             ("REQUIRE_ROLES", "false".into()),
         ];

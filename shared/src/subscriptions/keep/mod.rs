@@ -12,13 +12,12 @@ use jiff::Timestamp;
 use super::gap::{Closing, Gap, LEAST_TIME, Listings};
 use super::not_noted;
 use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, is_silent, plan};
-use super::secrets::ClientState;
 use super::settings::KeeperSettings;
 use crate::error::Error;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
-use crate::notification::Queues;
+use crate::notification::{ClientState, Queues};
 use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
 
 /// Calls to Graph at once.

@@ -17,7 +17,7 @@ use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscr
 use crate::graph::{GraphError, Page, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
 use crate::notification::queue::{MAX_ENTRIES, Queue};
-use crate::notification::{Change, Entry, QueueError, Queued, Queues};
+use crate::notification::{Change, ClientState, Entry, QueueError, Queued, Queues};
 use crate::secrets::Credential;
 use crate::store::subscriptions::MemorySubscriptionNotes;
 

@@ -1,6 +1,6 @@
-//! Secrets Manager and DynamoDB for a function that runs without the local cloud: in a handler test, in the benchmark.
+//! Secrets Manager, DynamoDB and SQS for a function that runs without the local cloud: in a handler test, in the benchmark.
 //!
-//! Secrets are what the vendors take now; the table takes every write and forgets it.
+//! Secrets are what the vendors take now; the table takes every write and the queue every message, and forget it.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::World;
 
@@ -23,6 +24,9 @@ pub const GENESYS_SECRET: &str = "bridge/genesys";
 /// Name of the secret with what subscriptions are made with: client state and certificates.
 pub const WEBHOOK_SECRET: &str = "bridge/webhook";
 
+/// The client state in it.
+pub const CLIENT_STATE: &str = "9f1e7c52-the-client-state-of-the-stand-ins";
+
 pub(super) fn router(world: Arc<World>) -> Router {
     Router::new().route("/", post(answer)).with_state(world)
 }
@@ -34,6 +38,7 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
         ("secretsmanager.GetSecretValue", Some(ENTRA_SECRET)) => world.directory().entra_credential(),
         ("secretsmanager.GetSecretValue", Some(GENESYS_SECRET)) => world.directory().genesys_credential(),
         ("secretsmanager.GetSecretValue", Some(WEBHOOK_SECRET)) => world.directory().webhook_secret.clone(),
+        ("AmazonSQS.SendMessageBatch", _) => return Json(taken(&request["Entries"])).into_response(),
         (target, _) if target.starts_with("DynamoDB_20120810.") => return Json(json!({})).into_response(),
         _ => {
             let refusal = json!({"__type": "ResourceNotFoundException", "Message": "nothing of that name is here"});
@@ -44,4 +49,10 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
         json!({"ARN": "arn:aws:secretsmanager:local", "Name": request["SecretId"], "SecretString": secret.to_string()}),
     )
     .into_response()
+}
+
+/// What SQS answers when it has taken a batch.
+fn taken(entries: &Value) -> Value {
+    let taken = |entry: &Value| json!({"Id": entry["Id"], "MessageId": Uuid::new_v4().to_string(), "MD5OfMessageBody": "", "SequenceNumber": "1"});
+    json!({"Successful": entries.as_array().into_iter().flatten().map(taken).collect::<Vec<_>>(), "Failed": []})
 }

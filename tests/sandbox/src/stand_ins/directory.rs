@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::aws::CLIENT_STATE;
 use super::entra::UploadedCertificate;
 
 /// The tenant.
@@ -183,7 +184,7 @@ impl Directory {
             genesys_users: HashMap::new(),
             apps: BTreeMap::from([(BRIDGE_APP.into(), bridge), (CALLER_APP.into(), caller)]),
             genesys_secret: new_secret(),
-            webhook_secret: json!({"client_state": new_secret(), "certificates": []}),
+            webhook_secret: json!({"client_state": CLIENT_STATE, "certificates": []}),
             genesys_may_send: true,
             genesys_rate_per_minute: 300,
             names_existing_event: false,

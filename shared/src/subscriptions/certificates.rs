@@ -1,61 +1,15 @@
-//! What subscriptions are made with: the client state that each notification repeats, and the certificates that
-//! notifications are encrypted with.
-
-use std::fmt;
+//! The certificates that notifications are encrypted with.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::graph::subscriptions::EncryptionCertificate;
 use crate::secrets::Credential;
-use crate::store::hash;
 
-/// Longest client state and longest certificate id that Graph takes.
+/// Longest certificate id that Graph takes.
 const MAX_CHARS: usize = 128;
-
-/// The client state.
-pub struct ClientState(SecretString);
-
-impl fmt::Debug for ClientState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientState")
-    }
-}
-
-impl ClientState {
-    /// What Graph is given.
-    #[must_use]
-    pub fn secret(&self) -> &SecretString {
-        &self.0
-    }
-
-    /// By what it is told from another one without being kept itself.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        hash(&["client state", self.0.expose_secret()])
-    }
-}
-
-impl Credential for ClientState {
-    const EXPECTED: &'static str = r#"{"client_state"}, a random text of at most 128 characters"#;
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let json: Value = serde_json::from_str(text).map_err(|_| "it is not JSON")?;
-        let state = json["client_state"].as_str().map(str::trim).filter(|state| !state.is_empty());
-        let state = state.ok_or("`client_state` is missing")?;
-        if state.chars().count() > MAX_CHARS {
-            return Err("`client_state` is longer than 128 characters".into());
-        }
-        Ok(Self(state.into()))
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.0.expose_secret() == other.0.expose_secret()
-    }
-}
 
 /// The certificates, without their private keys. The last of them is the one that subscriptions are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,18 +53,6 @@ impl Credential for Certificates {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_client_state_is_told_by_its_fingerprint_and_never_shown() {
-        let state = ClientState::parse(r#"{"client_state": " s3cret "}"#).unwrap();
-        let other = ClientState::parse(r#"{"client_state": "s3cret2"}"#).unwrap();
-        assert_eq!(state.secret().expose_secret(), "s3cret");
-        assert_ne!(state.fingerprint(), other.fingerprint());
-        assert!(!state.fingerprint().contains("s3cret") && !format!("{state:?}").contains("s3cret"));
-        for text in ["", "{}", r#"{"client_state": ""}"#, &format!(r#"{{"client_state": "{}"}}"#, "x".repeat(129))] {
-            assert!(ClientState::parse(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn the_last_certificate_is_the_one_and_goes_out_without_its_armour() {

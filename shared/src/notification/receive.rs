@@ -1,0 +1,248 @@
+//! The use case of the open door: whatever carries the right client state goes on a queue, and only then Graph is told
+//! that it was taken.
+//!
+//! What must hold: nothing that Graph is answered 2xx for is lost, and the notifications of one chat stay in order. So one
+//! chat's notifications leave one batch after the other, and different chats' at the same time:
+//!
+//! ```text
+//! POST: a1 b1 a2 c1 a3 …   chains:  a1 a2 a3 b1 … ─► batch of 10 ─► next batch of the same chain
+//!                                   c1 d1 …       ─► batch of 10        all chains side by side
+//! ```
+
+use std::collections::HashMap;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::client_state::ClientStates;
+use super::collection::{Collection, Notification};
+use super::group::group;
+use super::queue::{Entry, MAX_ENTRIES, Queue, QueueError, Queues};
+use super::queued::{Change, Lifecycle, Queued};
+use crate::config::Environment;
+use crate::error::{Code, Error};
+use crate::http::RequestContext;
+use crate::store::hash;
+
+/// Batches on their way at the same time.
+const BATCHES_AT_ONCE: usize = 10;
+
+/// The largest message, and the largest batch, of a queue in bytes, when nothing else is set.
+const MAX_BYTES: usize = 262_144;
+
+/// How this deployment receives.
+#[derive(Debug, Clone)]
+pub struct ReceiverSettings {
+    /// The largest message, and the largest batch, that the queues take.
+    pub max_bytes: usize,
+}
+
+impl ReceiverSettings {
+    /// `NOTIFICATION_MAX_BYTES`.
+    pub fn read(env: &mut Environment) -> Option<Self> {
+        Some(Self { max_bytes: env.or("NOTIFICATION_MAX_BYTES", MAX_BYTES)? })
+    }
+}
+
+/// What became of the notifications of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many there were.
+    pub notifications: usize,
+    /// Of these, how many are on a queue.
+    pub queued: usize,
+    /// How many were dropped because their client state is not ours.
+    pub foreign: usize,
+    /// How many were dropped because they are no notifications.
+    pub malformed: usize,
+    /// Of the queued, how many were too large to keep their encrypted content.
+    pub content_left_out: usize,
+}
+
+/// What the use case works with.
+#[derive(Debug)]
+pub struct Receiver<'a, S, Q> {
+    /// Where the client state comes from.
+    pub states: &'a S,
+    /// Where notifications go.
+    pub queues: &'a Q,
+    /// How this deployment receives.
+    pub settings: &'a ReceiverSettings,
+}
+
+impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
+    /// Takes a request's body.
+    ///
+    /// # Errors
+    /// When it is no collection of notifications; when there is no client state to compare with; when it is not certain
+    /// that everything is on a queue. Graph then sends all of it again.
+    pub async fn receive(&self, cx: &RequestContext, body: &[u8], now: Timestamp) -> Result<Tally, Error> {
+        let collection = Collection::parse(body)?;
+        let mut tally = Tally { notifications: collection.len(), ..Tally::default() };
+        let mut notifications: Vec<_> = collection.notifications(now).flatten().collect();
+        tally.malformed = tally.notifications - notifications.len();
+        self.admit(cx, &mut notifications).await?;
+        tally.foreign = tally.notifications - tally.malformed - notifications.len();
+
+        let chains = chains(notifications);
+        let mut ended = stream::iter(chains)
+            .map(|(queue, chain)| self.send(cx, queue, chain, &collection.validation_tokens))
+            .buffer_unordered(BATCHES_AT_ONCE);
+        let mut failure = None;
+        // All are sent, whatever became of the others: what is taken now is a repetition later.
+        while let Some(ended) = ended.next().await {
+            match ended {
+                Ok(sent) => {
+                    tally.queued += sent.queued;
+                    tally.malformed += sent.malformed;
+                    tally.content_left_out += sent.content_left_out;
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or(Ok(tally), |error| Err(untaken(&error)))
+    }
+
+    /// Leaves those that carry the right client state. A secret that has just been rotated is read again for it.
+    async fn admit(&self, cx: &RequestContext, notifications: &mut Vec<Notification>) -> Result<(), Error> {
+        let mut state = self.states.current(cx).await?;
+        let shown = |notification: &Notification| notification.client_state.is_some();
+        let admitted = |notification: &Notification, state: &super::ClientState| {
+            notification.client_state.as_ref().is_some_and(|shown| state.admits(shown))
+        };
+        if notifications.iter().any(|notification| shown(notification) && !admitted(notification, &state)) {
+            state = self.states.renewed(cx, &state).await?;
+        }
+        notifications.retain(|notification| admitted(notification, &state));
+        Ok(())
+    }
+
+    /// Sends a chain, one batch after the other. After one that was not taken no other of the chain is sent: it would
+    /// overtake.
+    async fn send(
+        &self,
+        cx: &RequestContext,
+        queue: Queue,
+        chain: Vec<Grouped>,
+        tokens: &[String],
+    ) -> Result<Tally, QueueError> {
+        let mut sent = Tally::default();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        // Written out only now, so that no more is held than what is on its way.
+        for Grouped { group, notification } in chain {
+            let Some(message) = message(notification, tokens, self.settings.max_bytes) else {
+                sent.malformed += 1;
+                continue;
+            };
+            let Message { deduplication_id, body, content_left_out } = message;
+            if batch.len() == MAX_ENTRIES || bytes + body.len() > self.settings.max_bytes {
+                self.queues.send(cx, queue, std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            bytes += body.len();
+            batch.push(Entry { group, deduplication_id, body });
+            sent.queued += 1;
+            sent.content_left_out += usize::from(content_left_out);
+        }
+        if !batch.is_empty() {
+            self.queues.send(cx, queue, batch).await?;
+        }
+        Ok(sent)
+    }
+}
+
+fn untaken(error: &QueueError) -> Error {
+    let message = format!("Not every notification could be queued: {error}. Microsoft Graph sends them again.");
+    let answer = Error::new(Code::QUEUE_UNAVAILABLE, message);
+    match error.cause() {
+        Some(cause) => answer.because(cause),
+        None => answer,
+    }
+}
+
+/// A notification and the group that it keeps its place in.
+struct Grouped {
+    group: String,
+    notification: Notification,
+}
+
+/// The notifications in chains. All of a group are in one chain, in order; a chain has more than one batch only if a
+/// group has.
+fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Grouped>)> {
+    let mut groups: Vec<(Queue, Vec<Grouped>)> = Vec::new();
+    let mut places = HashMap::new();
+    for notification in notifications {
+        let (queue, group) = match &notification.queued {
+            Queued::Change(change) => (Queue::Changes, group(&change.resource, &change.subscription_id)),
+            Queued::Lifecycle(lifecycle) => (Queue::Lifecycle, group("", &lifecycle.subscription_id)),
+        };
+        let place = *places.entry((queue, group.clone())).or_insert_with(|| {
+            groups.push((queue, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push(Grouped { group, notification });
+    }
+    let mut chains: Vec<(Queue, Vec<Grouped>)> = Vec::new();
+    for (queue, group) in groups {
+        let room = chains.iter_mut().rev().find(|(to, _)| *to == queue).map(|(_, chain)| chain);
+        match room.filter(|chain| chain.len() + group.len() <= MAX_ENTRIES) {
+            Some(chain) => chain.extend(group),
+            None => chains.push((queue, group)),
+        }
+    }
+    chains
+}
+
+/// A notification written out.
+struct Message {
+    deduplication_id: String,
+    body: String,
+    content_left_out: bool,
+}
+
+/// The message of a notification. One that is too large for the queue goes without its content, which the worker then
+/// fetches; `None` when that does not make it small enough, which no resource's name does.
+fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> Option<Message> {
+    let Notification { id, mut queued, .. } = notification;
+    let deduplication_id = deduplication_id(id.as_deref(), &queued);
+    if let Queued::Change(change) = &mut queued
+        && change.encrypted_content.is_some()
+    {
+        change.validation_tokens = tokens.to_vec();
+    }
+    let body = written(&queued)?;
+    if body.len() <= max_bytes {
+        return Some(Message { deduplication_id, body, content_left_out: false });
+    }
+    let Queued::Change(change) = &mut queued else { return None };
+    change.encrypted_content.take()?;
+    change.validation_tokens.clear();
+    let body = written(&queued).filter(|body| body.len() <= max_bytes)?;
+    Some(Message { deduplication_id, body, content_left_out: true })
+}
+
+/// What makes two notifications one for the queue: the version of the resource, where Graph names it; else Graph's id of
+/// the notification; else nothing, because two true changes must not become one.
+fn deduplication_id(id: Option<&str>, queued: &Queued) -> String {
+    match (queued, id) {
+        (Queued::Change(change), _) if !change.etag.is_empty() => {
+            hash(&[&change.subscription_id, &change.resource, &change.change_type, &change.etag])
+        }
+        (
+            Queued::Change(Change { subscription_id, .. }) | Queued::Lifecycle(Lifecycle { subscription_id, .. }),
+            Some(id),
+        ) => hash(&[subscription_id, id]),
+        _ => Uuid::new_v4().to_string(),
+    }
+}
+
+/// JSON, without the two characters that JSON allows and SQS refuses. Outside of its strings, JSON is ASCII.
+fn written(queued: &Queued) -> Option<String> {
+    let body = serde_json::to_string(queued).ok()?;
+    if body.contains(['\u{fffe}', '\u{ffff}']) {
+        return Some(body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"));
+    }
+    Some(body)
+}

@@ -1,0 +1,311 @@
+//! The door against Graph's collections, good and bad, and queues that are slow, small and fail.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::queue::{MAX_ENTRIES, Queue};
+use super::*;
+use crate::error::{Code, Error};
+use crate::http::RequestContext;
+use crate::remote::context;
+use crate::secrets::Credential;
+
+const STATE: &str = "s3cret";
+
+/// The client state, and the one that a rotation puts in its place.
+struct States {
+    held: &'static str,
+    rotated: &'static str,
+    renewals: Mutex<usize>,
+}
+
+impl Default for States {
+    fn default() -> Self {
+        Self { held: STATE, rotated: STATE, renewals: Mutex::default() }
+    }
+}
+
+fn state(text: &str) -> Arc<ClientState> {
+    Arc::new(ClientState::parse(&json!({"client_state": text}).to_string()).unwrap())
+}
+
+impl ClientStates for States {
+    async fn current(&self, _cx: &RequestContext) -> Result<Arc<ClientState>, Error> {
+        Ok(state(self.held))
+    }
+
+    async fn renewed(&self, _cx: &RequestContext, _held: &Arc<ClientState>) -> Result<Arc<ClientState>, Error> {
+        *self.renewals.lock().unwrap() += 1;
+        Ok(state(self.rotated))
+    }
+}
+
+/// FIFO queues: each takes a message only once, and some batches not at all.
+#[derive(Default)]
+struct Fifo {
+    taken: Mutex<Vec<(Queue, Entry)>>,
+    seen: Mutex<HashSet<String>>,
+    batches: Mutex<Vec<usize>>,
+    /// How many batches, of the next ones every other, are not taken.
+    failing: Mutex<usize>,
+    max_bytes: usize,
+}
+
+impl Fifo {
+    fn messages(&self) -> Vec<(Queue, Queued)> {
+        let taken = self.taken.lock().unwrap();
+        taken.iter().map(|(queue, entry)| (*queue, serde_json::from_str(&entry.body).unwrap())).collect()
+    }
+
+    fn resources(&self) -> Vec<String> {
+        let resource = |(_, queued)| match queued {
+            Queued::Change(change) => change.resource,
+            Queued::Lifecycle(lifecycle) => lifecycle.lifecycle_event,
+        };
+        self.messages().into_iter().map(resource).collect()
+    }
+}
+
+impl Queues for Fifo {
+    async fn send(&self, _cx: &RequestContext, to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+        sleep(Duration::from_millis(fastrand::u64(1..50))).await;
+        let bytes: usize = entries.iter().map(|entry| entry.body.len()).sum();
+        assert!((1..=MAX_ENTRIES).contains(&entries.len()) && bytes <= self.max_bytes, "{} {bytes}", entries.len());
+        self.batches.lock().unwrap().push(entries.len());
+        let mut failing = self.failing.lock().unwrap();
+        if *failing > 0 && fastrand::bool() {
+            *failing -= 1;
+            return Err(QueueError::Unavailable { cause: "down".into() });
+        }
+        for entry in entries {
+            if self.seen.lock().unwrap().insert(entry.deduplication_id.clone()) {
+                self.taken.lock().unwrap().push((to, entry));
+            }
+        }
+        Ok(())
+    }
+}
+
+const MAX_BYTES: usize = 262_144;
+
+async fn receive(states: &States, queues: &Fifo, body: impl AsRef<[u8]>) -> Result<Tally, Error> {
+    let settings = ReceiverSettings { max_bytes: queues.max_bytes };
+    let now = "2026-11-21T08:00:00Z".parse().unwrap();
+    Receiver { states, queues, settings: &settings }.receive(&context(10), body.as_ref(), now).await
+}
+
+fn fifo() -> Fifo {
+    Fifo { max_bytes: MAX_BYTES, ..Fifo::default() }
+}
+
+fn message_in(chat: usize, message: usize) -> Value {
+    json!({
+        "subscriptionId": "sub-1", "clientState": STATE, "tenantId": "t-1", "changeType": "created",
+        "resource": format!("chats('19:{chat}@thread.v2')/messages('{message}')"),
+        "resourceData": {"@odata.type": "#Microsoft.Graph.chatMessage", "@odata.etag": message.to_string()},
+    })
+}
+
+fn rich(chat: usize, message: usize, data_bytes: usize) -> Value {
+    let mut item = message_in(chat, message);
+    item["encryptedContent"] = json!({
+        "data": "ZGF0".repeat(data_bytes / 4), "dataKey": "a2V5", "dataSignature": "c2ln",
+        "encryptionCertificateId": "cert-1", "encryptionCertificateThumbprint": "0A1B",
+    });
+    item
+}
+
+fn post_of(items: &[Value]) -> String {
+    json!({"value": items, "validationTokens": ["eyJ0eXAi"]}).to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_and_bad_of_all_kinds_come_in_one_request() {
+    let body = r##"{"validationTokens": ["eyJ0eXAi", "eyJ0eXAj"], "organizationId": "extra", "value": [
+        {"id": "n-1", "subscriptionId": "sub-1", "clientState": "s3cret", "tenantId": "t-1", "changeType": "updated",
+         "subscriptionExpirationDateTime": "2026-11-21T18:30:34.9097561-08:00", "organizationId": "extra",
+         "resource": "chats('19:a@thread.v2')/messages('1')",
+         "resourceData": {"id": "1", "@odata.type": "#Microsoft.Graph.chatMessage",
+                          "@odata.id": "chats('19:A@thread.v2')/messages('1')", "@odata.etag": "v\u00311"},
+         "encryptedContent": {"data": "ZGF\u0030YQ==", "dataKey": "a2V5", "dataSignature": "c2ln",
+                              "encryptionCertificateId": "cert-1", "encryptionCertificateThumbprint": "0A1B"}},
+        {"subscriptionId": "sub-2", "clientState": "wrong", "changeType": "created", "resource": "users/u/messages/1"},
+        {"subscriptionId": "sub-2", "changeType": "created", "resource": "users/u/messages/2"},
+        {"subscriptionId": "sub-2", "clientState": null, "changeType": "created", "resource": "users/u/messages/3"},
+        {"subscriptionId": "sub-2", "clientState": "s3cret", "changeType": "created"},
+        {"subscriptionId": "sub-2", "clientState": "s3cret", "resource": "users/u/messages/4"},
+        {"subscriptionId": 2, "clientState": "s3cret", "changeType": "created", "resource": "users/u/messages/5"},
+        {"subscriptionId": "", "clientState": "s3cret", "changeType": "created", "resource": "users/u/messages/6"},
+        {"subscriptionId": "sub-2", "clientState": ["s3cret"], "changeType": "created", "resource": "users/u/messages/7"},
+        {"subscriptionId": "sub-2", "clientState": "s3cret", "changeType": "created", "resource": "users/u/messages/8",
+         "encryptedContent": {"data": "without a key"}},
+        null, 7, "text", [], {},
+        {"subscriptionId": "sub-3", "clientState": "s3cret", "tenantId": "t-2", "lifecycleEvent": "missed",
+         "subscriptionExpirationDateTime": "2026-11-22T00:00:00Z"},
+        {"subscriptionId": "sub-4", "clientState": "s3cret", "tenantId": "t-3", "changeType": "deleted",
+         "resource": "Users('u@t')/Messages('AAMk=')", "resourceData": null, "encryptedContent": null}
+    ]}"##;
+    let queues = fifo();
+    let tally = receive(&States::default(), &queues, body).await.unwrap();
+    let expected = Tally { notifications: 17, queued: 3, foreign: 3, malformed: 11, content_left_out: 0 };
+    assert_eq!(tally, expected);
+    let mut taken = queues.taken.lock().unwrap().clone();
+    taken.sort_by(|(_, a), (_, b)| a.group.cmp(&b.group));
+    let shown: Vec<_> =
+        taken.iter().map(|(queue, entry)| format!("{queue:?} {} {}", entry.group, entry.body)).collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_one_version_of_a_resource_is_one_message() {
+    let ids = async |items: &[Value]| {
+        let queues = fifo();
+        receive(&States::default(), &queues, post_of(items)).await.unwrap();
+        let taken = queues.taken.lock().unwrap();
+        taken.iter().map(|(_, entry)| entry.deduplication_id.clone()).collect::<Vec<_>>()
+    };
+    let (first, mut other_kind, mut unversioned) = (message_in(1, 1), message_in(1, 1), message_in(1, 1));
+    other_kind["changeType"] = json!("updated");
+    unversioned["resourceData"] = Value::Null;
+    let mut named = unversioned.clone();
+    named["id"] = json!("n-1");
+    let lifecycle = json!({"subscriptionId": "sub-1", "clientState": STATE, "lifecycleEvent": "missed"});
+
+    let versioned = ids(&[first.clone(), first.clone(), other_kind]).await;
+    assert_eq!(versioned.len(), 2, "the repetition is the queue's to drop");
+    assert_eq!(versioned[0], ids(&[first]).await[0], "a repeated request repeats the message");
+    assert_eq!(ids(&[unversioned.clone(), unversioned]).await.len(), 2, "two true changes stay two");
+    assert_eq!(ids(&[named.clone()]).await, ids(&[named]).await, "Graph's own id tells a repetition");
+    assert_eq!(ids(&[lifecycle.clone(), lifecycle]).await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_large_goes_without_its_content() {
+    let queues = fifo();
+    let huge = message_in(9, 9).to_string().replace("19:9@", &format!("19:{}@", "x".repeat(MAX_BYTES)));
+    let items = [rich(1, 1, 200_000), rich(1, 2, 300_000), rich(2, 3, 100_000), serde_json::from_str(&huge).unwrap()];
+    let tally = receive(&States::default(), &queues, post_of(&items)).await.unwrap();
+    assert_eq!((tally.queued, tally.content_left_out, tally.malformed), (3, 1, 1));
+    let contents = queues.messages().into_iter().map(|(_, queued)| {
+        let Queued::Change(change) = queued else { panic!("{queued:?}") };
+        (change.etag, change.encrypted_content.is_some(), change.validation_tokens.len())
+    });
+    let contents: HashSet<_> = contents.collect();
+    let expected = [("1".to_owned(), true, 1), ("2".to_owned(), false, 0), ("3".to_owned(), true, 1)];
+    assert_eq!(contents, HashSet::from(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_character_that_sqs_refuses_is_written_as_one_that_it_takes() {
+    let queues = fifo();
+    let mut item = message_in(1, 1);
+    item["resource"] = json!("chats('19:\u{ffff}\u{fffe}')/messages('1')");
+    receive(&States::default(), &queues, post_of(&[item])).await.unwrap();
+    assert!(!queues.taken.lock().unwrap()[0].1.body.contains(['\u{fffe}', '\u{ffff}']));
+    assert_eq!(queues.resources(), ["chats('19:\u{ffff}\u{fffe}')/messages('1')"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_loses_nothing() {
+    let states = States { held: "before", ..States::default() };
+    let queues = fifo();
+    let tally = receive(&states, &queues, post_of(&[message_in(1, 1), message_in(1, 2)])).await.unwrap();
+    assert_eq!((tally.queued, tally.foreign, *states.renewals.lock().unwrap()), (2, 0, 1));
+    // Without any client state there is nothing that a newer secret could match.
+    let mut bare = message_in(1, 1);
+    bare["clientState"] = Value::Null;
+    let tally = receive(&states, &queues, post_of(&[bare])).await.unwrap();
+    assert_eq!((tally.foreign, *states.renewals.lock().unwrap()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_collection_is_never_taken() {
+    let many = |count: usize| format!(r#"{{"value":[{}]}}"#, vec!["{}"; count].join(","));
+    let deep = |opening: &str| format!(r#"{{"value":[{}"#, opening.repeat(100_000));
+    for (body, code) in [
+        (String::new(), Code::MALFORMED_JSON),
+        ("{".into(), Code::MALFORMED_JSON),
+        ("[]".into(), Code::MALFORMED_JSON),
+        ("{}".into(), Code::MALFORMED_JSON),
+        (r#"{"value":null}"#.into(), Code::MALFORMED_JSON),
+        (r#"{"value":{}}"#.into(), Code::MALFORMED_JSON),
+        (r#"{"value":[],"validationTokens":"eyJ"}"#.into(), Code::MALFORMED_JSON),
+        (r#"{"value":[],"value":[]}"#.into(), Code::MALFORMED_JSON),
+        (deep("["), Code::MALFORMED_JSON),
+        (deep(r#"{"resourceData":"#), Code::MALFORMED_JSON),
+        (many(collection::MAX_ITEMS + 1), Code::BODY_TOO_LARGE),
+    ] {
+        let error = receive(&States::default(), &fifo(), &body).await.unwrap_err();
+        assert_eq!(error.code, code, "{body:.80}");
+    }
+    let not_text = receive(&States::default(), &fifo(), b"{\"value\":[\"\xff\"]}").await.unwrap_err();
+    assert_eq!(not_text.code, Code::MALFORMED_JSON);
+    for (body, notifications) in [(many(0), 0), (many(collection::MAX_ITEMS), collection::MAX_ITEMS)] {
+        let tally = receive(&States::default(), &fifo(), body).await.unwrap();
+        assert_eq!((tally.notifications, tally.malformed), (notifications, notifications));
+    }
+    // Well-formed however deep, so it spoils nothing but itself.
+    let nested = format!(r#"{{"value":[{}1{}]}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(receive(&States::default(), &fifo(), nested).await.unwrap().malformed, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_chats_leave_in_ten_batches_at_once() {
+    let queues = fifo();
+    let items: Vec<_> = (0..100).map(|chat| message_in(chat, chat)).collect();
+    let started = tokio::time::Instant::now();
+    receive(&States::default(), &queues, post_of(&items)).await.unwrap();
+    assert_eq!(*queues.batches.lock().unwrap(), [MAX_ENTRIES; 10]);
+    assert!(started.elapsed() <= Duration::from_millis(50), "{:?}", started.elapsed());
+}
+
+/// By chat, the messages in the order in which they are on the queue.
+fn by_chat(resources: Vec<String>) -> HashMap<String, Vec<usize>> {
+    let mut chats: HashMap<String, Vec<usize>> = HashMap::new();
+    for resource in resources {
+        let (chat, message) = resource.split_once("')/messages('").unwrap();
+        chats.entry(chat.to_owned()).or_default().push(message.trim_end_matches("')").parse().unwrap());
+    }
+    chats
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_chat_keeps_its_order_and_nothing_is_lost_however_the_queue_fails(
+        items in prop::collection::vec((0_usize..12, prop_oneof![9 => Just(0_usize), 1 => Just(1600)]), 0..120),
+        failing in 0_usize..20,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let queues = Fifo { failing: Mutex::new(failing), max_bytes: 4000, ..fifo() };
+            let posted: Vec<_> =
+                items.iter().enumerate().map(|(message, (chat, data))| rich(*chat, message, *data)).collect();
+            let mut posts = 0;
+            // Graph sends a request again until it is answered 2xx; what has left is in order after each of them.
+            loop {
+                posts += 1;
+                prop_assert!(posts <= 1 + failing);
+                let result = receive(&States::default(), &queues, post_of(&posted)).await;
+                for (chat, messages) in by_chat(queues.resources()) {
+                    prop_assert!(messages.is_sorted(), "{chat}: {messages:?}");
+                }
+                match result {
+                    Ok(tally) => {
+                        prop_assert_eq!((tally.queued, tally.foreign + tally.malformed), (items.len(), 0));
+                        break;
+                    }
+                    Err(error) => prop_assert_eq!(error.code, Code::QUEUE_UNAVAILABLE),
+                }
+            }
+            prop_assert_eq!(queues.taken.lock().unwrap().len(), items.len());
+            Ok(())
+        })?;
+    }
+}
