@@ -134,6 +134,7 @@ fn secure_url(text: &str) -> Result<Url, UrlError> {
     let url = Url::parse(text).map_err(|_| UrlError::NotAUrl)?;
     let host = url.host_str().ok_or(UrlError::NotAUrl)?;
     let loopback = host == "localhost"
+        || host.ends_with(".localhost")
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => Ok(url),
@@ -262,9 +263,10 @@ mod tests {
     #[test]
     fn credentials_never_cross_a_network_in_the_clear() {
         assert_eq!("http://graph.microsoft.com/v1.0".parse::<BaseUrl>(), Err(UrlError::NotHttps));
-        for local in ["http://127.0.0.1:4571", "http://localhost:1", "http://[::1]:2"] {
+        for local in ["http://127.0.0.1:4571", "http://localhost:1", "http://api.localhost:1", "http://[::1]:2"] {
             assert!(local.parse::<Origin>().is_ok(), "{local}");
         }
+        assert_eq!("http://localhost.example".parse::<Origin>(), Err(UrlError::NotHttps));
         assert_eq!("https://api.mypurecloud.com/api/v2".parse::<Origin>(), Err(UrlError::HasPath));
         assert_eq!("mypurecloud.com".parse::<Origin>(), Err(UrlError::NotAUrl));
     }

@@ -1,7 +1,7 @@
 //! What the functions of the bridge share.
 //!
 //! Dependencies point one way: `functions -> use cases -> clients -> http/auth -> config/secrets`. A use case
-//! ([`meeting`], [`sms`], [`presence`]) knows no Lambda; a client ([`graph`], [`genesys`]) knows no use case; only the edge
+//! ([`meeting`], [`sms`], [`presence`], [`subscriptions`]) knows no Lambda; a client ([`graph`], [`genesys`]) knows no use case; only the edge
 //! ([`api`], [`queue`]) knows AWS event types.
 
 pub mod api;
@@ -24,4 +24,5 @@ pub mod secrets;
 pub mod sms;
 pub mod startup;
 pub mod store;
+pub mod subscriptions;
 pub mod telemetry;

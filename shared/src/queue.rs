@@ -9,11 +9,46 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures_util::FutureExt;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::config::{ConfigError, Environment};
 use crate::error::{Code, Error};
 use crate::http::{Deadline, RequestContext};
 use crate::telemetry::Outcome;
+
+/// What invokes a function that serves a queue and is also due at certain times.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum QueueOrClock {
+    /// Messages.
+    Queue(SqsEvent),
+    /// It is time: a rule of Amazon EventBridge with a schedule.
+    ///
+    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-run-lambda-schedule.html>
+    Clock {
+        /// Always this.
+        source: EventBridge,
+    },
+}
+
+/// The source of the events that Amazon EventBridge makes itself.
+#[derive(Debug, Deserialize)]
+pub enum EventBridge {
+    /// `aws.events`
+    #[serde(rename = "aws.events")]
+    Schedule,
+}
+
+impl From<QueueOrClock> for SqsEvent {
+    /// When it is time, that is a batch without messages.
+    fn from(event: QueueOrClock) -> Self {
+        match event {
+            QueueOrClock::Queue(batch) => batch,
+            QueueOrClock::Clock { source: EventBridge::Schedule } => Self::default(),
+        }
+    }
+}
 
 /// A message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,9 +97,27 @@ impl<A> Consumer<A> {
         &self,
         handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Vec<String>, Error>,
     ) -> Result<(), lambda_runtime::Error> {
+        self.serve_events::<SqsEvent>(handle).await
+    }
+
+    /// As [`Self::serve`], for a function that is also due at certain times: `handle` then gets no messages.
+    ///
+    /// # Errors
+    /// When the Lambda runtime cannot be reached.
+    pub async fn serve_with_schedule(
+        &self,
+        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Vec<String>, Error>,
+    ) -> Result<(), lambda_runtime::Error> {
+        self.serve_events::<QueueOrClock>(handle).await
+    }
+
+    async fn serve_events<E: DeserializeOwned + Into<SqsEvent>>(
+        &self,
+        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<Vec<String>, Error>,
+    ) -> Result<(), lambda_runtime::Error> {
         let handle = &handle;
-        lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-            Ok::<_, lambda_runtime::Error>(self.answer(event.payload, event.context, handle).await)
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
+            Ok::<_, lambda_runtime::Error>(self.answer(event.payload.into(), event.context, handle).await)
         }))
         .await
     }
@@ -133,4 +186,27 @@ fn failure(id: String) -> BatchItemFailure {
     let mut failure = BatchItemFailure::default();
     failure.item_identifier = id;
     failure
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn messages_and_the_clock_are_told_apart_and_anything_else_is_refused() {
+        let read = |event: serde_json::Value| serde_json::from_value::<QueueOrClock>(event).map(SqsEvent::from);
+        let batch = json!({"Records": [{"messageId": "m", "body": "{}", "eventSource": "aws:sqs"}]});
+        assert_eq!(read(batch).unwrap().records.len(), 1);
+        let tick = json!({
+            "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
+            "source": "aws.events", "account": "123456789012", "time": "2026-11-21T08:00:00Z", "region": "eu-central-1",
+            "resources": ["arn:aws:events:eu-central-1:123456789012:rule/bridge"], "detail": {},
+        });
+        assert_eq!(read(tick).unwrap().records.len(), 0);
+        for other in [json!({}), json!({"source": "aws.s3"}), json!({"detail-type": "Scheduled Event"}), json!([])] {
+            assert!(read(other.clone()).is_err(), "{other}");
+        }
+    }
 }

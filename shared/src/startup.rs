@@ -16,10 +16,12 @@ use crate::config::{BaseUrl, Environment, GenesysDomain, Origin};
 use crate::genesys::GenesysClient;
 use crate::graph::GraphClient;
 use crate::http::{Deadline, HttpClient, RequestContext};
-use crate::notification::{ClientStateSecret, SqsQueues};
+use crate::notification::{ClientState, ClientStateSecret, SqsQueues};
 use crate::secrets::Secret;
 use crate::store::DynamoRecords;
 use crate::store::last_presence::DynamoLastPresences;
+use crate::store::subscriptions::DynamoSubscriptionNotes;
+use crate::subscriptions::Certificates;
 
 /// How long the first request may be kept waiting for warm connections. Lambda allows an init phase ten seconds.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -84,6 +86,31 @@ impl<'e> Startup<'e> {
     pub fn last_presences(&mut self) -> Option<DynamoLastPresences> {
         let table = self.env.required("STATE_TABLE")?;
         Some(DynamoLastPresences::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
+    /// What is known of subscriptions, in the state table: `STATE_TABLE`.
+    pub fn subscription_notes(&mut self) -> Option<DynamoSubscriptionNotes> {
+        let table = self.env.required("STATE_TABLE")?;
+        Some(DynamoSubscriptionNotes::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
+    /// The client state of subscriptions: `WEBHOOK_SECRET_ID`.
+    pub fn subscription_client_state(&mut self) -> Option<Secret<ClientState>> {
+        let id = self.env.required("WEBHOOK_SECRET_ID")?;
+        Some(Secret::new(self.secrets(), id))
+    }
+
+    /// The certificates that notifications are encrypted with: `NOTIFICATION_KEYS_SECRET_ID`, else `WEBHOOK_SECRET_ID`.
+    pub fn subscription_certificates(&mut self) -> Option<Secret<Certificates>> {
+        let own = self.env.optional::<String>("NOTIFICATION_KEYS_SECRET_ID")?;
+        let id = own.or_else(|| self.env.required("WEBHOOK_SECRET_ID"))?;
+        Some(Secret::new(self.secrets(), id))
+    }
+
+    /// The queue of changes: `NOTIFICATION_QUEUE_URL`.
+    pub fn changes(&mut self) -> Option<SqsQueues> {
+        let url = self.env.required::<String>("NOTIFICATION_QUEUE_URL")?;
+        Some(SqsQueues::new(&self.aws, url.clone(), url))
     }
 
     fn secrets(&self) -> aws_sdk_secretsmanager::Client {

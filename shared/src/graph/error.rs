@@ -65,6 +65,29 @@ pub enum GraphError {
         /// The existing event's id, which some deployments of Exchange tell.
         existing: Option<String>,
     },
+    /// 409: the app has a subscription for this resource and these change types.
+    #[error("the app already has a subscription for this resource and these change types")]
+    SubscriptionExists,
+    /// 403: the tenant, the mailbox or the app has as many subscriptions as Microsoft allows.
+    #[error("there are as many subscriptions as Microsoft allows ({code})")]
+    SubscriptionQuota {
+        /// Graph's code.
+        code: String,
+    },
+    /// 400: Graph called the webhook while it made the subscription, and did not get its token back.
+    #[error("the webhook did not answer Microsoft Graph's validation request as it should ({code}: {message})")]
+    WebhookNotValidated {
+        /// Graph's code.
+        code: String,
+        /// Graph's words: which URL, and what was wrong with its answer.
+        message: String,
+    },
+    /// 410: Graph has forgotten the state behind a delta link, so that everything has to be listed again.
+    #[error("Microsoft Graph no longer knows this delta link ({code})")]
+    SyncStateGone {
+        /// Graph's code.
+        code: String,
+    },
     /// Any other 4xx.
     #[error("Microsoft Graph refused the request ({status} {code})")]
     Rejected {
@@ -122,7 +145,32 @@ impl From<GraphError> for Error {
                 told(Code::GRAPH_REJECTED, format!("Microsoft Graph refused the request ({status} {code})."))
                     .quoting(message)
             }
-            GraphError::AccessPolicyMissing
+            GraphError::SubscriptionExists => told(
+                Code::GRAPH_REJECTED,
+                "The app already has a subscription for this resource and these change types that sends its \
+                 notifications to another URL, of an earlier deployment perhaps. Delete that subscription, or wait until \
+                 it expires."
+                    .into(),
+            ),
+            GraphError::SubscriptionQuota { code } => told(
+                Code::GRAPH_REJECTED,
+                format!(
+                    "Microsoft Graph allows no further subscription (403 {code}). The permission is there; a limit on \
+                     subscriptions of the tenant (10,000 for Teams, all apps together), of the user (10) or of the \
+                     mailbox (1,000) is reached. Delete subscriptions that nobody needs."
+                ),
+            ),
+            GraphError::WebhookNotValidated { code, message } => told(
+                Code::GRAPH_REJECTED,
+                format!(
+                    "Microsoft Graph could not validate the webhook (400 {code}). That is no fault of Graph's: WEBHOOK_URL \
+                     must be the public https address of the bridge's API, and graph-webhook must answer there within ten \
+                     seconds. Its log shows whether the request arrived."
+                ),
+            )
+            .quoting(message),
+            GraphError::SyncStateGone { .. }
+            | GraphError::AccessPolicyMissing
             | GraphError::NotFound { .. }
             | GraphError::NotLicensed { .. }
             | GraphError::DuplicateTransaction { .. } => {
@@ -155,6 +203,27 @@ impl GraphError {
         matches!(self, Self::NotFound { .. })
     }
 
+    /// Reads a refusal to make or renew a subscription. A quota and a missing permission are both `Forbidden`, and a
+    /// failed validation has no code of its own; the words tell them apart.
+    ///
+    /// <https://learn.microsoft.com/graph/api/subscription-post-subscriptions>
+    pub(super) fn of_subscription(reply: &Reply, permission: &'static str) -> Self {
+        let ErrorDetail { code, message, .. } = reply.json::<ErrorBody>().unwrap_or_default().error;
+        let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
+        let said = message.to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        match reply.status {
+            StatusCode::CONFLICT => Self::SubscriptionExists,
+            StatusCode::FORBIDDEN if says(&["quota", "limit", "maximum", "exceed", "too many"]) => {
+                Self::SubscriptionQuota { code }
+            }
+            StatusCode::BAD_REQUEST if says(&["validation request", "validation token", "validate the endpoint"]) => {
+                Self::WebhookNotValidated { code, message }
+            }
+            _ => Self::from_reply(reply, permission),
+        }
+    }
+
     /// Reads a refusal. Codes and status decide. The two exceptions are the access policy and the licence, for which
     /// Graph has no code of their own but `Forbidden`.
     pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {
@@ -176,11 +245,16 @@ impl GraphError {
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Self::PermissionMissing { permission, status, code },
             StatusCode::NOT_FOUND if code == "MailboxNotEnabledForRESTAPI" => Self::NotLicensed { code },
             StatusCode::NOT_FOUND => Self::NotFound { code },
+            StatusCode::GONE => Self::SyncStateGone { code },
+            _ if SYNC_STATE_GONE.contains(&code.as_str()) => Self::SyncStateGone { code },
             other if other.is_server_error() => Self::Unavailable { status, code },
             _ => Self::Rejected { status, code, message },
         }
     }
 }
+
+/// Codes that say the same as 410.
+const SYNC_STATE_GONE: [&str; 3] = ["syncStateNotFound", "resyncRequired", "SyncStateNotFound"];
 
 #[cfg(test)]
 mod tests {
@@ -231,6 +305,40 @@ mod tests {
         let body = r#"{"error":{"code":"ErrorDuplicateTransactionId","@event.existingEventId":"AAMk"}}"#;
         let error = GraphError::from_reply(&reply(409, body), "");
         assert_eq!(error, GraphError::DuplicateTransaction { existing: Some("AAMk".into()) });
+    }
+
+    #[test]
+    fn a_subscription_is_refused_for_its_own_reasons() {
+        let refusal = |status, code: &str, message: &str| {
+            let body = serde_json::json!({"error": {"code": code, "message": message}}).to_string();
+            GraphError::of_subscription(&reply(status, &body), "Chat.Read.All")
+        };
+        let exists =
+            "Subscription Id <7f105c7d-2dc5-4530-97cd-4e7ae6534c07> already exists for the requested combination";
+        assert_eq!(refusal(409, "Conflict", exists), GraphError::SubscriptionExists);
+        let full = "This tenant has reached its maximum number of subscriptions.";
+        assert!(matches!(refusal(403, "Forbidden", full), GraphError::SubscriptionQuota { .. }));
+        let missing = "Missing scope permissions on the request. API requires one of 'Chat.Read.All'.";
+        assert!(matches!(refusal(403, "Forbidden", missing), GraphError::PermissionMissing { .. }));
+        for message in [
+            "Subscription validation request timed out.",
+            "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request.",
+        ] {
+            let error = refusal(400, "ValidationError", message);
+            assert!(matches!(error, GraphError::WebhookNotValidated { .. }), "{error}");
+            let told = Error::from(error);
+            assert!(told.message.contains("WEBHOOK_URL") && told.detail.as_deref() == Some(message), "{told}");
+        }
+        let lifecycle = "lifecycleNotificationUrl is a required property for subscription creation on this resource";
+        assert!(matches!(refusal(400, "InvalidRequest", lifecycle), GraphError::Rejected { .. }));
+        assert!(matches!(refusal(404, "ResourceNotFound", ""), GraphError::NotFound { .. }));
+    }
+
+    #[test]
+    fn a_delta_link_that_is_forgotten_is_told_by_status_or_code() {
+        assert!(matches!(refusal(410, "whatever", ""), GraphError::SyncStateGone { .. }));
+        assert!(matches!(refusal(400, "resyncRequired", ""), GraphError::SyncStateGone { .. }));
+        assert!(matches!(refusal(404, "ErrorItemNotFound", ""), GraphError::NotFound { .. }));
     }
 
     #[test]

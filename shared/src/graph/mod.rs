@@ -1,9 +1,13 @@
 //! Microsoft Graph v1.0, as far as the bridge calls it.
 
+mod chat_messages;
 mod error;
 mod events;
+mod mail;
 mod online_meetings;
+mod page;
 pub mod presence;
+pub mod subscriptions;
 mod users;
 
 use std::sync::Arc;
@@ -12,9 +16,12 @@ use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+pub use chat_messages::ChatMessage;
 pub use error::GraphError;
 pub use events::{Event, NewEvent};
+pub use mail::MailMessage;
 pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting, OnlineMeeting};
+pub use page::{Page, PageFrom};
 
 use crate::auth::{App, Authorized};
 use crate::config::BaseUrl;
@@ -89,11 +96,22 @@ impl GraphClient {
         operation: &'static str,
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, GraphError> {
+        // Every call made this way is one that Graph recognises when it comes twice, or that changes nothing.
+        self.reply_to(cx, operation, Repeat::Always, request).await
+    }
+
+    /// As [`Self::reply`], for a call that may not be made twice.
+    async fn reply_to(
+        &self,
+        cx: &RequestContext,
+        operation: &'static str,
+        repeat: Repeat,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Reply, GraphError> {
         let call = Call {
             upstream: Upstream::Graph,
             operation,
-            // Every call made here is one that Graph recognises when it comes twice, or that changes nothing.
-            repeat: Repeat::Always,
+            repeat,
             remote_id_header: "request-id",
             request: request.header("client-request-id", Uuid::new_v4().to_string()),
         };

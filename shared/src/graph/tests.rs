@@ -189,3 +189,189 @@ mod presence_changes {
         assert_eq!(&*graph.app_id(&context(10)).await.unwrap(), "c");
     }
 }
+
+mod subscriptions {
+    use jiff::Timestamp;
+    use secrecy::SecretString;
+
+    use super::super::subscriptions::{EncryptionCertificate, NewSubscription};
+    use super::*;
+
+    const ID: &str = "7f105c7d-2dc5-4530-97cd-4e7ae6534c07";
+
+    fn ends() -> Timestamp {
+        "2026-05-07T12:00:00.123Z".parse().unwrap()
+    }
+
+    fn certificate() -> EncryptionCertificate {
+        EncryptionCertificate { id: "2026-05".into(), der_base64: "MIIC".into() }
+    }
+
+    async fn create(graph: &GraphClient, rich: bool) -> Result<super::super::subscriptions::Subscription, GraphError> {
+        let (client_state, certificate) = (SecretString::from("s3cret"), certificate());
+        let new = NewSubscription {
+            resource: "/users/u/chats/getAllMessages",
+            change_type: "created,updated,deleted",
+            notification_url: "https://bridge.example/graph/notifications",
+            lifecycle_notification_url: "https://bridge.example/graph/lifecycle",
+            expires: ends(),
+            client_state: &client_state,
+            encryption: rich.then_some(&certificate),
+            permission: "Chat.Read.All",
+        };
+        graph.create_subscription(&context(10), &new).await
+    }
+
+    #[tokio::test]
+    async fn what_graph_is_asked_to_watch_and_what_it_makes_of_it() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        let call = || {
+            Mock::given(method("POST"))
+                .and(path("/v1.0/subscriptions"))
+                .and(header("prefer", "include-unknown-enum-members"))
+        };
+        let answer = json!({
+            "id": ID, "resource": "/users/u/chats/getAllMessages", "changeType": "created,updated,deleted",
+            "expirationDateTime": "2026-05-07T04:00:00.9097561-08:00", "includeResourceData": null,
+            "notificationUrl": "https://bridge.example/graph/notifications",
+        });
+        for _ in 0..2 {
+            remote.expect(call(), 1, ResponseTemplate::new(201).set_body_json(&answer)).await;
+        }
+        let made = create(&graph, true).await.unwrap();
+        assert_eq!((made.id.as_str(), made.include_resource_data), (ID, None));
+        assert_eq!(made.expires.unwrap().to_string(), "2026-05-07T12:00:00.9097561Z");
+        create(&graph, false).await.unwrap();
+        for body in remote.bodies("/v1.0/subscriptions").await {
+            insta::assert_snapshot!(body);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_creation_whose_outcome_is_unknown_is_not_repeated() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        remote.once("POST", "/v1.0/subscriptions", 503, json!({})).await;
+        assert!(matches!(create(&graph, false).await, Err(GraphError::Unavailable { status: 503, .. })));
+        remote.once("POST", "/v1.0/subscriptions", 409, json!({"error": {"code": "Conflict"}})).await;
+        assert_eq!(create(&graph, false).await, Err(GraphError::SubscriptionExists));
+    }
+
+    #[tokio::test]
+    async fn a_renewal_carries_the_certificate_where_there_is_a_new_one() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        let at = format!("/v1.0/subscriptions/{ID}");
+        for encryption in [None, Some(certificate())] {
+            remote.once("PATCH", &at, 200, json!({"id": ID, "expirationDateTime": "2026-05-07T12:00:00Z"})).await;
+            let renewed =
+                graph.renew_subscription(&context(10), ID, ends(), encryption.as_ref(), "Chat.Read.All").await.unwrap();
+            assert_eq!(renewed.expires.unwrap().to_string(), "2026-05-07T12:00:00Z");
+        }
+        for body in remote.bodies(&at).await {
+            insta::assert_snapshot!(body);
+        }
+        remote.once("PATCH", &at, 404, json!({"error": {"code": "ResourceNotFound", "message": ""}})).await;
+        let gone = graph.renew_subscription(&context(10), ID, ends(), None, "Chat.Read.All").await;
+        assert!(gone.unwrap_err().is_not_found());
+    }
+
+    #[tokio::test]
+    async fn all_pages_are_listed_and_a_list_that_cannot_be_read_to_its_end_is_an_error() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        let next = format!("{}/v1.0/more?$skiptoken=x%3D", remote.uri());
+        remote.once("GET", "/v1.0/subscriptions", 200, json!({"value": [{"id": "1"}], "@odata.nextLink": next})).await;
+        let more = Mock::given(path("/v1.0/more")).and(query_param("$skiptoken", "x="));
+        remote.expect(more, 1, ResponseTemplate::new(200).set_body_json(json!({"value": [{"id": "2"}]}))).await;
+        let ids: Vec<_> = graph.list_subscriptions(&context(10)).await.unwrap().into_iter().map(|it| it.id).collect();
+        assert_eq!(ids, ["1", "2"]);
+
+        let elsewhere = json!({"value": [], "@odata.nextLink": "https://evil.example/v1.0/subscriptions"});
+        remote.once("GET", "/v1.0/subscriptions", 200, elsewhere).await;
+        assert!(graph.list_subscriptions(&context(10)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_gone_is_as_good_as_deleted() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        for status in [204, 404] {
+            remote.once("DELETE", &format!("/v1.0/subscriptions/{ID}"), status, json!({})).await;
+            assert_eq!(graph.delete_subscription(&context(10), ID).await, Ok(()));
+        }
+    }
+}
+
+mod what_has_changed {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    const CHAT: &str = "19:aaa_bbb@unq.gbl.spaces";
+
+    fn since() -> PageFrom<'static> {
+        PageFrom::Since(Timestamp::from_second(1_777_896_000).unwrap())
+    }
+
+    async fn query(remote: &Remote) -> String {
+        let requests = remote.0.received_requests().await.unwrap();
+        let url = &requests.last().unwrap().url;
+        format!("{}?{}", url.path(), url.query().unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn what_graph_is_asked_for() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        let cx = context(10);
+        let page = json!({"value": [], "@odata.deltaLink": "https://x/"});
+        remote.once("GET", &format!("/v1.0/users/{USER}/chats/getAllMessages/delta"), 200, page.clone()).await;
+        assert!(graph.get_all_messages_delta(&cx, USER, since()).await.unwrap().delta.is_some());
+        insta::assert_snapshot!(query(&remote).await);
+        remote.once("GET", &format!("/v1.0/chats/{CHAT}/messages"), 200, page.clone()).await;
+        graph.list_chat_messages(&cx, CHAT, since()).await.unwrap();
+        insta::assert_snapshot!(query(&remote).await);
+        let folder = Mock::given(path(format!("/v1.0/users/{USER}/mailFolders/inbox/messages/delta")))
+            .and(header("prefer", "odata.maxpagesize=50"));
+        remote.expect(folder, 1, ResponseTemplate::new(200).set_body_json(page)).await;
+        graph.mail_folder_delta(&cx, USER, "inbox", since()).await.unwrap();
+        insta::assert_snapshot!(query(&remote).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_of_messages_and_of_what_is_left_of_them() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        let at = format!("{}/v1.0/link?$deltatoken=abc", remote.uri());
+        let page = json!({"value": [
+            {"id": "1712027444034", "etag": "1712027450000", "chatId": CHAT, "createdDateTime": "2024-04-02T03:10:44.034Z",
+             "lastModifiedDateTime": "2024-04-02T03:10:50Z", "deletedDateTime": null, "body": {"content": "secret"}},
+        ]});
+        remote.once("GET", "/v1.0/link", 200, page).await;
+        let chats = graph.get_all_messages_delta(&context(10), USER, PageFrom::Link(&at)).await.unwrap();
+        let message = &chats.value[0];
+        assert_eq!((message.etag.as_deref(), message.chat_id.as_deref()), (Some("1712027450000"), Some(CHAT)));
+        assert!(message.created.unwrap() < message.modified.unwrap() && message.deleted.is_none());
+
+        let page =
+            json!({"value": [{"id": "AAMk", "@removed": {"reason": "deleted"}}, {"id": "B", "@odata.etag": "W"}]});
+        remote.once("GET", "/v1.0/link", 200, page).await;
+        let mail = graph.mail_folder_delta(&context(10), USER, "inbox", PageFrom::Link(&at)).await.unwrap();
+        assert!(mail.value[0].removed.is_some() && mail.value[1].removed.is_none());
+        assert_eq!(mail.value[1].etag.as_deref(), Some("W"));
+    }
+
+    #[tokio::test]
+    async fn a_link_elsewhere_gets_no_token_and_a_forgotten_one_is_told() {
+        let remote = Remote::start().await;
+        let graph = client(&remote).await;
+        let elsewhere = PageFrom::Link("https://evil.example/v1.0/delta");
+        assert!(graph.get_all_messages_delta(&context(10), USER, elsewhere).await.is_err());
+        remote.once("GET", "/v1.0/link", 410, json!({"error": {"code": "syncStateNotFound"}})).await;
+        let at = format!("{}/v1.0/link", remote.uri());
+        let gone = graph.mail_folder_delta(&context(10), USER, "inbox", PageFrom::Link(&at)).await;
+        assert!(matches!(gone, Err(GraphError::SyncStateGone { .. })), "{gone:?}");
+    }
+}

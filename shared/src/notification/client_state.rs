@@ -14,6 +14,7 @@ use super::collection::ClientStateShown;
 use crate::error::Error;
 use crate::http::RequestContext;
 use crate::secrets::{Credential, Secret};
+use crate::store::hash;
 
 /// How long the secret is not read again for a notification that does not match it. Anybody can send such a notification,
 /// and nobody shall make us hammer Secrets Manager with them.
@@ -30,6 +31,18 @@ pub struct ClientState {
 }
 
 impl ClientState {
+    /// What new subscriptions are given.
+    #[must_use]
+    pub fn secret(&self) -> &SecretString {
+        &self.current
+    }
+
+    /// By what the current one is told from another without being kept itself.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hash(&["client state", self.current.expose_secret()])
+    }
+
     /// Whether this is the client state, or the previous one. How long it takes says nothing about how much of it is right.
     #[must_use]
     pub fn admits(&self, shown: &ClientStateShown) -> bool {
@@ -198,5 +211,14 @@ mod tests {
         let unreachable = self::states(&nowhere);
         drop(nowhere);
         assert_eq!(unreachable.current(&cx).await.unwrap_err().code, Code::SECRETS_UNAVAILABLE);
+    }
+
+    #[test]
+    fn a_client_state_is_told_from_another_by_its_fingerprint_which_does_not_show_it() {
+        let parse = |text: &str| ClientState::parse(text).unwrap().fingerprint();
+        let one = parse(r#"{"client_state": "s3cret"}"#);
+        assert_ne!(one, parse(r#"{"client_state": "s3cret2"}"#));
+        assert_eq!(one, parse(r#"{"client_state": "s3cret", "previous_client_state": "before"}"#));
+        assert!(!one.contains("s3cret"));
     }
 }

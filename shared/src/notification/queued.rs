@@ -24,7 +24,7 @@ pub enum Queued {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
-    /// The subscription that asked for it.
+    /// The subscription that asked for it; empty where no notification came and it was found by listing what has changed.
     pub subscription_id: String,
     /// The tenant it happened in.
     pub tenant_id: String,

@@ -29,6 +29,7 @@ pub mod deliveries;
 mod dynamo;
 pub mod last_presence;
 mod memory;
+pub mod subscriptions;
 
 use std::future::Future;
 use std::time::Duration;

@@ -12,7 +12,9 @@ use flate2::read::DeflateEncoder;
 use jiff::Timestamp;
 use sandbox::functions::{self, FUNCTIONS};
 use sandbox::genesys_event::GenesysEvent;
-use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID, GenesysUser, SeenCall, StandIns, User, Vendor};
+use sandbox::stand_ins::{
+    AGENT_GENESYS_ID, AGENT_ID, GenesysUser, SeenCall, StandIns, SubscriptionSettings, User, Vendor,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -100,6 +102,8 @@ pub(crate) async fn batch(binaries: &Binaries, effort: Effort) -> Result<BatchFi
 fn unlimited(stand_ins: &StandIns) {
     stand_ins.world.directory().genesys_rate_per_minute = u32::MAX;
     stand_ins.world.set_presence_budget(usize::MAX, Duration::from_secs(1));
+    let lists = Some(usize::MAX);
+    stand_ins.world.set_subscription_limits(SubscriptionSettings { lists, ..SubscriptionSettings::default() });
 }
 
 /// The binaries by name.
@@ -190,6 +194,7 @@ fn event(name: &str, conversation: &str) -> String {
     });
     match name {
         "mirror-presence" => return presence_batch(1),
+        "renew-subscriptions" => return include_str!("../../events/renew-subscriptions.json").into(),
         "update-presence" => body = json!({"userId": AGENT_GENESYS_ID, "systemPresence": "ON_QUEUE"}),
         _ => {}
     }

@@ -1,5 +1,6 @@
 //! Runs the handlers in this process: real clients against the stand-ins, real events, records in memory.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -9,8 +10,10 @@ use aws_sdk_secretsmanager::config::Credentials;
 use bridge::api::{Answer, Function, HttpEvent, Request, Webhook};
 use bridge::config::Environment;
 use bridge::error::Error;
+use bridge::http::RequestContext;
 use bridge::meeting::MeetingSettings;
-use bridge::notification::ReceiverSettings;
+use bridge::notification::queue::Queue;
+use bridge::notification::{Change, Entry, QueueError, Queued, Queues, ReceiverSettings};
 use bridge::presence::PresenceSettings;
 use bridge::presence::mirror::MirrorSettings;
 use bridge::queue::Consumer;
@@ -18,6 +21,8 @@ use bridge::sms::SmsSettings;
 use bridge::startup::{Startup, door};
 use bridge::store::MemoryRecords;
 use bridge::store::last_presence::MemoryLastPresences;
+use bridge::store::subscriptions::MemorySubscriptionNotes;
+use bridge::subscriptions::KeeperSettings;
 use lambda_runtime::Context;
 use sandbox::Trouble;
 use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET, WEBHOOK_SECRET};
@@ -50,10 +55,16 @@ impl InProcess {
     }
 
     fn environment(&self) -> Environment {
-        Environment::of([
+        self.environment_with(&[])
+    }
+
+    fn environment_with(&self, more: &[(&str, &str)]) -> Environment {
+        let graph = format!("{}/v1.0", self.stand_ins.graph);
+        let queue = format!("{}/000000000000/notifications.fifo", self.stand_ins.aws);
+        let common = [
             ("ENTRA_SECRET_ID", ENTRA_SECRET),
             ("ENTRA_LOGIN_URL", &self.stand_ins.entra),
-            ("GRAPH_URL", &format!("{}/v1.0", self.stand_ins.graph)),
+            ("GRAPH_URL", &graph),
             ("DEFAULT_ORGANIZER", "bridge@contoso.com"),
             ("GENESYS_SECRET_ID", GENESYS_SECRET),
             ("GENESYS_LOGIN_URL", &self.stand_ins.genesys),
@@ -61,8 +72,9 @@ impl InProcess {
             ("SMS_FROM", SMS_NUMBER),
             ("SMS_COUNTRY", "GB"),
             ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET),
-            ("NOTIFICATION_QUEUE_URL", &format!("{}/000000000000/notifications.fifo", self.stand_ins.aws)),
-        ])
+            ("NOTIFICATION_QUEUE_URL", &queue),
+        ];
+        Environment::of(common.into_iter().chain(more.iter().copied()))
     }
 
     /// `create-meeting`; `None` when its settings are wrong.
@@ -117,6 +129,49 @@ impl InProcess {
         let settings = MirrorSettings::read(startup.env)?;
         let app = mirror_presence::App::new(graph, genesys, MemoryLastPresences::default(), settings);
         Some(Consumer::of(mirror_presence::FUNCTION, app))
+    }
+}
+
+/// A queue of changes in memory. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryChanges(Arc<Mutex<Vec<Change>>>);
+
+impl MemoryChanges {
+    /// What is on the queue, which is empty then.
+    #[must_use]
+    pub fn take(&self) -> Vec<Change> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Queues for MemoryChanges {
+    async fn send(&self, _cx: &RequestContext, _to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+        let changes = entries.iter().filter_map(|entry| match serde_json::from_str(&entry.body) {
+            Ok(Queued::Change(change)) => Some(change),
+            _ => None,
+        });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(changes);
+        Ok(())
+    }
+}
+
+impl InProcess {
+    /// `renew-subscriptions` with these subscriptions and this webhook, what it remembers and where it queues; `None` when
+    /// its settings are wrong.
+    #[must_use]
+    pub fn renew_subscriptions(
+        &self,
+        variables: &[(&str, &str)],
+        notes: &MemorySubscriptionNotes,
+        queue: &MemoryChanges,
+    ) -> Option<Consumer<renew_subscriptions::App<MemorySubscriptionNotes, MemoryChanges>>> {
+        let mut env = self.environment_with(variables);
+        let mut startup = Startup::with(&mut env, self.aws.clone())?;
+        let graph = startup.graph()?;
+        let secrets = (startup.subscription_client_state()?, startup.subscription_certificates()?);
+        let settings = KeeperSettings::read(startup.env)?;
+        let app = renew_subscriptions::App::new(graph, secrets, notes.clone(), queue.clone(), settings);
+        Some(Consumer::of(renew_subscriptions::FUNCTION, app))
     }
 }
 

@@ -53,6 +53,16 @@ const PRESENCES: &str = "{Sid: KeepPresences, Effect: Allow, Action: [dynamodb:U
 const WEBHOOK: &str = "{Sid: ReadWebhookSecret, Effect: Allow, Action: secretsmanager:GetSecretValue, \
     Resource: !If [CreateWebhookSecret, !GetAtt WebhookSecret.Id, !Ref WebhookSecretArn], \
     Condition: {StringEqualsIfExists: {secretsmanager:VersionStage: AWSCURRENT}}}";
+const NOTIFICATION_KEYS: &str = "{Sid: ReadNotificationKeysSecret, Effect: Allow, \
+    Action: secretsmanager:GetSecretValue, \
+    Resource: !If [CreateNotificationKeysSecret, !GetAtt NotificationKeysSecret.Id, !Ref NotificationKeysSecretArn], \
+    Condition: {StringEqualsIfExists: {secretsmanager:VersionStage: AWSCURRENT}}}";
+const LIFECYCLE: &str = "{Sid: ReceiveLifecycleNotifications, Effect: Allow, \
+    Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes], Resource: !GetAtt LifecycleQueue.Arn}";
+const SEND: &str =
+    "{Sid: SendNotifications, Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt NotificationQueue.Arn}";
+const SUBSCRIPTIONS: &str = "{Sid: KeepSubscriptions, Effect: Allow, \
+    Action: [dynamodb:BatchGetItem, dynamodb:UpdateItem, dynamodb:DeleteItem], Resource: !GetAtt StateTable.Arn}";
 const NOTIFICATIONS: &str = "{Sid: SendNotifications, Effect: Allow, Action: sqs:SendMessage, \
     Resource: [!GetAtt NotificationQueue.Arn, !GetAtt LifecycleQueue.Arn]}";
 const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Action: kms:Decrypt, \
@@ -69,6 +79,7 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         ("Escalate", &[ENTRA, GENESYS, RECORDS, KEY]),
         ("UpdatePresence", &[ENTRA, GENESYS, KEY]),
         ("MirrorPresence", &[ENTRA, GENESYS, QUEUE, PRESENCES, KEY]),
+        ("RenewSubscriptions", &[ENTRA, WEBHOOK, NOTIFICATION_KEYS, LIFECYCLE, SEND, SUBSCRIPTIONS, KEY]),
         ("GraphWebhook", &[WEBHOOK, NOTIFICATIONS, KEY]),
     ]);
     assert_eq!(functions.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
@@ -92,10 +103,22 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
     let presence = ["PRESENCE_MODE", "PRESENCE_MAP", "PRESENCE_TTL_MINUTES"];
     let webhook = ["WEBHOOK_SECRET_ID", "NOTIFICATION_QUEUE_URL", "LIFECYCLE_QUEUE_URL", "NOTIFICATION_MAX_BYTES"];
     let mirror = ["STATE_TABLE", "PRESENCE_USERS", "PRESENCE_REQUESTS_PER_SECOND", "PRESENCE_INSTANCES"];
+    let subscriptions = [
+        "WEBHOOK_URL",
+        "WEBHOOK_SECRET_ID",
+        "NOTIFICATION_KEYS_SECRET_ID",
+        "NOTIFICATION_QUEUE_URL",
+        "STATE_TABLE",
+        "SUBSCRIPTIONS",
+        "SUBSCRIPTION_RECONCILE_MINUTES",
+        "SUBSCRIPTION_RESYNC_HOURS",
+        "SUBSCRIPTION_SILENCE_MINUTES",
+    ];
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
         let parts: &[&[&str]] = match name {
             "UpdatePresence" => &[&common, &entra, &genesys, &presence],
             "MirrorPresence" => &[&entra, &genesys, &presence, &mirror],
+            "RenewSubscriptions" => &[&entra, &subscriptions],
             "GraphWebhook" => &[&webhook],
             "CreateMeeting" => &[&common, &entra, &meetings],
             "SendSms" => &[&common, &genesys, &messages],
@@ -256,5 +279,41 @@ fn presences_come_from_genesys_cloud_alone_and_none_is_lost() {
         let name = name.as_str().unwrap();
         let ours = name.starts_with("Presence") || name.starts_with("MirrorPresence");
         assert_eq!(resource.get("Condition").and_then(Value::as_str) == Some("MirrorsPresence"), ours, "{name}");
+    }
+}
+
+#[test]
+fn subscriptions_are_looked_after_by_the_clock_and_whenever_graph_says_so() {
+    let template = template();
+    let properties = |name: &str| &template["Resources"][name]["Properties"];
+    let schedule = properties("SubscriptionSchedule");
+    assert_eq!(schedule["ScheduleExpression"].as_str(), Some("rate(5 minutes)"));
+    assert_eq!(line(&schedule["Targets"][0]["Arn"]), "!GetAtt RenewSubscriptions.Arn");
+    assert_eq!(line(&properties("SubscriptionSchedulePermission")["SourceArn"]), "!GetAtt SubscriptionSchedule.Arn");
+
+    let (queue, mapping) = (properties("LifecycleQueue"), properties("LifecycleQueueMapping"));
+    assert_eq!(line(&queue["RedrivePolicy"]["deadLetterTargetArn"]), "!GetAtt LifecycleDeadLetterQueue.Arn");
+    assert_eq!(line(&mapping["FunctionResponseTypes"]), "[ReportBatchItemFailures]");
+    assert!(mapping["BatchSize"].as_u64().unwrap() <= 10, "the most that a queue with order gives");
+    let timeout = properties("RenewSubscriptions")["Timeout"].as_u64().unwrap();
+    assert!(queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout);
+
+    // Nobody looking after them is as bad as one that is missing; and without wishes there is nothing to look after.
+    let alarm = properties("SubscriptionsMissingAlarm");
+    assert_eq!(
+        (alarm["MetricName"].as_str(), alarm["TreatMissingData"].as_str()),
+        (Some("subscriptionsMissing"), Some("breaching"))
+    );
+    for metric in ["subscriptionsMissing", "subscriptionsNearExpiry", "silentSubscriptions"] {
+        let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+        let alarm = alarms.values().find(|alarm| alarm["MetricName"].as_str() == Some(metric)).unwrap();
+        assert_eq!(line(&alarm["Dimensions"]), "[{Name: function, Value: !Ref RenewSubscriptions}]", "{metric}");
+    }
+    for (name, resource) in template["Resources"].as_mapping().unwrap() {
+        let name = name.as_str().unwrap();
+        let ours =
+            ["RenewSubscriptions", "Subscription", "SilentSubscription"].iter().any(|ours| name.starts_with(ours));
+        let waits_for_wishes = resource.get("Condition").and_then(Value::as_str) == Some("KeepsSubscriptions");
+        assert!(!ours || waits_for_wishes, "{name}");
     }
 }

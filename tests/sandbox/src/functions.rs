@@ -9,8 +9,15 @@ use serde::Deserialize;
 use crate::{Trouble, root};
 
 /// The functions of the bundle, by their binary's name.
-pub const FUNCTIONS: &[&str] =
-    &["create-meeting", "send-sms", "escalate", "update-presence", "mirror-presence", "graph-webhook"];
+pub const FUNCTIONS: &[&str] = &[
+    "create-meeting",
+    "send-sms",
+    "escalate",
+    "update-presence",
+    "mirror-presence",
+    "graph-webhook",
+    "renew-subscriptions",
+];
 
 #[derive(Deserialize)]
 struct Message {

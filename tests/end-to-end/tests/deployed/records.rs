@@ -9,6 +9,9 @@ use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, MemoryDeliv
 use bridge::store::last_presence::{
     Advanced, DynamoLastPresences, LastPresence, LastPresences, MemoryLastPresences, Sent, Settled, Wanted,
 };
+use bridge::store::subscriptions::{
+    DynamoSubscriptionNotes, Kept, MemorySubscriptionNotes, Progress, SubscriptionNotes,
+};
 use bridge::store::{Claim, Claimed, DynamoRecords, MemoryRecords, RECORD_LIFE, Receipt, RecordKey, Records, State};
 use jiff::Timestamp;
 use sandbox::cloud::REGION;
@@ -182,4 +185,61 @@ async fn the_last_presence_s_rules(last: &impl LastPresences) {
     let settled = known(clear.clone(), Some(sent("clear")));
     assert!(settled.is_settled());
     assert_eq!(last.advance(&cx, user, &clear).await.unwrap(), Advanced::Known(settled));
+}
+
+#[test]
+fn what_is_known_of_a_subscription_is_written_by_each_without_reading() {
+    beside_others(async |sandbox| {
+        let table = sandbox.output("StateTable").into();
+        the_notes_rules(&DynamoSubscriptionNotes::new(client(sandbox), table)).await;
+        the_notes_rules(&MemorySubscriptionNotes::default()).await;
+    });
+}
+
+async fn the_notes_rules(notes: &impl SubscriptionNotes) {
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+    let (resource, other) = (format!("/users/{}/messages", conversation()), conversation());
+    let id = conversation();
+    let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+    let read = async || notes.read(&cx, &[&resource, &other], &[&id]).await.unwrap();
+    assert!(read().await.by_resource.is_empty() && read().await.heard.is_empty());
+
+    // First the intention, then the subscription; how far it was listed stands beside it.
+    let intended = Kept {
+        subscription_id: String::new(),
+        client_state: "fingerprint".into(),
+        certificate_id: String::new(),
+        begun: at(0),
+        granted: Duration::from_secs(3600),
+        renewed: None,
+    };
+    notes.keep(&cx, &resource, &intended).await.unwrap();
+    let first = Progress { version: 1, closed_until: at(0), under_way: Some(at(5)), link: Some("next".into()) };
+    assert!(notes.advance(&cx, &resource, &first).await.unwrap());
+    assert!(!notes.advance(&cx, &resource, &first).await.unwrap(), "two have begun at the same point");
+    let made =
+        Kept { subscription_id: id.clone(), certificate_id: "c".into(), renewed: Some(at(9)), ..intended.clone() };
+    notes.keep(&cx, &resource, &made).await.unwrap();
+    let note = &read().await.by_resource[&resource];
+    assert_eq!((note.kept.as_ref(), note.progress.as_ref()), (Some(&made), Some(&first)));
+    let second = Progress { version: 2, closed_until: at(5), under_way: None, link: None };
+    assert!(notes.advance(&cx, &resource, &second).await.unwrap());
+    assert!(!notes.advance(&cx, &resource, &Progress { version: 4, ..second.clone() }).await.unwrap());
+    assert_eq!(read().await.by_resource[&resource].progress.as_ref(), Some(&second));
+
+    // Heard of at most once a minute, and never back in time.
+    for (second, noted) in [(100, 100), (159, 100), (160, 160), (90, 160), (300, 300)] {
+        notes.heard(&cx, &id, at(second)).await.unwrap();
+        assert_eq!(read().await.heard[&id], at(noted), "{second}");
+    }
+    notes.heard(&cx, "", at(400)).await.unwrap();
+    assert!(!notes.read(&cx, &[], &[""]).await.unwrap().heard.contains_key(""), "found by listing");
+
+    notes.forget(&cx, &resource).await.unwrap();
+    assert!(read().await.by_resource.is_empty());
+    // More than DynamoDB reads at once.
+    let many: Vec<String> = (0..130).map(|n| format!("{resource}/{n}")).collect();
+    notes.keep(&cx, &many[129], &made).await.unwrap();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(notes.read(&cx, &many, &[]).await.unwrap().by_resource.len(), 1);
 }

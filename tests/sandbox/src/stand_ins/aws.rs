@@ -21,7 +21,7 @@ pub const ENTRA_SECRET: &str = "bridge/entra";
 /// Name of the secret with the credential for Genesys Cloud.
 pub const GENESYS_SECRET: &str = "bridge/genesys";
 
-/// Name of the secret with the client state.
+/// Name of the secret with what subscriptions are made with: client state and certificates.
 pub const WEBHOOK_SECRET: &str = "bridge/webhook";
 
 /// The client state in it.
@@ -37,7 +37,7 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
     let secret = match (target, request["SecretId"].as_str()) {
         ("secretsmanager.GetSecretValue", Some(ENTRA_SECRET)) => world.directory().entra_credential(),
         ("secretsmanager.GetSecretValue", Some(GENESYS_SECRET)) => world.directory().genesys_credential(),
-        ("secretsmanager.GetSecretValue", Some(WEBHOOK_SECRET)) => json!({"client_state": CLIENT_STATE}),
+        ("secretsmanager.GetSecretValue", Some(WEBHOOK_SECRET)) => world.directory().webhook_secret.clone(),
         ("AmazonSQS.SendMessageBatch", _) => return Json(taken(&request["Entries"])).into_response(),
         (target, _) if target.starts_with("DynamoDB_20120810.") => return Json(json!({})).into_response(),
         _ => {

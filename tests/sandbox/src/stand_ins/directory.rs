@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
+use super::aws::CLIENT_STATE;
 use super::entra::UploadedCertificate;
 
 /// The tenant.
@@ -140,6 +142,8 @@ pub struct Directory {
     pub apps: BTreeMap<String, App>,
     /// The bridge's OAuth client in Genesys Cloud: its secret. The id is [`super::genesys::CLIENT_ID`].
     pub genesys_secret: String,
+    /// What the bridge's subscriptions are made with: `{"client_state", "certificates": […]}`.
+    pub webhook_secret: Value,
     /// Whether that client's role has `conversation:message:create`.
     pub genesys_may_send: bool,
     /// Whether that client's role has `conversation:message:receive`.
@@ -182,6 +186,7 @@ impl Directory {
             genesys_users: HashMap::new(),
             apps: BTreeMap::from([(BRIDGE_APP.into(), bridge), (CALLER_APP.into(), caller)]),
             genesys_secret: new_secret(),
+            webhook_secret: json!({"client_state": CLIENT_STATE, "certificates": []}),
             genesys_may_send: true,
             genesys_may_receive: true,
             genesys_rate_per_minute: 300,
@@ -245,15 +250,15 @@ impl Directory {
 
     /// The bridge's credential for Entra, as its secret holds it.
     #[must_use]
-    pub fn entra_credential(&self) -> serde_json::Value {
+    pub fn entra_credential(&self) -> Value {
         let secret = self.apps.get(BRIDGE_APP).and_then(|app| app.secrets.last());
-        serde_json::json!({"tenant_id": TENANT, "client_id": BRIDGE_APP, "client_secret": secret})
+        json!({"tenant_id": TENANT, "client_id": BRIDGE_APP, "client_secret": secret})
     }
 
     /// The bridge's credential for Genesys Cloud, as its secret holds it.
     #[must_use]
-    pub fn genesys_credential(&self) -> serde_json::Value {
-        serde_json::json!({"client_id": super::genesys::CLIENT_ID, "client_secret": self.genesys_secret})
+    pub fn genesys_credential(&self) -> Value {
+        json!({"client_id": super::genesys::CLIENT_ID, "client_secret": self.genesys_secret})
     }
 
     /// Replaces the bridge's client secret in Entra; the old one counts as expired from now on.

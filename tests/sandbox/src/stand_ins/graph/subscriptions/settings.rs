@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::super::{World, locked};
+use super::state::WINDOW;
 use super::{Hazard, Subscription};
 
 /// How subscriptions are limited; what is absent stays as it is.
@@ -16,6 +17,8 @@ pub struct SubscriptionSettings {
     pub teams_quota: Option<usize>,
     /// How many subscriptions a list has on a page; 100 to begin with.
     pub page_size: Option<usize>,
+    /// How often an app may list its subscriptions in 20 seconds; 25 times to begin with.
+    pub lists: Option<usize>,
     /// Whether renewing calls the endpoint as creating does; it does not to begin with.
     pub validates_renewals: Option<bool>,
 }
@@ -36,8 +39,11 @@ impl World {
     /// Changes how subscriptions are limited.
     pub fn set_subscription_limits(&self, settings: SubscriptionSettings) {
         let mut subscriptions = locked(&self.subscriptions);
-        let SubscriptionSettings { teams_quota, page_size, validates_renewals } = settings;
+        let SubscriptionSettings { teams_quota, page_size, lists, validates_renewals } = settings;
         subscriptions.teams_quota = teams_quota.unwrap_or(subscriptions.teams_quota);
+        if let Some(lists) = lists {
+            subscriptions.lists.set(lists, WINDOW);
+        }
         subscriptions.page = page_size.unwrap_or(subscriptions.page).max(1);
         subscriptions.validates_renewals = validates_renewals.unwrap_or(subscriptions.validates_renewals);
     }

@@ -126,7 +126,8 @@ pub(in crate::stand_ins) struct Subscriptions {
     pub(in crate::stand_ins) hazards: Vec<Hazard>,
 }
 
-const WINDOW: Duration = Duration::from_secs(20);
+/// In what time requests are counted.
+pub(super) const WINDOW: Duration = Duration::from_secs(20);
 
 impl Default for Subscriptions {
     fn default() -> Self {

@@ -1,0 +1,90 @@
+//! Chat messages, as far as they are listed to find those that no notification came for. What is in them is not read.
+//!
+//! Every call needs `Chat.Read.All`.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::page::{Page, PageFrom, seconds, time};
+use super::{GraphClient, GraphError, with_query};
+use crate::http::RequestContext;
+
+const PERMISSION: &str = "Chat.Read.All";
+
+/// A message of a chat.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatMessage {
+    /// Its id, unique in its chat.
+    pub id: String,
+    /// Another one after each change.
+    #[serde(default)]
+    pub etag: Option<String>,
+    /// Its chat. Not there in messages of channels.
+    #[serde(default)]
+    pub chat_id: Option<String>,
+    /// When it was written.
+    #[serde(rename = "createdDateTime", default, deserialize_with = "time")]
+    pub created: Option<Timestamp>,
+    /// When it was last changed; a reaction is a change.
+    #[serde(rename = "lastModifiedDateTime", default, deserialize_with = "time")]
+    pub modified: Option<Timestamp>,
+    /// When it was deleted.
+    #[serde(rename = "deletedDateTime", default, deserialize_with = "time")]
+    pub deleted: Option<Timestamp>,
+}
+
+impl GraphClient {
+    /// `GET /users/{user}/chats/getAllMessages/delta`: a page of what has changed in all chats of a user; of eight months
+    /// at most. It may give a message twice.
+    ///
+    /// <https://learn.microsoft.com/graph/api/chatmessage-delta>
+    ///
+    /// # Errors
+    /// [`GraphError::SyncStateGone`] when the link is too old; any other [`GraphError`].
+    pub async fn get_all_messages_delta(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        from: PageFrom<'_>,
+    ) -> Result<Page<ChatMessage>, GraphError> {
+        let url = match from {
+            PageFrom::Since(since) => with_query(
+                self.base.join(["users", user, "chats", "getAllMessages", "delta"]),
+                &[("$top", "50"), ("$filter", &format!("lastModifiedDateTime gt {}", seconds(since)))],
+            ),
+            PageFrom::Link(link) => self.link(link)?,
+        };
+        let request = self.remote.http.get(url);
+        self.fetch(cx, "getAllMessages delta", PERMISSION, request).await.map(|(_, page)| page)
+    }
+
+    /// `GET /chats/{chat}/messages`: a page of the messages that have changed since a time, the latest first. Graph allows
+    /// one request a second for each chat.
+    ///
+    /// <https://learn.microsoft.com/graph/api/chat-list-messages>
+    ///
+    /// # Errors
+    /// [`GraphError`]
+    pub async fn list_chat_messages(
+        &self,
+        cx: &RequestContext,
+        chat: &str,
+        from: PageFrom<'_>,
+    ) -> Result<Page<ChatMessage>, GraphError> {
+        let url = match from {
+            // The filter is ignored, without a word, unless the order is by the same property.
+            PageFrom::Since(since) => with_query(
+                self.base.join(["chats", chat, "messages"]),
+                &[
+                    ("$top", "50"),
+                    ("$orderby", "lastModifiedDateTime desc"),
+                    ("$filter", &format!("lastModifiedDateTime gt {}", seconds(since))),
+                ],
+            ),
+            PageFrom::Link(link) => self.link(link)?,
+        };
+        let request = self.remote.http.get(url);
+        self.fetch(cx, "list chat messages", PERMISSION, request).await.map(|(_, page)| page)
+    }
+}

@@ -1,0 +1,196 @@
+//! Subscriptions to change notifications.
+//!
+//! <https://learn.microsoft.com/graph/api/resources/subscription>
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::page::{Page, seconds, time};
+use super::{GraphClient, GraphError};
+use crate::http::RequestContext;
+use crate::http::retry::Repeat;
+
+/// While a subscription is made or renewed, Graph calls both URLs of the webhook, and waits ten seconds for each.
+const WITH_VALIDATION: Duration = Duration::from_secs(30);
+
+/// Pages of the list. An app has no more subscriptions than a tenant allows.
+const MAX_PAGES: usize = 100;
+
+/// Which permission the list needs, in the sentence that tells of it.
+const LIST_PERMISSION: &str = "of each resource that SUBSCRIPTIONS names";
+
+/// A subscription as Graph gives it back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// Graph's id.
+    pub id: String,
+    /// What it watches.
+    #[serde(default)]
+    pub resource: String,
+    /// `created,updated,deleted` or some of it, in any order.
+    #[serde(default)]
+    pub change_type: String,
+    /// Where its notifications go.
+    #[serde(default)]
+    pub notification_url: Option<String>,
+    /// Where its lifecycle notifications go.
+    #[serde(default)]
+    pub lifecycle_notification_url: Option<String>,
+    /// When it ends; this may be another time than was asked for.
+    #[serde(rename = "expirationDateTime", default, deserialize_with = "time")]
+    pub expires: Option<Timestamp>,
+    /// Whether its notifications carry the resource itself.
+    #[serde(default)]
+    pub include_resource_data: Option<bool>,
+    /// With which certificate.
+    #[serde(default)]
+    pub encryption_certificate_id: Option<String>,
+}
+
+/// The public half of the key that notifications are encrypted with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncryptionCertificate {
+    /// A label of our own, which each notification repeats.
+    pub id: String,
+    /// The certificate's DER form in base64, on one line.
+    pub der_base64: String,
+}
+
+/// A subscription to create.
+#[derive(Debug, Clone)]
+pub struct NewSubscription<'a> {
+    /// What to watch.
+    pub resource: &'a str,
+    /// `created,updated,deleted` or some of it.
+    pub change_type: &'a str,
+    /// Where its notifications are to go.
+    pub notification_url: &'a str,
+    /// Where its lifecycle notifications are to go.
+    pub lifecycle_notification_url: &'a str,
+    /// When it is to end.
+    pub expires: Timestamp,
+    /// What each notification is to repeat.
+    pub client_state: &'a SecretString,
+    /// With it, notifications carry the resource itself.
+    pub encryption: Option<&'a EncryptionCertificate>,
+    /// The application permission that the resource needs, for the message when it is missing.
+    pub permission: &'static str,
+}
+
+impl NewSubscription<'_> {
+    fn body(&self) -> Value {
+        let mut body = json!({
+            "changeType": self.change_type,
+            "resource": self.resource,
+            "notificationUrl": self.notification_url,
+            "lifecycleNotificationUrl": self.lifecycle_notification_url,
+            "expirationDateTime": seconds(self.expires),
+            "clientState": self.client_state.expose_secret(),
+            "latestSupportedTlsVersion": "v1_2",
+        });
+        if let Some(certificate) = self.encryption {
+            body["includeResourceData"] = true.into();
+            encrypt_with(&mut body, certificate);
+        }
+        body
+    }
+}
+
+fn encrypt_with(body: &mut Value, certificate: &EncryptionCertificate) {
+    body["encryptionCertificate"] = certificate.der_base64.as_str().into();
+    body["encryptionCertificateId"] = certificate.id.as_str().into();
+}
+
+impl GraphClient {
+    /// `GET /subscriptions`, all pages: the subscriptions of this app in the tenant. Graph allows 25 requests in 20 s.
+    ///
+    /// <https://learn.microsoft.com/graph/api/subscription-list>
+    ///
+    /// # Errors
+    /// [`GraphError`]. A list that cannot be read to its end is an error: what is not on it would be created again.
+    pub async fn list_subscriptions(&self, cx: &RequestContext) -> Result<Vec<Subscription>, GraphError> {
+        let mut all = Vec::new();
+        let mut url = self.base.join(["subscriptions"]);
+        for _ in 0..MAX_PAGES {
+            let request = self.remote.http.get(url);
+            let (_, page): (_, Page<Subscription>) =
+                self.fetch(cx, "list subscriptions", LIST_PERMISSION, request).await?;
+            all.extend(page.value);
+            match page.next {
+                Some(next) => url = self.link(&next)?,
+                None => return Ok(all),
+            }
+        }
+        Err(GraphError::Unreadable { problem: "the list of subscriptions has no end".into() })
+    }
+
+    /// `POST /subscriptions`. It is not repeated when its outcome is unknown: whoever asked looks into the list.
+    ///
+    /// <https://learn.microsoft.com/graph/api/subscription-post-subscriptions>
+    ///
+    /// # Errors
+    /// [`GraphError::SubscriptionExists`], [`GraphError::SubscriptionQuota`], [`GraphError::WebhookNotValidated`], any
+    /// other.
+    pub async fn create_subscription(
+        &self,
+        cx: &RequestContext,
+        new: &NewSubscription<'_>,
+    ) -> Result<Subscription, GraphError> {
+        let url = self.base.join(["subscriptions"]);
+        // Without it, messages of the system come as `unknownFutureValue`.
+        let prefer = ("Prefer", "include-unknown-enum-members");
+        let request = self.remote.http.post(url).header(prefer.0, prefer.1).json(&new.body()).timeout(WITH_VALIDATION);
+        let reply = self.reply_to(cx, "create subscription", Repeat::UnlessAccepted, request).await?;
+        if !reply.status.is_success() {
+            return Err(GraphError::of_subscription(&reply, new.permission));
+        }
+        reply.json().map_err(|error| GraphError::Unreadable { problem: error.to_string() })
+    }
+
+    /// `PATCH /subscriptions/{id}`: lets it live until `expires`, authorizes it anew, and gives it another certificate
+    /// where there is one. In place of `reauthorize`, which must not come within ten minutes of it.
+    ///
+    /// <https://learn.microsoft.com/graph/api/subscription-update>
+    ///
+    /// # Errors
+    /// [`GraphError::NotFound`] when it is gone; any other [`GraphError`].
+    pub async fn renew_subscription(
+        &self,
+        cx: &RequestContext,
+        id: &str,
+        expires: Timestamp,
+        encryption: Option<&EncryptionCertificate>,
+        permission: &'static str,
+    ) -> Result<Subscription, GraphError> {
+        let mut body = json!({"expirationDateTime": seconds(expires)});
+        if let Some(certificate) = encryption {
+            encrypt_with(&mut body, certificate);
+        }
+        let url = self.base.join(["subscriptions", id]);
+        let request = self.remote.http.patch(url).json(&body).timeout(WITH_VALIDATION);
+        let reply = self.reply(cx, "renew subscription", request).await?;
+        if !reply.status.is_success() {
+            return Err(GraphError::of_subscription(&reply, permission));
+        }
+        reply.json().map_err(|error| GraphError::Unreadable { problem: error.to_string() })
+    }
+
+    /// `DELETE /subscriptions/{id}`; one that is gone already is as good as deleted.
+    ///
+    /// <https://learn.microsoft.com/graph/api/subscription-delete>
+    ///
+    /// # Errors
+    /// [`GraphError`]
+    pub async fn delete_subscription(&self, cx: &RequestContext, id: &str) -> Result<(), GraphError> {
+        let request = self.remote.http.delete(self.base.join(["subscriptions", id]));
+        match self.send(cx, "delete subscription", LIST_PERMISSION, request).await {
+            Ok(_) | Err(GraphError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

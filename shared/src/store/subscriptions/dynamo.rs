@@ -1,0 +1,225 @@
+//! Notes of subscriptions in the DynamoDB table: an item a resource, and an item a subscription.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use jiff::Timestamp;
+use lru::LruCache;
+
+use super::{HEARD_AT_MOST_EVERY, Kept, Note, Notes, Progress, SubscriptionNotes};
+use crate::http::RequestContext;
+use crate::store::dynamo::{Failure, Item, OldItem, number, text, timed};
+use crate::store::{RecordKey, StoreError};
+
+/// How long something is remembered that is not written again: much longer than any subscription lives unrenewed.
+const LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Items that DynamoDB reads at once.
+const AT_ONCE: usize = 100;
+
+/// How often DynamoDB is asked for what it left out of its answer.
+const MOST_ROUNDS: usize = 5;
+
+/// Subscriptions of which this process remembers when it last noted that they were heard of.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+
+/// Notes in a table.
+#[derive(Debug)]
+pub struct DynamoSubscriptionNotes {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+    noted: Mutex<LruCache<String, Timestamp>>,
+}
+
+impl DynamoSubscriptionNotes {
+    /// Notes in this table.
+    #[must_use]
+    pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
+        Self { client, table, noted: Mutex::new(LruCache::new(REMEMBERED)) }
+    }
+
+    async fn items(&self, cx: &RequestContext, ids: &[String]) -> Result<HashMap<String, Item>, StoreError> {
+        let mut found = HashMap::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let keys = ids.iter().map(|id| Item::from([("id".to_owned(), text(id))])).collect();
+            let mut open = Some(KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build());
+            for _ in 0..MOST_ROUNDS {
+                let Some(keys) = open.take() else { break };
+                let keys = keys.map_err(|error| StoreError(error.to_string()))?;
+                let request = self.client.batch_get_item().request_items(&self.table, keys);
+                let output = match timed(cx, "read subscriptions", request.send()).await {
+                    Ok(output) => output,
+                    Err(Failure::Other(cause)) => return Err(StoreError(cause)),
+                    Err(Failure::ConditionFailed(_)) => return Err(StoreError("a read has no condition".into())),
+                };
+                for item in output.responses.unwrap_or_default().into_values().flatten() {
+                    if let Some(id) = item.get("id").and_then(|id| id.as_s().ok()) {
+                        found.insert(id.clone(), item);
+                    }
+                }
+                open = output.unprocessed_keys.and_then(|mut left| left.remove(&self.table)).map(Ok);
+            }
+            if open.is_some() {
+                return Err(StoreError("not everything could be read".into()));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl OldItem for BatchGetItemError {
+    fn old_item(&self) -> Option<Option<Item>> {
+        None
+    }
+}
+
+/// A resource may name a user, so that it is hashed.
+fn key(resource: &str) -> String {
+    RecordKey::new("subscription", &[resource]).as_str().to_owned()
+}
+
+fn heard_key(subscription_id: &str) -> String {
+    format!("heard#{subscription_id}")
+}
+
+fn expires() -> i64 {
+    Timestamp::now().checked_add(LIFE).unwrap_or(Timestamp::MAX).as_second()
+}
+
+fn done<T>(result: Result<T, Failure>) -> Result<bool, StoreError> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(Failure::ConditionFailed(_)) => Ok(false),
+        Err(Failure::Other(cause)) => Err(StoreError(cause)),
+    }
+}
+
+impl SubscriptionNotes for DynamoSubscriptionNotes {
+    async fn read(
+        &self,
+        cx: &RequestContext,
+        resources: &[&str],
+        subscription_ids: &[&str],
+    ) -> Result<Notes, StoreError> {
+        let by_resource = resources.iter().map(|resource| key(resource));
+        let ids: Vec<_> = by_resource.chain(subscription_ids.iter().map(|id| heard_key(id))).collect();
+        let items = self.items(cx, &ids).await?;
+        let mut notes = Notes::default();
+        for resource in resources {
+            if let Some(item) = items.get(&key(resource)) {
+                notes.by_resource.insert((*resource).to_owned(), Note { kept: kept(item), progress: progress(item) });
+            }
+        }
+        for id in subscription_ids {
+            if let Some(at) = items.get(&heard_key(id)).and_then(|item| time(item, "heard_at")) {
+                notes.heard.insert((*id).to_owned(), at);
+            }
+        }
+        Ok(notes)
+    }
+
+    async fn keep(&self, cx: &RequestContext, resource: &str, kept: &Kept) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", text(&key(resource)))
+            .update_expression(
+                "SET subscription_id = :subscription, client_state = :client_state, certificate_id = :certificate, \
+                 begun_at = :begun, granted_seconds = :granted, renewed_at = :renewed, expires = :expires",
+            )
+            .expression_attribute_values(":subscription", text(&kept.subscription_id))
+            .expression_attribute_values(":client_state", text(&kept.client_state))
+            .expression_attribute_values(":certificate", text(&kept.certificate_id))
+            .expression_attribute_values(":begun", number(kept.begun.as_millisecond()))
+            .expression_attribute_values(":granted", number(kept.granted.as_secs()))
+            .expression_attribute_values(":renewed", number(kept.renewed.map_or(0, Timestamp::as_millisecond)))
+            .expression_attribute_values(":expires", number(expires()));
+        done(timed(cx, "keep subscription", request.send()).await).map(drop)
+    }
+
+    async fn advance(&self, cx: &RequestContext, resource: &str, progress: &Progress) -> Result<bool, StoreError> {
+        let before = progress.version.saturating_sub(1);
+        let absent = if before == 0 { "attribute_not_exists(pass_version) OR " } else { "" };
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", text(&key(resource)))
+            .update_expression(
+                "SET pass_version = :version, closed_until = :closed, pass_began_at = :began, pass_link = :link, \
+                 expires = :expires",
+            )
+            .condition_expression(format!("{absent}pass_version = :before"))
+            .expression_attribute_values(":before", number(before))
+            .expression_attribute_values(":version", number(progress.version))
+            .expression_attribute_values(":closed", number(progress.closed_until.as_millisecond()))
+            .expression_attribute_values(":began", number(progress.under_way.map_or(0, Timestamp::as_millisecond)))
+            .expression_attribute_values(":link", text(progress.link.as_deref().unwrap_or_default()))
+            .expression_attribute_values(":expires", number(expires()));
+        done(timed(cx, "advance listing", request.send()).await)
+    }
+
+    async fn forget(&self, cx: &RequestContext, resource: &str) -> Result<(), StoreError> {
+        let request = self.client.delete_item().table_name(&self.table).key("id", text(&key(resource)));
+        done(timed(cx, "forget subscription", request.send()).await).map(drop)
+    }
+
+    async fn heard(&self, cx: &RequestContext, subscription_id: &str, at: Timestamp) -> Result<(), StoreError> {
+        if subscription_id.is_empty() {
+            return Ok(());
+        }
+        let before = at.checked_sub(HEARD_AT_MOST_EVERY).unwrap_or(Timestamp::MIN);
+        {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            if noted.get(subscription_id).is_some_and(|last| *last > before) {
+                return Ok(());
+            }
+        }
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", text(&heard_key(subscription_id)))
+            .update_expression("SET heard_at = :at, expires = :expires")
+            .condition_expression("attribute_not_exists(id) OR heard_at <= :before")
+            .expression_attribute_values(":at", number(at.as_millisecond()))
+            .expression_attribute_values(":before", number(before.as_millisecond()))
+            .expression_attribute_values(":expires", number(expires()));
+        done(timed(cx, "note that a subscription was heard of", request.send()).await)?;
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).put(subscription_id.to_owned(), at);
+        Ok(())
+    }
+}
+
+fn time(item: &Item, name: &str) -> Option<Timestamp> {
+    let milliseconds = item.get(name)?.as_n().ok()?.parse::<i64>().ok()?;
+    Timestamp::from_millisecond(milliseconds).ok().filter(|time| *time != Timestamp::UNIX_EPOCH)
+}
+
+fn kept(item: &Item) -> Option<Kept> {
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    let seconds = item.get("granted_seconds")?.as_n().ok()?.parse().ok()?;
+    Some(Kept {
+        subscription_id: text("subscription_id")?,
+        client_state: text("client_state")?,
+        certificate_id: text("certificate_id")?,
+        begun: time(item, "begun_at")?,
+        granted: Duration::from_secs(seconds),
+        renewed: time(item, "renewed_at"),
+    })
+}
+
+fn progress(item: &Item) -> Option<Progress> {
+    let link = item.get("pass_link")?.as_s().ok().filter(|link| !link.is_empty());
+    Some(Progress {
+        version: item.get("pass_version")?.as_n().ok()?.parse().ok()?,
+        closed_until: time(item, "closed_until")?,
+        under_way: time(item, "pass_began_at"),
+        link: link.cloned(),
+    })
+}

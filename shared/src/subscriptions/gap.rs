@@ -1,0 +1,326 @@
+//! Closing the gap: what has changed is listed and put on the queue, as if notifications had come for it.
+//!
+//! After a subscription was made there is a time that nobody was told of; Outlook says when it has lost notifications, and
+//! Teams never does. So every resource that can be listed is: then, and again and again. Whatever a notification had come
+//! for is put on the queue a second time that way; the worker knows it by its id and etag.
+//!
+//! A listing goes from page to page. What was put on the queue is noted, and where the next page is; so one that is too
+//! long for an invocation is continued by the next, and none begins from the start for being interrupted.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::not_noted;
+use super::resource::Listing;
+use super::settings::{ChangeTypes, KeeperSettings, Wanted};
+use crate::error::{Code, Error};
+use crate::graph::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
+use crate::http::RequestContext;
+use crate::notification::group::group;
+use crate::notification::queue::{MAX_ENTRIES, Queue};
+use crate::notification::{Change, Entry, QueueError, Queued, Queues};
+use crate::store::hash;
+use crate::store::subscriptions::{Progress, SubscriptionNotes};
+
+/// What is listed twice where a listing begins by time: clocks differ, and what changed last may not be listed at once.
+const OVERLAP: Duration = Duration::from_secs(5 * 60);
+
+/// Pages that are read before what is on them goes to the queue: some thousand changes at most are held at once.
+const PAGES_AT_ONCE: usize = 20;
+
+/// Graph allows one request a second for each chat.
+const CHAT_PACE: Duration = Duration::from_secs(1);
+
+/// What is left of an invocation in which no page is asked for any more.
+pub(super) const LEAST_TIME: Duration = Duration::from_secs(8);
+
+/// Something that has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its path, in the form of notifications: `chats('19:…')/messages('1712…')`.
+    pub resource: String,
+    /// Its type, as notifications name it.
+    pub resource_type: &'static str,
+    /// Another one after each change; empty where it is gone.
+    pub etag: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When it changed last.
+    pub modified: Option<Timestamp>,
+    /// Whether it is gone.
+    pub gone: bool,
+}
+
+/// Who lists what has changed.
+pub trait Listings: Send + Sync {
+    /// A page.
+    fn page(
+        &self,
+        cx: &RequestContext,
+        listing: &Listing,
+        from: PageFrom<'_>,
+    ) -> impl Future<Output = Result<Page<Item>, GraphError>> + Send;
+}
+
+impl Listings for GraphClient {
+    async fn page(&self, cx: &RequestContext, listing: &Listing, from: PageFrom<'_>) -> Result<Page<Item>, GraphError> {
+        match listing {
+            Listing::UserChats { user } => {
+                let page = self.get_all_messages_delta(cx, user, from).await?;
+                Ok(items(page, |message| chat_message(message, "")))
+            }
+            Listing::Chat { chat } => {
+                let page = self.list_chat_messages(cx, chat, from).await?;
+                Ok(items(page, |message| chat_message(message, chat)))
+            }
+            Listing::MailFolder { user, folder } => {
+                let page = self.mail_folder_delta(cx, user, folder, from).await?;
+                Ok(items(page, |message| Some(mail_message(message, user))))
+            }
+        }
+    }
+}
+
+fn items<T>(page: Page<T>, item: impl Fn(T) -> Option<Item>) -> Page<Item> {
+    Page { value: page.value.into_iter().filter_map(item).collect(), next: page.next, delta: page.delta }
+}
+
+/// A message of a chat; nothing for one of a channel, which a user's chats do not have.
+fn chat_message(message: ChatMessage, chat: &str) -> Option<Item> {
+    let chat = message.chat_id.as_deref().unwrap_or(chat);
+    (!chat.is_empty()).then(|| Item {
+        resource: format!("chats('{chat}')/messages('{}')", message.id),
+        resource_type: "#Microsoft.Graph.chatMessage",
+        etag: message.etag.unwrap_or_default(),
+        created: message.created,
+        modified: message.modified,
+        gone: message.deleted.is_some(),
+    })
+}
+
+fn mail_message(message: MailMessage, user: &str) -> Item {
+    Item {
+        resource: format!("Users/{user}/Messages/{}", message.id),
+        resource_type: "#Microsoft.Graph.Message",
+        etag: message.etag.unwrap_or_default(),
+        created: message.created,
+        modified: message.modified,
+        gone: message.removed.is_some(),
+    }
+}
+
+/// The message of a change. The same change listed again at once is one message; where nothing says which version it is
+/// of, none is taken for another.
+fn entry(change: &Change) -> Result<Entry, serde_json::Error> {
+    let Change { resource, change_type, etag, .. } = change;
+    let deduplication_id =
+        if etag.is_empty() { Uuid::new_v4().to_string() } else { hash(&["", resource, change_type, etag]) };
+    Ok(Entry {
+        group: group(resource, ""),
+        deduplication_id,
+        body: serde_json::to_string(&Queued::Change(change.clone()))?,
+    })
+}
+
+fn not_queued(error: QueueError) -> Error {
+    let message = format!("What was found by listing could not be queued: {error}. It is listed again.");
+    let told = Error::new(Code::QUEUE_UNAVAILABLE, message);
+    match error.cause() {
+        Some(cause) => told.because(cause),
+        None => told,
+    }
+}
+
+/// What a listing came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// Changes put on the queue.
+    pub items: usize,
+    /// Whether it came to its end.
+    pub finished: bool,
+}
+
+/// A resource whose gap is to be closed.
+#[derive(Debug)]
+pub struct Gap<'a> {
+    /// What is wanted of it.
+    pub wanted: &'a Wanted,
+    /// How it is listed.
+    pub listing: Listing,
+    /// From when on it is to be listed where it never was: when the creation of its subscription began.
+    pub since: Timestamp,
+    /// How far it has been listed.
+    pub progress: Option<Progress>,
+}
+
+/// What a gap is closed with.
+#[derive(Debug)]
+pub struct Closing<'a, L, N, Q> {
+    /// Graph.
+    pub listings: &'a L,
+    /// The state table.
+    pub notes: &'a N,
+    /// The queue of changes, for one thing.
+    pub queues: &'a Q,
+    /// How far back, for one thing.
+    pub settings: &'a KeeperSettings,
+    /// The tenant that is listed.
+    pub tenant_id: &'a str,
+}
+
+impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
+    /// Lists what has changed, from where the last listing came to, and puts it on the queue.
+    ///
+    /// # Errors
+    /// What kept it from going on. What was put on the queue before is noted.
+    pub async fn close(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp) -> Result<Closed, Error> {
+        let Gap { wanted, listing, since, progress } = gap;
+        let mut at = progress.unwrap_or(Progress { version: 0, closed_until: since, under_way: None, link: None });
+        let began = at.under_way.unwrap_or(now);
+        let mut closed = Closed::default();
+        while !closed.finished {
+            let from = self.start(wanted, &at, now);
+            let batch = match self.pages(cx, &listing, at.link.as_deref(), from).await {
+                Err(GraphError::SyncStateGone { .. }) if at.link.take().is_some() => {
+                    tracing::warn!(entry = wanted.place, "Graph has forgotten a delta link; listing by time again");
+                    self.pages(cx, &listing, None, self.start(wanted, &at, now)).await
+                }
+                other => other,
+            }?;
+            let Batch { mut items, next, delta, trouble } = batch;
+            items.sort_by_key(|item| item.modified);
+            let changes: Vec<Change> =
+                items.into_iter().filter_map(|item| self.change(item, wanted.changes, from)).collect();
+            let count = changes.len();
+            if count > 0 {
+                self.put(cx, &changes).await?;
+            }
+            closed.items += count;
+            at = match next {
+                Some(next) => Progress {
+                    version: at.version + 1,
+                    closed_until: at.closed_until,
+                    under_way: Some(began),
+                    link: Some(next),
+                },
+                None => {
+                    closed.finished = true;
+                    Progress { version: at.version + 1, closed_until: began, under_way: None, link: delta }
+                }
+            };
+            if !self.notes.advance(cx, wanted.resource.path(), &at).await.map_err(not_noted)? {
+                // Another invocation has gone on from the same point, and goes on from here.
+                closed.finished = true;
+            }
+            if let Some(error) = trouble {
+                return Err(error.into());
+            }
+            if cx.deadline.for_a_call() < LEAST_TIME {
+                break;
+            }
+        }
+        Ok(closed)
+    }
+
+    /// What is put on the queue for an item; nothing when no notification of it was wanted.
+    fn change(&self, item: Item, wanted: ChangeTypes, since: Timestamp) -> Option<Change> {
+        let change_type = change_type(&item, wanted, since)?;
+        Some(Change {
+            // No subscription has told of it, and none must be taken to be alive for it.
+            subscription_id: String::new(),
+            tenant_id: self.tenant_id.to_owned(),
+            change_type: change_type.to_owned(),
+            resource: item.resource,
+            resource_type: item.resource_type.to_owned(),
+            etag: item.etag,
+            encrypted_content: None,
+            validation_tokens: Vec::new(),
+            received_at: Timestamp::now(),
+        })
+    }
+
+    /// Puts changes on the queue, in their order.
+    async fn put(&self, cx: &RequestContext, changes: &[Change]) -> Result<(), Error> {
+        for changes in changes.chunks(MAX_ENTRIES) {
+            let entries = changes.iter().map(entry).collect::<Result<Vec<_>, _>>();
+            let entries =
+                entries.map_err(|error| Error::new(Code::INTERNAL, "The bridge has a bug.").because(error))?;
+            self.queues.send(cx, Queue::Changes, entries).await.map_err(not_queued)?;
+        }
+        Ok(())
+    }
+
+    /// From when on a listing by time begins: somewhat before the last one did, and no further back than the settings
+    /// allow.
+    fn start(&self, wanted: &Wanted, at: &Progress, now: Timestamp) -> Timestamp {
+        let from = at.closed_until.checked_sub(OVERLAP).unwrap_or(at.closed_until);
+        let bound = now.checked_sub(self.settings.resync).unwrap_or(from);
+        if from < bound && at.link.is_none() {
+            tracing::warn!(entry = wanted.place, %from, "the gap is longer than SUBSCRIPTION_RESYNC_HOURS");
+        }
+        from.max(bound)
+    }
+
+    /// Reads pages from a link, or where there is none, from a time. A page that cannot be read after others ends the
+    /// batch; what was read is not lost.
+    async fn pages(
+        &self,
+        cx: &RequestContext,
+        listing: &Listing,
+        link: Option<&str>,
+        since: Timestamp,
+    ) -> Result<Batch, GraphError> {
+        let mut batch = Batch { next: link.map(str::to_owned), ..Batch::default() };
+        for page in 0..PAGES_AT_ONCE {
+            if page > 0 && cx.deadline.for_a_call() < LEAST_TIME {
+                break;
+            }
+            if page > 0 && matches!(listing, Listing::Chat { .. }) {
+                tokio::time::sleep(CHAT_PACE).await;
+            }
+            let from = batch.next.as_deref().map_or(PageFrom::Since(since), PageFrom::Link);
+            match self.listings.page(cx, listing, from).await {
+                Ok(page) => {
+                    batch.items.extend(page.value);
+                    (batch.next, batch.delta) = (page.next, page.delta);
+                }
+                Err(error) if page == 0 => return Err(error),
+                Err(error) => {
+                    batch.trouble = Some(error);
+                    break;
+                }
+            }
+            if batch.next.is_none() {
+                break;
+            }
+        }
+        Ok(batch)
+    }
+}
+
+/// What was read before it goes to the queue.
+#[derive(Default)]
+struct Batch {
+    items: Vec<Item>,
+    next: Option<String>,
+    delta: Option<String>,
+    /// Why it went no further.
+    trouble: Option<GraphError>,
+}
+
+/// Which notification would have told of it; nothing when none was wanted. A list says only how things are now: what was
+/// made and changed in the gap comes as changed, or as made where changes are not wanted.
+fn change_type(item: &Item, wanted: ChangeTypes, since: Timestamp) -> Option<&'static str> {
+    let is_new = item.created.is_some_and(|created| created >= since);
+    let is_unchanged = item.created.is_some() && item.created == item.modified;
+    if item.gone {
+        wanted.deleted.then_some("deleted")
+    } else if wanted.created && is_new && (is_unchanged || !wanted.updated) {
+        Some("created")
+    } else {
+        wanted.updated.then_some("updated")
+    }
+}

@@ -1,0 +1,361 @@
+//! Carrying the plan out.
+
+mod steps;
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+
+use super::gap::{Closing, Gap, LEAST_TIME, Listings};
+use super::not_noted;
+use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, is_silent, plan};
+use super::settings::KeeperSettings;
+use crate::error::Error;
+use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
+use crate::graph::{GraphClient, GraphError};
+use crate::http::RequestContext;
+use crate::notification::{ClientState, Queues};
+use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
+
+/// Calls to Graph at once.
+const AT_ONCE: usize = 4;
+
+/// Who keeps subscriptions: Graph, or a test.
+pub trait Graph: Send + Sync {
+    /// All subscriptions of the app.
+    fn list(&self, cx: &RequestContext) -> impl Future<Output = Result<Vec<Subscription>, GraphError>> + Send;
+
+    /// Creates one.
+    fn create(
+        &self,
+        cx: &RequestContext,
+        new: &NewSubscription<'_>,
+    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send;
+
+    /// Renews one, with another certificate where there is one.
+    fn renew(
+        &self,
+        cx: &RequestContext,
+        id: &str,
+        expires: Timestamp,
+        encryption: Option<&EncryptionCertificate>,
+        permission: &'static str,
+    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send;
+
+    /// Deletes one.
+    fn delete(&self, cx: &RequestContext, id: &str) -> impl Future<Output = Result<(), GraphError>> + Send;
+}
+
+impl Graph for GraphClient {
+    fn list(&self, cx: &RequestContext) -> impl Future<Output = Result<Vec<Subscription>, GraphError>> + Send {
+        self.list_subscriptions(cx)
+    }
+
+    fn create(
+        &self,
+        cx: &RequestContext,
+        new: &NewSubscription<'_>,
+    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send {
+        self.create_subscription(cx, new)
+    }
+
+    fn renew(
+        &self,
+        cx: &RequestContext,
+        id: &str,
+        expires: Timestamp,
+        encryption: Option<&EncryptionCertificate>,
+        permission: &'static str,
+    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send {
+        self.renew_subscription(cx, id, expires, encryption, permission)
+    }
+
+    fn delete(&self, cx: &RequestContext, id: &str) -> impl Future<Output = Result<(), GraphError>> + Send {
+        self.delete_subscription(cx, id)
+    }
+}
+
+/// With what subscriptions are made.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// What each notification repeats.
+    pub client_state: Arc<ClientState>,
+    /// The newest certificate; nothing where no notification is to carry its resource.
+    pub certificate: Option<EncryptionCertificate>,
+}
+
+impl Credentials {
+    /// By what they are told from others.
+    fn current(&self) -> Current {
+        Current {
+            client_state: self.client_state.fingerprint(),
+            certificate_id: self.certificate.as_ref().map_or_else(String::new, |it| it.id.clone()),
+        }
+    }
+}
+
+/// What subscriptions are kept with.
+#[derive(Debug)]
+pub struct Keeper<'a, G, N, Q> {
+    /// Graph.
+    pub graph: &'a G,
+    /// The state table.
+    pub notes: &'a N,
+    /// The queue that notifications are on, for one thing.
+    pub queues: &'a Q,
+    /// What is wanted.
+    pub settings: &'a KeeperSettings,
+    /// With what.
+    pub credentials: &'a Credentials,
+    /// The tenant that is watched.
+    pub tenant_id: &'a str,
+}
+
+/// What became of a subscription that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Became {
+    /// It is as it was.
+    AsItWas,
+    /// It lives longer.
+    Renewed,
+    /// There was none.
+    Created,
+    /// It was gone, or could not be changed into what is wanted.
+    Recreated,
+    /// It was there, and nobody knew.
+    Adopted,
+    /// It is not as it should be.
+    Failed,
+    /// There was no time; the next invocation goes on.
+    Left,
+}
+
+/// Something that could not be done.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// The entry of `SUBSCRIPTIONS`, counted from 1; 0 for a subscription that nobody wants.
+    pub place: usize,
+    /// What.
+    pub error: Error,
+}
+
+/// How many of what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Made where there were none.
+    pub created: usize,
+    /// Given more time.
+    pub renewed: usize,
+    /// Made anew.
+    pub recreated: usize,
+    /// Found, and known from now on.
+    pub adopted: usize,
+    /// Ours that nobody wanted.
+    pub deleted: usize,
+    /// Not as they should be.
+    pub failed: usize,
+    /// Left for the next invocation.
+    pub left: usize,
+    /// Graph gave another time than was asked for.
+    pub expiry_differs: usize,
+    /// Wanted, and not there in the end.
+    pub missing: usize,
+    /// Soon to end although they should have been renewed.
+    pub near_expiry: usize,
+    /// Not heard of for longer than the settings allow.
+    pub silent: usize,
+    /// Changes put on the queue because no notification may have come.
+    pub gap_items: usize,
+}
+
+/// What an invocation came to.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// How many of what.
+    pub tally: Tally,
+    /// What could not be done.
+    pub troubles: Vec<Trouble>,
+    /// The entries, counted from 1, of which something is still to be done.
+    pub open: HashSet<usize>,
+    /// Which entry each subscription belongs to that this invocation saw.
+    pub places: HashMap<String, usize>,
+}
+
+/// A subscription that is there.
+#[derive(Debug, Clone)]
+struct Live {
+    id: String,
+    expires: Option<Timestamp>,
+    note: Kept,
+}
+
+/// How a step ended.
+struct Ended {
+    became: Became,
+    live: Option<Live>,
+    error: Option<Error>,
+    expiry_differs: bool,
+    /// Whether only the list of subscriptions tells if it was created.
+    in_doubt: bool,
+}
+
+impl Ended {
+    fn well(became: Became, live: Live) -> Self {
+        Self { became, live: Some(live), error: None, expiry_differs: false, in_doubt: false }
+    }
+
+    fn failed(error: impl Into<Error>, live: Option<Live>) -> Self {
+        Self { became: Became::Failed, live, error: Some(error.into()), expiry_differs: false, in_doubt: false }
+    }
+}
+
+impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
+    /// Compares what there is with what is wanted, and does what follows.
+    ///
+    /// # Errors
+    /// When nothing could be done: there is no list of subscriptions, or no state table.
+    pub async fn run(&self, cx: &RequestContext, events: &Events) -> Result<Run, Error> {
+        let wanted = &self.settings.wanted;
+        let now = Timestamp::now();
+        let actual = self.graph.list(cx).await?;
+        let resources: Vec<_> = wanted.iter().map(|wanted| wanted.resource.path()).collect();
+        let ids: Vec<_> = actual
+            .iter()
+            .filter(|it| wanted.iter().any(|wanted| is_resource(it, wanted)))
+            .map(|it| it.id.as_str())
+            .collect();
+        let notes = self.notes.read(cx, &resources, &ids).await.map_err(not_noted)?;
+        let plan = plan(self.settings, &actual, &notes, events, &self.credentials.current(), now);
+
+        let mut run = Run { places: self.places(&actual, &notes), ..Run::default() };
+        // First, because what is wanted may need the place, or the name in another spelling.
+        self.delete(cx, &plan.delete, &mut run).await;
+        let mut steps: Vec<_> = plan.steps.into_iter().enumerate().collect();
+        steps.sort_by_key(|(_, step)| step.urgency());
+        let mut ended: HashMap<usize, Ended> = stream::iter(steps)
+            .map(|(place, step)| {
+                let notes = &notes;
+                async move { (place, self.carry_out(cx, place, step, notes, now).await) }
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        self.resolve_doubts(cx, &mut ended, now).await;
+
+        self.close_gaps(cx, events, &ended, &notes, now, &mut run).await;
+        self.count(&ended, &notes, now, &mut run);
+        Ok(run)
+    }
+
+    /// Lists what has changed where that is due.
+    async fn close_gaps(
+        &self,
+        cx: &RequestContext,
+        events: &Events,
+        ended: &HashMap<usize, Ended>,
+        notes: &Notes,
+        now: Timestamp,
+        run: &mut Run,
+    ) {
+        let closing = Closing {
+            listings: self.graph,
+            notes: self.notes,
+            queues: self.queues,
+            settings: self.settings,
+            tenant_id: self.tenant_id,
+        };
+        let gaps: Vec<_> = self
+            .settings
+            .wanted
+            .iter()
+            .enumerate()
+            .filter_map(|(place, wanted)| {
+                let Ended { became, live: Some(live), .. } = ended.get(&place)? else { return None };
+                let note = notes.by_resource.get(wanted.resource.path());
+                let is_new = matches!(became, Became::Created | Became::Recreated | Became::Adopted);
+                let urgent = is_new || events.missed.contains(&live.id);
+                let listing = wanted.resource.listing().filter(|_| is_listing_due(note, self.settings, urgent, now))?;
+                let progress = note.and_then(|note| note.progress.clone());
+                Some(Gap { wanted, listing, since: live.note.begun, progress })
+            })
+            .collect();
+        let closed: Vec<_> = stream::iter(gaps)
+            .map(|gap| {
+                let (place, closing) = (gap.wanted.place, &closing);
+                async move {
+                    let has_time = cx.deadline.for_a_call() >= LEAST_TIME;
+                    (place, if has_time { Some(closing.close(cx, gap, now).await) } else { None })
+                }
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        for (place, closed) in closed {
+            match closed {
+                Some(Ok(closed)) => {
+                    run.tally.gap_items += closed.items;
+                    if !closed.finished {
+                        run.open.insert(place);
+                    }
+                }
+                Some(Err(error)) => run.trouble(place, error),
+                None => drop(run.open.insert(place)),
+            }
+        }
+    }
+
+    /// Which entry each subscription belongs to: those that are there, and those that were.
+    fn places(&self, actual: &[Subscription], notes: &Notes) -> HashMap<String, usize> {
+        let mut places = HashMap::new();
+        for wanted in &self.settings.wanted {
+            let there = actual.iter().filter(|it| is_resource(it, wanted)).map(|it| it.id.clone());
+            let note = notes.by_resource.get(wanted.resource.path()).and_then(|note| note.kept.as_ref());
+            let was = note.map(|kept| kept.subscription_id.clone());
+            places.extend(there.chain(was).map(|id| (id, wanted.place)));
+        }
+        places
+    }
+
+    fn count(&self, ended: &HashMap<usize, Ended>, notes: &Notes, now: Timestamp, run: &mut Run) {
+        for (place, wanted) in self.settings.wanted.iter().enumerate() {
+            let Some(Ended { became, live, error, expiry_differs, .. }) = ended.get(&place) else { continue };
+            run.tally.expiry_differs += usize::from(*expiry_differs);
+            match became {
+                Became::AsItWas => {}
+                Became::Renewed => run.tally.renewed += 1,
+                Became::Created => run.tally.created += 1,
+                Became::Recreated => run.tally.recreated += 1,
+                Became::Adopted => run.tally.adopted += 1,
+                Became::Failed => {}
+                Became::Left => {
+                    run.tally.left += 1;
+                    run.open.insert(wanted.place);
+                }
+            }
+            if let Some(error) = error {
+                run.trouble(wanted.place, error.clone());
+            }
+            match live {
+                None => run.tally.missing += 1,
+                Some(live) => {
+                    run.places.insert(live.id.clone(), wanted.place);
+                    let heard = notes.heard.get(&live.id).copied();
+                    run.tally.near_expiry += usize::from(is_near_expiry(live.expires, live.note.granted, now));
+                    run.tally.silent += usize::from(is_silent(&live.note, heard, self.settings.silence, now));
+                }
+            }
+        }
+    }
+}
+
+impl Run {
+    fn trouble(&mut self, place: usize, error: Error) {
+        tracing::warn!(entry = place, %error, "a subscription is not as it should be");
+        self.tally.failed += 1;
+        self.open.insert(place);
+        self.troubles.push(Trouble { place, error });
+    }
+}

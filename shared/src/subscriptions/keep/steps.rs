@@ -1,0 +1,209 @@
+//! One step of the plan after the other.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Became, Ended, Graph, Keeper, Live, Run};
+use crate::error::{Code, Error};
+use crate::graph::GraphError;
+use crate::graph::subscriptions::{NewSubscription, Subscription};
+use crate::http::{NoReply, RequestContext};
+use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
+use crate::subscriptions::gap::LEAST_TIME;
+use crate::subscriptions::plan::{Due, Step, has_shape, is_far_from, is_resource};
+use crate::subscriptions::{Resource, Wanted, not_noted};
+
+/// Graph refuses a subscription that would live too long by its own clock.
+const CLOCK_MARGIN: Duration = Duration::from_secs(2 * 60);
+
+impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
+    pub(super) async fn carry_out(
+        &self,
+        cx: &RequestContext,
+        place: usize,
+        step: Step,
+        notes: &Notes,
+        now: Timestamp,
+    ) -> Ended {
+        let Some(wanted) = self.settings.wanted.get(place) else { return Ended::failed(no_such_entry(), None) };
+        let kept = notes.by_resource.get(wanted.resource.path()).and_then(|note| note.kept.as_ref());
+        let live = |it: &Subscription| {
+            let note = kept.cloned().unwrap_or_else(|| self.note(wanted, &it.id, now));
+            Live { id: it.id.clone(), expires: it.expires, note: Kept { subscription_id: it.id.clone(), ..note } }
+        };
+        let has_time = cx.deadline.for_a_call() >= LEAST_TIME;
+        match step {
+            Step::Keep(it) => Ended::well(Became::AsItWas, live(&it)),
+            Step::Create if has_time => self.create(cx, wanted, Became::Created).await,
+            Step::Adopt(it) if has_time => self.adopt(cx, wanted, live(&it)).await,
+            Step::Renew(it, due) if has_time => self.renew(cx, wanted, live(&it), due).await,
+            Step::Replace(it, why) if has_time => {
+                tracing::info!(entry = wanted.place, subscription = it.id, ?why, "a subscription is made anew");
+                match self.graph.delete(cx, &it.id).await {
+                    Ok(()) => self.create(cx, wanted, Became::Recreated).await,
+                    Err(error) => Ended::failed(error, Some(live(&it))),
+                }
+            }
+            Step::Create => {
+                Ended { became: Became::Left, live: None, error: None, expiry_differs: false, in_doubt: false }
+            }
+            Step::Adopt(it) | Step::Renew(it, _) | Step::Replace(it, _) => Ended::well(Became::Left, live(&it)),
+        }
+    }
+
+    /// What is known of a subscription that is begun now.
+    fn note(&self, wanted: &Wanted, id: &str, now: Timestamp) -> Kept {
+        let current = self.credentials.current();
+        Kept {
+            subscription_id: id.to_owned(),
+            client_state: current.client_state,
+            certificate_id: if wanted.rich { current.certificate_id } else { String::new() },
+            begun: now,
+            granted: wanted.life,
+            renewed: None,
+        }
+    }
+
+    /// The intention is noted first, so that whoever meets the subscription before its creation was noted knows with what
+    /// client state it was made.
+    async fn create(&self, cx: &RequestContext, wanted: &Wanted, as_what: Became) -> Ended {
+        let now = Timestamp::now();
+        let note = self.note(wanted, "", now);
+        if let Err(error) = self.notes.keep(cx, wanted.resource.path(), &note).await {
+            return Ended::failed(not_noted(error), None);
+        }
+        let asked = expiry(wanted, now);
+        let new = NewSubscription {
+            resource: wanted.resource.path(),
+            change_type: &wanted.changes.to_string(),
+            notification_url: &self.settings.notification_url,
+            lifecycle_notification_url: &self.settings.lifecycle_url,
+            expires: asked,
+            client_state: self.credentials.client_state.secret(),
+            encryption: self.credentials.certificate.as_ref().filter(|_| wanted.rich),
+            permission: wanted.permission,
+        };
+        match self.graph.create(cx, &new).await {
+            Ok(made) => self.made(cx, wanted, note, made, asked, as_what).await,
+            Err(error) => {
+                let in_doubt = matches!(
+                    error,
+                    GraphError::SubscriptionExists
+                        | GraphError::NoReply(NoReply::Ambiguous(_))
+                        | GraphError::Unavailable { .. }
+                        | GraphError::Unreadable { .. }
+                );
+                Ended { in_doubt, ..Ended::failed(error, None) }
+            }
+        }
+    }
+
+    async fn renew(&self, cx: &RequestContext, wanted: &Wanted, live: Live, due: Due) -> Ended {
+        let asked = expiry(wanted, Timestamp::now());
+        let encryption = self.credentials.certificate.as_ref().filter(|_| due == Due::Certificate);
+        match self.graph.renew(cx, &live.id, asked, encryption, wanted.permission).await {
+            Ok(renewed) => {
+                let mut note = Kept { renewed: Some(Timestamp::now()), ..live.note };
+                if let Some(certificate) = encryption {
+                    note.certificate_id.clone_from(&certificate.id);
+                }
+                let renewed = Subscription { id: live.id, ..renewed };
+                self.made(cx, wanted, note, renewed, asked, Became::Renewed).await
+            }
+            Err(error) if error.is_not_found() => self.create(cx, wanted, Became::Recreated).await,
+            Err(error) => Ended::failed(error, Some(live)),
+        }
+    }
+
+    /// Looks at what came back, and notes it. Without the note it is found and noted by the next invocation.
+    async fn made(
+        &self,
+        cx: &RequestContext,
+        wanted: &Wanted,
+        mut note: Kept,
+        made: Subscription,
+        asked: Timestamp,
+        became: Became,
+    ) -> Ended {
+        let now = Timestamp::now();
+        let expires = made.expires.unwrap_or(asked);
+        let expiry_differs = is_far_from(asked, expires);
+        if expiry_differs {
+            tracing::warn!(entry = wanted.place, subscription = made.id, %asked, granted = %expires, "another expiry than asked for");
+        }
+        note.subscription_id.clone_from(&made.id);
+        note.granted = Duration::try_from(expires.duration_since(now)).unwrap_or_default();
+        if let Err(error) = self.notes.keep(cx, wanted.resource.path(), &note).await {
+            tracing::warn!(entry = wanted.place, %error, "a subscription could not be noted");
+        }
+        Ended { expiry_differs, ..Ended::well(became, Live { id: made.id, expires: Some(expires), note }) }
+    }
+
+    async fn adopt(&self, cx: &RequestContext, wanted: &Wanted, live: Live) -> Ended {
+        match self.notes.keep(cx, wanted.resource.path(), &live.note).await {
+            Ok(()) => Ended::well(Became::Adopted, live),
+            Err(error) => Ended::failed(not_noted(error), Some(live)),
+        }
+    }
+
+    /// Looks into the list for what may have been created, once for all.
+    pub(super) async fn resolve_doubts(&self, cx: &RequestContext, ended: &mut HashMap<usize, Ended>, now: Timestamp) {
+        if ended.values().all(|ended| !ended.in_doubt) {
+            return;
+        }
+        let actual = match self.graph.list(cx).await {
+            Ok(actual) => actual,
+            Err(error) => {
+                tracing::warn!(%error, "whether a subscription was created is for the next invocation to see");
+                return;
+            }
+        };
+        for (place, ended) in ended.iter_mut().filter(|(_, ended)| ended.in_doubt) {
+            let Some(wanted) = self.settings.wanted.get(*place) else { continue };
+            let mut ours = actual.iter().filter(|it| {
+                it.notification_url.as_deref() == Some(self.settings.notification_url.as_str())
+                    && is_resource(it, wanted)
+                    && has_shape(it, wanted, self.settings)
+            });
+            if let Some(found) = ours.next() {
+                let note = self.note(wanted, &found.id, now);
+                *ended = self.adopt(cx, wanted, Live { id: found.id.clone(), expires: found.expires, note }).await;
+            }
+        }
+    }
+
+    /// Deletes what nobody wants, and forgets what nobody wants to hear of any more.
+    pub(super) async fn delete(&self, cx: &RequestContext, unwanted: &[Subscription], run: &mut Run) {
+        for it in unwanted {
+            if cx.deadline.for_a_call() < LEAST_TIME {
+                run.tally.left += 1;
+                continue;
+            }
+            match self.graph.delete(cx, &it.id).await {
+                Ok(()) => run.tally.deleted += 1,
+                Err(error) => {
+                    run.trouble(0, error.into());
+                    continue;
+                }
+            }
+            if !self.settings.wanted.iter().any(|wanted| is_resource(it, wanted)) {
+                let resource = Resource::new(&it.resource);
+                if let Err(error) = self.notes.forget(cx, resource.path()).await {
+                    tracing::warn!(subscription = it.id, %error, "what was known of a subscription could not be forgotten");
+                }
+            }
+        }
+    }
+}
+
+fn no_such_entry() -> Error {
+    Error::new(Code::INTERNAL, "The bridge has a bug.").because("a step for no entry")
+}
+
+/// Until when a subscription is asked to live.
+fn expiry(wanted: &Wanted, now: Timestamp) -> Timestamp {
+    let life = wanted.life.saturating_sub(CLOCK_MARGIN);
+    now.checked_add(life).unwrap_or(now)
+}

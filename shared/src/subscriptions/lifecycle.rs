@@ -1,0 +1,62 @@
+//! What Graph says of a subscription itself, as the webhook puts it on the queue.
+//!
+//! <https://learn.microsoft.com/graph/change-notifications-lifecycle-events>
+
+use std::collections::HashMap;
+
+use super::keep::Run;
+use super::plan::Events;
+use crate::notification::{Lifecycle, Queued};
+use crate::queue::Message;
+
+/// A batch of messages, read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// What they say.
+    pub events: Events,
+    /// Which subscription each message is about, by the message's id.
+    about: HashMap<String, String>,
+    /// Messages that cannot be read.
+    pub poison: Vec<String>,
+    /// Messages of events that nothing follows from.
+    pub ignored: usize,
+}
+
+impl Batch {
+    /// Reads messages.
+    #[must_use]
+    pub fn read(messages: Vec<Message>) -> Self {
+        let mut batch = Self::default();
+        for Message { id, body, .. } in messages {
+            let Ok(Queued::Lifecycle(Lifecycle { subscription_id, lifecycle_event, .. })) = serde_json::from_str(&body)
+            else {
+                tracing::warn!(message = id, "a message that is no lifecycle notification");
+                batch.poison.push(id);
+                continue;
+            };
+            let subscriptions = match lifecycle_event.as_str() {
+                "reauthorizationRequired" => &mut batch.events.reauthorize,
+                "subscriptionRemoved" => &mut batch.events.removed,
+                "missed" => &mut batch.events.missed,
+                _ => {
+                    tracing::warn!(message = id, "a lifecycle notification that is not known here");
+                    batch.ignored += 1;
+                    continue;
+                }
+            };
+            subscriptions.insert(subscription_id.clone());
+            batch.about.insert(id, subscription_id);
+        }
+        batch
+    }
+
+    /// The messages that go back to the queue: those that cannot be read, and those whose subscription still needs
+    /// something. A subscription that is not ours, or no longer, needs nothing.
+    #[must_use]
+    pub fn open(&self, run: &Run) -> Vec<String> {
+        let is_open =
+            |subscription: &String| run.places.get(subscription).is_some_and(|place| run.open.contains(place));
+        let open = self.about.iter().filter(|(_, subscription)| is_open(subscription)).map(|(message, _)| message);
+        self.poison.iter().chain(open).cloned().collect()
+    }
+}
