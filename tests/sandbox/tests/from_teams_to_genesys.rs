@@ -1,5 +1,5 @@
-//! The stand-ins over their sockets, as the bridge meets them: what a person writes in Teams by the control panel comes as a
-//! notification, its photo is fetched from Graph and ends in a conversation in Genesys Cloud.
+//! The stand-ins over their sockets, as the bridge meets them: what a person writes in Teams by the control panel comes as
+//! a notification, its photo is fetched from Graph and ends in a conversation in Genesys Cloud.
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 

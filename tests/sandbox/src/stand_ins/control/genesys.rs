@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::OpenMessagingSettings;
-use super::{DONE, Panel, Refused};
+use super::{DONE, Panel, Refused, read};
 
 pub(super) fn router() -> Router<Panel> {
     Router::new()
@@ -22,12 +22,12 @@ pub(super) fn router() -> Router<Panel> {
 }
 
 async fn set_up(State(panel): State<Panel>, body: String) -> Result<Json<OpenMessagingSettings>, Refused> {
-    let changes: serde_json::Map<String, Value> = Refused::or(&body, "setting of Open Messaging")?;
+    let changes: serde_json::Map<String, Value> = read(&body, "setting of Open Messaging")?;
     let mut all = serde_json::to_value(panel.world.open_messaging()).unwrap_or_default();
     if let Some(all) = all.as_object_mut() {
         all.extend(changes);
     }
-    let settings: OpenMessagingSettings = Refused::or(&all.to_string(), "setting of Open Messaging")?;
+    let settings: OpenMessagingSettings = read(&all.to_string(), "setting of Open Messaging")?;
     panel.world.set_open_messaging(settings.clone());
     Ok(Json(settings))
 }
@@ -44,7 +44,7 @@ struct Limits {
 }
 
 async fn limit(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let Limits { requests_per_minute, may_send, may_receive } = Refused::or(&body, "limit of Genesys Cloud")?;
+    let Limits { requests_per_minute, may_send, may_receive } = read(&body, "limit of Genesys Cloud")?;
     let mut directory = panel.world.directory();
     directory.genesys_rate_per_minute = requests_per_minute.unwrap_or(directory.genesys_rate_per_minute);
     directory.genesys_may_send = may_send.unwrap_or(directory.genesys_may_send);

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::super::directory::BRIDGE_APP;
 use super::super::{CHAT, Edit, Flaw, Lifecycle, NewMail, NewMessage, Sender, SubscriptionSettings, World};
-use super::{DONE, Panel, Refused};
+use super::{DONE, Panel, Refused, read};
 use crate::Trouble;
 
 /// A photo of four dots: the smallest there is.
@@ -47,7 +47,7 @@ struct Permissions {
 }
 
 async fn permit(State(panel): State<Panel>, body: String) -> Given {
-    let Permissions { grant, revoke } = Refused::or(&body, "list of permissions")?;
+    let Permissions { grant, revoke } = read(&body, "list of permissions")?;
     let mut directory = panel.world.directory();
     let granted = directory.apps.get_mut(BRIDGE_APP).map(|app| {
         app.permissions.extend(grant);
@@ -74,7 +74,7 @@ struct PutChat {
 }
 
 async fn put_chat(State(panel): State<Panel>, body: String) -> Given {
-    let PutChat { id, topic, members } = Refused::or(&body, "chat")?;
+    let PutChat { id, topic, members } = read(&body, "chat")?;
     let id = id.unwrap_or_else(|| format!("19:{}@thread.v2", Uuid::new_v4().simple()));
     let members: Vec<&str> = members.iter().map(String::as_str).collect();
     panel.world.put_chat(&id, topic.as_deref(), &members)?;
@@ -89,7 +89,7 @@ struct Budget {
 }
 
 async fn set_budget(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let Budget { requests, in_one_chat } = Refused::or(&body, "budget")?;
+    let Budget { requests, in_one_chat } = read(&body, "budget")?;
     panel.world.set_chat_budget(requests, in_one_chat);
     DONE
 }
@@ -139,7 +139,7 @@ fn named(world: &World, user: &str) -> Result<(String, String), Refused> {
 }
 
 async fn write(State(panel): State<Panel>, body: String) -> Given {
-    let wish: Write = Refused::or(&body, "message")?;
+    let wish: Write = read(&body, "message")?;
     let sender = match (wish.from, wish.guest, wish.bot, wish.system) {
         (Some(user), None, None, false) => named(&panel.world, &user).map(|(id, name)| Sender::User(id, name))?,
         (None, Some(name), None, false) => Sender::Guest(name),
@@ -189,7 +189,7 @@ struct ChangeMessage {
 }
 
 async fn change(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let ChangeMessage { chat, id, html, reaction, by, delete } = Refused::or(&body, "change of a message")?;
+    let ChangeMessage { chat, id, html, reaction, by, delete } = read(&body, "change of a message")?;
     let edit = match (html, reaction, delete) {
         (Some(html), None, false) => Edit::Content(html),
         (None, Some(reaction), false) => {
@@ -211,7 +211,7 @@ struct PutMail {
 }
 
 async fn put_mail(State(panel): State<Panel>, body: String) -> Given {
-    let PutMail { to, mail } = Refused::or(&body, "message")?;
+    let PutMail { to, mail } = read(&body, "message")?;
     let (user, _) = named(&panel.world, &to)?;
     Ok(Json(json!({"id": panel.world.put_mail(&user, &mail)})))
 }
@@ -228,7 +228,7 @@ struct ChangeMail {
 }
 
 async fn change_mail(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let ChangeMail { to, id, read, delete } = Refused::or(&body, "change of a message")?;
+    let ChangeMail { to, id, read, delete } = read(&body, "change of a message")?;
     let (user, _) = named(&panel.world, &to)?;
     match (read, delete) {
         (true, false) => panel.world.read_mail(&user, &id)?,
@@ -248,7 +248,7 @@ struct DeltaTokens {
 }
 
 async fn change_tokens(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let DeltaTokens { expire, replays } = Refused::or(&body, "change of delta tokens")?;
+    let DeltaTokens { expire, replays } = read(&body, "change of delta tokens")?;
     if expire {
         panel.world.expire_delta_tokens();
     }
@@ -264,7 +264,7 @@ async fn subscriptions(State(panel): State<Panel>) -> Json<Value> {
 }
 
 async fn limit(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let settings: SubscriptionSettings = Refused::or(&body, "limit of subscriptions")?;
+    let settings: SubscriptionSettings = read(&body, "limit of subscriptions")?;
     panel.world.set_subscription_limits(settings);
     DONE
 }
@@ -279,7 +279,7 @@ struct Expire {
 }
 
 async fn expire(State(panel): State<Panel>, body: String) -> Given {
-    let Expire { id, in_seconds } = Refused::or(&body, "expiry")?;
+    let Expire { id, in_seconds } = read(&body, "expiry")?;
     Ok(Json(json!({"subscriptions": panel.world.expire_subscriptions(id, in_seconds)})))
 }
 
@@ -301,7 +301,7 @@ struct Tell {
 }
 
 async fn lifecycle(State(panel): State<Panel>, body: String) -> Given {
-    let Tell { event, id, pauses } = Refused::or(&body, "lifecycle event")?;
+    let Tell { event, id, pauses } = read(&body, "lifecycle event")?;
     Ok(Json(json!({"subscriptions": panel.world.send_lifecycle(event, id, pauses)})))
 }
 
@@ -314,6 +314,6 @@ struct Hostile {
 }
 
 async fn hostile(State(panel): State<Panel>, body: String) -> Given {
-    let Hostile { flaw, id } = Refused::or(&body, "flaw")?;
+    let Hostile { flaw, id } = read(&body, "flaw")?;
     Ok(Json(json!({"status": panel.world.send_hostile(flaw, id).await?})))
 }

@@ -163,11 +163,9 @@ pub(super) fn router(world: Arc<World>, wishes: UnboundedSender<Wish>) -> Router
 #[derive(Debug)]
 struct Refused(String);
 
-impl Refused {
-    /// What somebody sent, read.
-    fn or<T: DeserializeOwned>(body: &str, what: &str) -> Result<T, Self> {
-        serde_json::from_str(body).map_err(|error| Self(format!("That is no {what}: {error}.\n\n{HELP}")))
-    }
+/// What somebody sent, which should be this.
+fn read<T: DeserializeOwned>(body: &str, what: &str) -> Result<T, Refused> {
+    serde_json::from_str(body).map_err(|error| Refused(format!("That is no {what}: {error}.\n\n{HELP}")))
 }
 
 impl From<Trouble> for Refused {
@@ -185,7 +183,7 @@ impl IntoResponse for Refused {
 const DONE: Result<StatusCode, Refused> = Ok(StatusCode::NO_CONTENT);
 
 async fn switch_on(State(panel): State<Panel>, body: String) -> Result<Json<Fault>, Refused> {
-    let fault: Fault = Refused::or(&body, "fault")?;
+    let fault: Fault = read(&body, "fault")?;
     panel.world.faults.add(fault.clone());
     Ok(Json(fault))
 }
@@ -200,7 +198,7 @@ async fn clear(State(panel): State<Panel>) -> StatusCode {
 }
 
 async fn put_user(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let user: PutUser = Refused::or(&body, "user")?;
+    let user: PutUser = read(&body, "user")?;
     panel.world.directory().put_user(User {
         upn: user.upn,
         id: user.id,
@@ -214,19 +212,19 @@ async fn put_user(State(panel): State<Panel>, body: String) -> Result<StatusCode
 }
 
 async fn put_genesys_user(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let PutGenesysUser { id, user_name, teams_id, scim_teams_id } = Refused::or(&body, "user")?;
+    let PutGenesysUser { id, user_name, teams_id, scim_teams_id } = read(&body, "user")?;
     panel.world.directory().put_genesys_user(GenesysUser { id, user_name, teams_id, scim_teams_id });
     DONE
 }
 
 async fn set_presence_budget(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let PresenceBudget { requests, seconds } = Refused::or(&body, "budget")?;
+    let PresenceBudget { requests, seconds } = read(&body, "budget")?;
     panel.world.set_presence_budget(requests, Duration::from_secs(seconds));
     DONE
 }
 
 async fn change_presence(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let ChangePresence { user_id, system_presence } = Refused::or(&body, "presence")?;
+    let ChangePresence { user_id, system_presence } = read(&body, "presence")?;
     let now = jiff::Timestamp::now().to_string();
     let _ = panel.wishes.send(Wish::SendEvent(GenesysEvent::presence(&user_id, &system_presence, &now)));
     DONE

@@ -17,6 +17,8 @@ pub(super) struct Token {
     pub(super) after: u64,
     /// Page size.
     pub(super) page: usize,
+    /// How many changes there had been when it began: of what was gone by then nothing is told.
+    pub(super) began: u64,
     /// Milliseconds since 1970: nothing older was asked for.
     pub(super) since: Option<i64>,
     /// Whether this begins a round of changes, in place of going on with one.

@@ -10,6 +10,7 @@ mod in_process;
 mod mail;
 mod notifications;
 mod online_meetings;
+mod paths;
 mod presence;
 mod presence_state;
 mod subscriptions;
@@ -78,7 +79,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
 
 /// What can be asked for, alone or in a batch.
 fn service(world: Arc<World>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/v1.0/users/{user}", get(user))
         .route("/v1.0/users/{user}/onlineMeetings", get(online_meetings::find))
         .route("/v1.0/users/{user}/onlineMeetings/createOrGet", post(online_meetings::create_or_get))
@@ -96,7 +97,9 @@ fn service(world: Arc<World>) -> Router {
         .merge(chats::router())
         .merge(mail::router())
         .merge(subscriptions::router())
-        .with_state(world)
+        .with_state(world);
+    // Around all routes, so that it is looked at before one is chosen.
+    Router::new().fallback_service(routes).layer(middleware::from_fn(paths::spell_plainly))
 }
 
 /// Graph puts its own id on every answer, and the caller's back.

@@ -47,6 +47,7 @@ pub(super) async fn of_user(
         None => Token {
             about: user.clone(),
             after: 0,
+            began: chats.changes,
             page: page(&query)?,
             since: since(&query)?.map(Timestamp::as_millisecond),
             resumed: false,

@@ -12,6 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json};
 use axum::routing::get;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::directory::User;
@@ -80,6 +81,15 @@ fn preferred_page(headers: &HeaderMap) -> Option<usize> {
     sizes.find(|(name, _)| *name == "odata.maxpagesize").and_then(|(_, size)| size.parse().ok())
 }
 
+/// The only filter: `receivedDateTime ge 2026-05-04T00:00:00Z`.
+fn since(query: &HashMap<String, String>) -> Result<Option<Timestamp>, Refusal> {
+    let Some(filter) = query.get("$filter") else {
+        return Ok(None);
+    };
+    let time = filter.strip_prefix("receivedDateTime ge ").and_then(|time| time.trim().parse().ok());
+    time.map(Some).ok_or_else(|| Refusal::bad_request(format!("Filter '{filter}' is not supported.")))
+}
+
 /// `GET /users/{id}/mailFolders/{id}/messages/delta`
 async fn delta(
     caller: Caller,
@@ -99,22 +109,22 @@ async fn delta(
         None => Token {
             about: about(&select),
             after: 0,
+            began: mailboxes.changes_so_far(),
             page: preferred_page(&headers).unwrap_or(PAGE),
-            since: None,
+            since: since(&query)?.map(Timestamp::as_millisecond),
             resumed: false,
             generation: mailboxes.generation,
         },
     };
     token.page = preferred_page(&headers).unwrap_or(token.page).max(1);
     let select = token.about.strip_prefix(&about("")).filter(|select| !select.is_empty()).map(str::to_owned);
-    let mut changes = mailboxes.changes(&user.id, &folder);
+    let mut changes = mailboxes.changes(&user.id, &folder, &token);
     let known = changes.partition_point(|(change, _)| *change <= token.after);
     let repeated = if token.resumed { mailboxes.delta_replays } else { 0 };
     let new = changes.split_off(known.saturating_sub(repeated));
     let more = new.len() > token.page;
     let shown = new.get(..token.page.min(new.len())).unwrap_or_default();
     token.after = shown.last().map_or(token.after, |(change, _)| token.after.max(*change));
-    // What is gone has nothing but its id; a first round has nothing that is gone.
     let values: Vec<Value> = shown.iter().map(|(_, value)| selected(value, select.as_ref())).collect();
     token.resumed = !more;
     let (name, link_name) = if more { ("$skiptoken", "@odata.nextLink") } else { ("$deltatoken", "@odata.deltaLink") };

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::delta_token::Token;
+
 /// A message that comes in.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -35,6 +37,7 @@ struct Kept {
     /// The number of its last change among all changes.
     change: u64,
     is_deleted: bool,
+    received: Timestamp,
     value: Value,
 }
 
@@ -65,7 +68,8 @@ impl Mailboxes {
     }
 
     pub(super) fn put(&mut self, user: &str, mail: &NewMail) -> Value {
-        let now = time(Timestamp::now());
+        let received = Timestamp::now();
+        let now = time(received);
         let id = format!("AAMkAD{}=", Uuid::new_v4().simple());
         let key = Self::key();
         let address = json!({"emailAddress": {"name": mail.from, "address": mail.from}});
@@ -83,7 +87,7 @@ impl Mailboxes {
         });
         self.changes += 1;
         let (user, folder) = (user.to_ascii_lowercase(), mail.folder.to_ascii_lowercase());
-        let kept = Kept { user, folder, change: self.changes, is_deleted: false, value: value.clone() };
+        let kept = Kept { user, folder, change: self.changes, is_deleted: false, received, value: value.clone() };
         self.messages.insert(id, kept);
         value
     }
@@ -122,10 +126,18 @@ impl Mailboxes {
         Some((kept.folder.clone(), json!({"id": id})))
     }
 
-    /// The messages of a folder by the number of their last change.
-    pub(super) fn changes(&self, user: &str, folder: &str) -> Vec<(u64, Value)> {
+    pub(super) fn changes_so_far(&self) -> u64 {
+        self.changes
+    }
+
+    /// The messages of a folder by the number of their last change, as far as this delta query is about them.
+    pub(super) fn changes(&self, user: &str, folder: &str, query: &Token) -> Vec<(u64, Value)> {
         let of_folder = |kept: &&Kept| kept.user.eq_ignore_ascii_case(user) && kept.folder.eq_ignore_ascii_case(folder);
-        let kept = self.messages.values().filter(of_folder);
+        let asked_for = |kept: &&Kept| {
+            let is_told = !kept.is_deleted || kept.change > query.began;
+            is_told && query.since.is_none_or(|since| kept.received.as_millisecond() >= since)
+        };
+        let kept = self.messages.values().filter(of_folder).filter(asked_for);
         let mut changes: Vec<(u64, Value)> = kept.map(|kept| (kept.change, kept.value.clone())).collect();
         changes.sort_by_key(|(change, _)| *change);
         changes

@@ -64,6 +64,12 @@ async fn a_delta_query_gives_what_changed_in_a_folder() {
     let changed = graph.follow(&delta).await;
     assert_eq!(changed.ids(), ids[..2]);
     assert_eq!(changed.items()[1], json!({"id": ids[1], "@removed": {"reason": "deleted"}}));
+    let fresh = graph.get(&path).await;
+    assert_eq!(fresh.ids(), [ids[2].clone(), ids[0].clone()], "what was gone before is not told");
+    let filtered = async |time: &str| graph.get(&format!("{path}&$filter=receivedDateTime%20ge%20{time}")).await;
+    assert_eq!(filtered("2020-01-01T00:00:00Z").await.ids().len(), 2);
+    assert!(filtered("2999-01-01T00:00:00Z").await.items().is_empty());
+    assert_eq!(filtered("yesterday").await.status, 400);
     graph.world.set_delta_replays(1);
     let again = graph.follow(&changed.body["@odata.deltaLink"]).await;
     assert_eq!(again.ids(), ids[1..2]);

@@ -193,7 +193,7 @@ impl Subscriptions {
                 && sorted(&known.change_types) == sorted(&new.change_types)
         };
         if let Some(known) = self.live().find(same) {
-            let message = format!("Subscription Id {} already exists for the requested combination", known.id);
+            let message = format!("Subscription Id <{}> already exists for the requested combination", known.id);
             return Err(Refusal::new(StatusCode::CONFLICT, "Conflict", message));
         }
         let count = |of: &dyn Fn(&Subscription) -> bool| self.live().filter(|known| of(known)).count();

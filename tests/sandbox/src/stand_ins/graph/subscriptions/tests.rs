@@ -212,7 +212,7 @@ async fn the_same_twice_is_a_conflict_and_quotas_are_refusals() {
     let got =
         graph.subscribe(&receiver, json!({"changeType": "deleted,created,updated", "clientState": "other"})).await;
     assert_eq!(got.refusal(), (409, "Conflict"));
-    assert_eq!(got.message(), format!("Subscription Id {first} already exists for the requested combination"));
+    assert_eq!(got.message(), format!("Subscription Id <{first}> already exists for the requested combination"));
     // One of an app for each chat.
     let chat = format!("/chats/{CHAT}/messages");
     assert_eq!(graph.subscribe(&receiver, json!({"resource": chat})).await.status, 201);
