@@ -4,9 +4,9 @@ Standard input: {"template", "endpoint", "stack", "parameters": {...}, "bootstra
 Standard output: {"outputs": {...}, "api": id of the HTTP API}
 
 The template is the one that is deployed to AWS, untouched. What happens to it here is what `sam deploy` and AWS do to
-it: the code is uploaded, the transform is expanded, the stack is created. Two things are done on top, because the local
-CloudFormation does not do them: the OpenAPI body that SAM makes of an HTTP API is written out as routes, integrations and
-authorizers, and a number that comes from a parameter is made one.
+it: the code is uploaded, the transform is expanded, the stack is created. Three things are done on top, because the local
+AWS does not do them: the OpenAPI body that SAM makes of an HTTP API is written out as routes, integrations and authorizers,
+a number that comes from a parameter is made one, and the API's address on AWS becomes the one that it has on this machine.
 """
 
 import io
@@ -16,6 +16,7 @@ import sys
 import time
 import zipfile
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import boto3
 from samtranslator.translator.transform import transform
@@ -118,6 +119,13 @@ def make_numbers(template, values):
                 scaling[name] = int(values[value["Ref"]])
 
 
+def name_the_api_here(template, endpoint):
+    """The local AWS tells APIs by the host's name, as AWS does, and listens elsewhere."""
+    here = f"http://${{Api}}.execute-api.localhost:{urlsplit(endpoint).port}"
+    on_aws = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
+    return json.loads(json.dumps(template).replace(on_aws, here))
+
+
 def main():
     order = json.load(sys.stdin)
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
@@ -131,6 +139,7 @@ def main():
     expanded = transform(template, values, ManagedPolicies())
     write_out_routes(expanded)
     make_numbers(expanded, values)
+    expanded = name_the_api_here(expanded, order["endpoint"])
 
     cloudformation = client("cloudformation")
     cloudformation.create_stack(

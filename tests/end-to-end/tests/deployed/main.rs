@@ -14,6 +14,7 @@ mod graph;
 mod logs;
 mod presence;
 mod records;
+mod subscriptions;
 mod twice;
 
 use std::collections::BTreeMap;
