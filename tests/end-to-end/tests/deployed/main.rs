@@ -15,6 +15,7 @@ mod logs;
 mod presence;
 mod records;
 mod twice;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
