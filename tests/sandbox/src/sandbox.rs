@@ -47,6 +47,8 @@ pub struct Sandbox {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
+    /// The headers, by their names in lower case.
+    pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: Value,
     /// How long the caller waited.
@@ -205,9 +207,12 @@ impl Sandbox {
         let failed = |error: reqwest::Error| Trouble::from("The deployed API did not answer", error);
         let response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
+        let headers = response.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
+        let headers = headers.collect();
         let text = response.text().await.map_err(failed)?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok(Answer { status, body, took: started.elapsed() })
+        Ok(Answer { status, headers, body, took: started.elapsed() })
     }
 
     /// Lets the clock strike for the function that looks after the subscriptions; the local AWS has no clock.

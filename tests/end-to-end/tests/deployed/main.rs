@@ -16,6 +16,7 @@ mod presence;
 mod records;
 mod subscriptions;
 mod twice;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
