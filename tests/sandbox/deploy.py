@@ -4,9 +4,10 @@ Standard input: {"template", "endpoint", "stack", "parameters": {...}, "bootstra
 Standard output: {"outputs": {...}, "api": id of the HTTP API}
 
 The template is the one that is deployed to AWS, untouched. What happens to it here is what `sam deploy` and AWS do to
-it: the code is uploaded, the transform is expanded, the stack is created. Two things are done on top, because the local
-CloudFormation does not do them: the OpenAPI body that SAM makes of an HTTP API is written out as routes, integrations and
-authorizers, and a number that comes from a parameter is made one.
+it: the code is uploaded, the transform is expanded, the template is uploaded, the stack is created. Four things are
+done on top, because the local AWS does not do them: the OpenAPI body that SAM makes of an HTTP API is written out as
+routes, integrations and authorizers, a number that comes from a parameter is made one, who may send a message may send
+a batch of them, and the API's address on AWS becomes the one that it has on this machine.
 """
 
 import io
@@ -16,6 +17,7 @@ import sys
 import time
 import zipfile
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import boto3
 from samtranslator.translator.transform import transform
@@ -118,24 +120,46 @@ def make_numbers(template, values):
                 scaling[name] = int(values[value["Ref"]])
 
 
+def allow_batches(template):
+    """AWS knows one permission for SendMessage and SendMessageBatch; the local one asks for one by each name."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::IAM::Role":
+            for policy in resource["Properties"].get("Policies", []):
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    if statement.get("Action") == "sqs:SendMessage":
+                        statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+
+
+def name_the_api_here(template, endpoint):
+    """The local AWS tells APIs by the host's name, as AWS does, and listens elsewhere."""
+    here = f"http://${{Api}}.execute-api.localhost:{urlsplit(endpoint).port}"
+    on_aws = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
+    return json.loads(json.dumps(template).replace(on_aws, here))
+
+
 def main():
     order = json.load(sys.stdin)
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
     client = lambda service: session.client(service, endpoint_url=order["endpoint"])
     with open(order["template"], encoding="utf-8") as file:
         template = yaml_parse(file.read())
-    upload_code(template, order["bootstraps"], client("s3"))
+    s3 = client("s3")
+    upload_code(template, order["bootstraps"], s3)
 
     defaults = {name: p["Default"] for name, p in template["Parameters"].items() if "Default" in p}
     values = {**defaults, **order["parameters"]}
     expanded = transform(template, values, ManagedPolicies())
     write_out_routes(expanded)
     make_numbers(expanded, values)
+    allow_batches(expanded)
+    expanded = name_the_api_here(expanded, order["endpoint"])
 
+    # As `sam deploy` does it: a template in a request may have 50 KB, one in a bucket 1 MB.
+    s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(expanded))
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
         StackName=order["stack"],
-        TemplateBody=json.dumps(expanded),
+        TemplateURL=f"{order['endpoint']}/{BUCKET}/template.json",
         Parameters=[{"ParameterKey": k, "ParameterValue": str(v)} for k, v in order["parameters"].items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
     )

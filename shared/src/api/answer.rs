@@ -60,6 +60,12 @@ impl<F> Answer<F> {
         self
     }
 
+    /// Tells the caller this in place of what has happened, which the log still has.
+    pub(super) fn withholding(mut self, message: &str) -> Self {
+        self.message = message.to_owned();
+        self
+    }
+
     /// The answer as the log line has it.
     pub(super) fn outcome(&self) -> Outcome<'_> {
         Outcome {

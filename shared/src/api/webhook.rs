@@ -1,7 +1,7 @@
 //! The edge of the routes that are open to Microsoft Graph: no token, no roles, no fields.
 //!
 //! Graph looks at the status alone: 2xx is taken, everything else it sends again for up to four hours. The envelope of an
-//! answer that is not 2xx is for whoever tries the route by hand.
+//! answer that is not 2xx is for whoever tries the route by hand; its `requestId` finds the cause in the log.
 //!
 //! <https://learn.microsoft.com/graph/change-notifications-delivery-webhooks>
 
@@ -21,6 +21,9 @@ use crate::telemetry::Outcome;
 
 /// The largest body that is read. Lambda takes events of 6 MB, in which the body has its quotes escaped.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// What is told of an outage and of a wrong setting.
+const NOT_TAKEN: &str = "The bridge could not take this. Its log says why.";
 
 /// The longest validation token that is sent back. Those of Graph have about 130 characters.
 const MAX_TOKEN_BYTES: usize = 2048;
@@ -101,6 +104,10 @@ impl<A> Webhook<A> {
                 // What other routes answer with 200 and ok:false would be lost: nobody but Graph can send it again.
                 if answer.status < 400 {
                     answer.status = 503;
+                }
+                // Anybody can ask here, and the names of our secrets and queues are not for anybody.
+                if answer.status >= 500 {
+                    answer = answer.withholding(NOT_TAKEN);
                 }
                 context.record.write(&self.name, answer.outcome());
                 let mut response = edge::response(&answer);

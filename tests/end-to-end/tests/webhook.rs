@@ -28,6 +28,9 @@ async fn code(webhook: &Webhook<App>, event: HttpEvent) -> (i64, String) {
     if !body.is_null() {
         let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, ["code", "message", "ok", "requestId", "retryable"]);
+        // Nothing of our settings, secrets and queues is told to strangers.
+        let told = body["message"].as_str().unwrap();
+        assert_eq!(told == "The bridge could not take this. Its log says why.", response.status_code >= 500, "{told}");
         assert_eq!((&body["ok"], body["requestId"].as_str().unwrap().is_empty()), (&json!(false), false));
     }
     (response.status_code, body["code"].as_str().unwrap_or_default().to_owned())

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Cli, Cloud, Deployment, REGION, check_port};
 use crate::genesys_event::GenesysEvent;
-use crate::stand_ins::{API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World};
+use crate::stand_ins::{AGENT_ID, API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World};
 use crate::{PYTHON, Trouble, functions, workshop};
 
 /// The partner event source of the Genesys Cloud org. On AWS its name begins with `aws.partner/`; nobody but a partner may
@@ -48,6 +48,8 @@ pub struct Sandbox {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
+    /// The headers, by their names in lower case.
+    pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: Value,
     /// How long the caller waited.
@@ -106,6 +108,10 @@ impl Sandbox {
         };
         sandbox.store_secret(Vendor::Entra).await?;
         sandbox.store_secret(Vendor::Genesys).await?;
+        let keys = notification_keys()?;
+        let id = sandbox.output("NotificationKeysSecret");
+        let put = sandbox.cloud.secrets_manager().put_secret_value().secret_id(id).secret_string(keys.to_string());
+        put.send().await.map_err(|error| Trouble::from("A secret could not be stored", error))?;
         let (keeper, aws) = (sandbox.secret_keeper(), sandbox.cloud.cli());
         tokio::spawn(async move {
             while let Some(wish) = stand_ins.wishes.recv().await {
@@ -221,9 +227,22 @@ impl Sandbox {
         let failed = |error: reqwest::Error| Trouble::from("The deployed API did not answer", error);
         let response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
+        let headers = response.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
+        let headers = headers.collect();
         let text = response.text().await.map_err(failed)?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok(Answer { status, body, took: started.elapsed() })
+        Ok(Answer { status, headers, body, took: started.elapsed() })
+    }
+
+    /// Lets the clock strike for the function that looks after the subscriptions; the local AWS has no clock.
+    ///
+    /// # Errors
+    /// When the function cannot be invoked.
+    pub async fn look_after_subscriptions(&self) -> Result<(), Trouble> {
+        let tick = include_str!("../../events/renew-subscriptions.json");
+        let invoke = json!({"FunctionName": self.output("RenewSubscriptions"), "Payload": tick});
+        self.cloud.cli().call("lambda", "invoke", &[invoke]).await.map(drop)
     }
 
     /// Hands events to Amazon EventBridge as Genesys Cloud's integration does.
@@ -283,6 +302,9 @@ impl Sandbox {
             ("WEBHOOK_SECRET_ID", self.output("WebhookSecret").into()),
             ("NOTIFICATION_QUEUE_URL", self.output("NotificationQueue").into()),
             ("LIFECYCLE_QUEUE_URL", self.output("LifecycleQueue").into()),
+            ("NOTIFICATION_KEYS_SECRET_ID", self.output("NotificationKeysSecret").into()),
+            ("SUBSCRIPTIONS", parameter("Subscriptions")),
+            ("WEBHOOK_URL", self.output("NotificationsUrl").trim_end_matches("/graph/notifications").into()),
             // `cargo lambda watch` has no authorizer, so there are no roles to check.
             ("REQUIRE_ROLES", "false".into()),
         ];
@@ -334,6 +356,24 @@ pub(crate) fn direct() -> Result<reqwest::Client, Trouble> {
     client.map_err(|error| Trouble::from("There is no HTTP client", error))
 }
 
+/// A key that notifications are encrypted for, as the secret holds it.
+fn notification_keys() -> Result<Value, Trouble> {
+    let failed = |error: rcgen::Error| Trouble::from("No key can be made", error);
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).map_err(failed)?;
+    let certificate = rcgen::CertificateParams::new(["sandbox".into()]).map_err(failed)?;
+    let pem = certificate.self_signed(&key).map_err(failed)?.pem();
+    Ok(json!({"certificates": [{"id": "sandbox", "certificate_pem": pem, "private_key_pem": key.serialize_pem()}]}))
+}
+
+/// What Microsoft Graph is to tell the bridge of: the agent's chats, with what is in them, and the agent's inbox.
+fn subscriptions() -> Value {
+    json!([
+        {"resource": format!("/users/{AGENT_ID}/chats/getAllMessages"), "changeTypes": "created,updated,deleted",
+         "rich": true},
+        {"resource": format!("/users/{AGENT_ID}/mailFolders('inbox')/messages"), "changeTypes": "created"},
+    ])
+}
+
 /// What the template is deployed with.
 fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
     let parameters = json!({
@@ -349,6 +389,7 @@ fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
         "SmsCountry": "GB",
         "SmsBrand": "Contoso",
         "GenesysEventSource": EVENT_SOURCE,
+        "Subscriptions": subscriptions().to_string(),
     });
     serde_json::from_value(parameters).unwrap_or_default()
 }

@@ -16,7 +16,9 @@ mod graph;
 mod logs;
 mod presence;
 mod records;
+mod subscriptions;
 mod twice;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
