@@ -50,7 +50,7 @@ impl Process {
                 ("SUBSCRIPTIONS", "[]"),
                 ("WEBHOOK_URL", "https://bridge.example"),
                 ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET),
-                ("NOTIFICATION_QUEUE_URL", &format!("{}/000000000000/changes.fifo", stand_ins.aws)),
+                ("NOTIFICATION_QUEUE_URL", &format!("{}/000000000000/notifications.fifo", stand_ins.aws)),
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
