@@ -4,6 +4,7 @@
 //! reported with all others.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -11,14 +12,22 @@ use aws_config::{BehaviorVersion, SdkConfig};
 
 use crate::auth::entra::Entra;
 use crate::auth::genesys::Login;
+use crate::auth::signing_keys::SigningKeys;
 use crate::auth::{Authorized, Issuer};
 use crate::config::{BaseUrl, Environment, GenesysDomain, Origin};
 use crate::genesys::GenesysClient;
 use crate::graph::GraphClient;
 use crate::http::{Deadline, HttpClient, RequestContext};
+use crate::notification::event_bus::{BusName, EventBridgeBus};
+use crate::notification::media::S3Media;
+use crate::notification::open::Opener;
+use crate::notification::open_messaging::{OpenMessaging, OpenMessagingSettings};
+use crate::notification::outlets::Outlets;
+use crate::notification::validation::ValidationTokens;
 use crate::notification::{ClientState, ClientStateSecret, SqsQueues};
 use crate::secrets::Secret;
 use crate::store::DynamoRecords;
+use crate::store::deliveries::DynamoDeliveries;
 use crate::store::last_presence::DynamoLastPresences;
 use crate::store::subscriptions::DynamoSubscriptionNotes;
 use crate::subscriptions::Certificates;
@@ -58,7 +67,7 @@ impl<'e> Startup<'e> {
     /// Microsoft Graph: `ENTRA_SECRET_ID`, `ENTRA_LOGIN_URL`, `GRAPH_URL`.
     pub fn graph(&mut self) -> Option<GraphClient> {
         let secret_id = self.env.required::<String>("ENTRA_SECRET_ID");
-        let login = self.env.or("ENTRA_LOGIN_URL", "https://login.microsoftonline.com".parse::<Origin>().ok()?);
+        let login = self.entra_login();
         let base = self.env.or("GRAPH_URL", "https://graph.microsoft.com/v1.0".parse::<BaseUrl>().ok()?);
         let (secret_id, login, base) = (secret_id?, login?, base?);
         let secret = Secret::new(self.secrets(), secret_id);
@@ -111,6 +120,51 @@ impl<'e> Startup<'e> {
     pub fn changes(&mut self) -> Option<SqsQueues> {
         let url = self.env.required::<String>("NOTIFICATION_QUEUE_URL")?;
         Some(SqsQueues::new(&self.aws, url.clone(), url))
+    }
+
+    /// What was delivered of each resource, in the state table: `STATE_TABLE`.
+    pub fn deliveries(&mut self) -> Option<DynamoDeliveries> {
+        let table = self.env.required("STATE_TABLE")?;
+        Some(DynamoDeliveries::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
+    /// From notifications to resources: the private keys in `NOTIFICATION_KEYS_SECRET_ID`, else `WEBHOOK_SECRET_ID`, and
+    /// Entra's signing keys from `ENTRA_LOGIN_URL`.
+    pub fn opener(&mut self, graph: Arc<GraphClient>) -> Option<Opener> {
+        let own = self.env.optional::<String>("NOTIFICATION_KEYS_SECRET_ID")?;
+        let keys_id = own.or_else(|| self.env.required("WEBHOOK_SECRET_ID"));
+        let login = self.entra_login();
+        let (keys_id, login) = (keys_id?, login?);
+        let signing_keys = SigningKeys::new(self.http.clone(), login.clone());
+        let tokens = ValidationTokens::new(signing_keys, login);
+        Some(Opener::new(graph, tokens, Secret::new(self.secrets(), keys_id)))
+    }
+
+    /// Where notifications go: `OPEN_MESSAGING_INTEGRATION_ID` with what [`OpenMessagingSettings`] and [`Self::genesys`] read,
+    /// and `EVENT_BUS`; one of the two at least.
+    pub fn outlets(&mut self, graph: Option<Arc<GraphClient>>) -> Option<Outlets> {
+        let bus = BusName::read(self.env);
+        let integration = self.env.optional::<String>("OPEN_MESSAGING_INTEGRATION_ID")?;
+        let open_messaging = match integration {
+            Some(_) => {
+                let (genesys, settings) = (self.genesys(), OpenMessagingSettings::read(self.env));
+                let (graph, genesys, settings) = (graph?, Arc::new(genesys?), settings?);
+                let store = S3Media::new(self.http.clone(), &self.aws, &settings.media);
+                let store = store.map_err(|error| self.env.problem(error)).ok()?;
+                Some(OpenMessaging::new(graph, genesys, store, settings))
+            }
+            None => None,
+        };
+        let event_bus = bus?.map(|name| EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&self.aws), name));
+        if open_messaging.is_none() && event_bus.is_none() {
+            self.env.problem("OPEN_MESSAGING_INTEGRATION_ID and EVENT_BUS: expected one of them at least");
+            return None;
+        }
+        Some(Outlets { open_messaging, event_bus })
+    }
+
+    fn entra_login(&mut self) -> Option<Origin> {
+        self.env.or("ENTRA_LOGIN_URL", "https://login.microsoftonline.com".parse::<Origin>().ok()?)
     }
 
     fn secrets(&self) -> aws_sdk_secretsmanager::Client {

@@ -16,6 +16,7 @@ pub mod collection;
 pub mod decrypt;
 pub mod group;
 pub mod open;
+pub mod outlets;
 pub mod process;
 pub mod queue;
 pub mod queued;

@@ -19,6 +19,7 @@ use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::queue::Message;
 use crate::store::deliveries::{Begun, Deliveries};
+use crate::store::subscriptions::SubscriptionNotes;
 use crate::store::{RecordKey, StoreError, hash};
 
 /// Resources opened, and groups delivered, at once.
@@ -103,9 +104,11 @@ pub struct Tally {
 
 /// What a worker works with.
 #[derive(Debug)]
-pub struct Worker<'a, R, D, S> {
+pub struct Worker<'a, R, D, S, N> {
     /// Opens notifications.
     pub resources: &'a R,
+    /// When each subscription was last heard of.
+    pub heard: &'a N,
     /// What was delivered.
     pub deliveries: &'a D,
     /// Delivers.
@@ -128,7 +131,7 @@ enum State {
     Failed,
 }
 
-impl<R: Resources, D: Deliveries, S: Sinks> Worker<'_, R, D, S> {
+impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, D, S, N> {
     /// Serves a batch. Gives the messages that go back to the queue, and what became of all.
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, Tally) {
         let mut tally = Tally { notifications: messages.len(), ..Tally::default() };
@@ -172,7 +175,13 @@ impl<R: Resources, D: Deliveries, S: Sinks> Worker<'_, R, D, S> {
                 return (id.clone(), item(State::Failed), tally);
             }
         };
-        let state = match self.resources.open(cx, &change).await {
+        let opened = self.resources.open(cx, &change).await;
+        if matches!(opened, Ok(Opened::Content(_) | Opened::Gone))
+            && let Err(error) = self.heard.heard(cx, &change.subscription_id, change.received_at).await
+        {
+            tracing::warn!(%error, "it was not noted that a subscription was heard of");
+        }
+        let state = match opened {
             Ok(Opened::Content(content)) => {
                 let message = message_of(&change, &content);
                 State::Open(Box::new(Event { change, content: Some(content), message }))

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::http::Deadline;
 use crate::store::deliveries::MemoryDeliveries;
+use crate::store::subscriptions::MemorySubscriptionNotes;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -89,6 +90,7 @@ impl Sinks for Genesys {
 struct Scene {
     graph: Graph,
     deliveries: MemoryDeliveries,
+    heard: MemorySubscriptionNotes,
     genesys: Genesys,
 }
 
@@ -121,7 +123,7 @@ impl Scene {
     }
 
     async fn serve(&self, messages: Vec<Message>) -> (Vec<String>, Tally) {
-        let worker = Worker { resources: &self.graph, deliveries: &self.deliveries, sinks: &self.genesys };
+        let worker = Worker { resources: &self.graph, deliveries: &self.deliveries, heard: &self.heard, sinks: &self.genesys };
         let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(30)));
         worker.serve(&cx, messages).await
     }
@@ -145,6 +147,8 @@ async fn a_batch_arrives_in_order_and_once() {
     ];
     let (failed, tally) = scene.serve(batch.clone()).await;
     assert_eq!((failed.len(), tally.notifications, tally.delivered, tally.duplicates), (0, 5, 4, 1));
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(30)));
+    assert!(scene.heard.read(&cx, &[], &["s"]).await.unwrap().heard.contains_key("s"));
     assert_eq!((scene.arrived("a"), scene.arrived("b")), (vec![10, 20, 30], vec![10]));
     let (_, tally) = scene.serve(batch).await;
     assert_eq!((tally.delivered, tally.duplicates), (0, 5), "Graph repeats itself for hours");
@@ -227,7 +231,12 @@ async fn every_event_is_published_whatever_it_is_and_each_sink_remembers_its_own
 async fn without_time_left_everything_waits() {
     let scene = Scene::default();
     let message = scene.write("a", 10, None);
-    let worker = Worker { resources: &scene.graph, deliveries: &scene.deliveries, sinks: &scene.genesys };
+    let worker = Worker {
+        resources: &scene.graph,
+        deliveries: &scene.deliveries,
+        heard: &scene.heard,
+        sinks: &scene.genesys,
+    };
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(3)));
     let (failed, _) = worker.serve(&cx, vec![message.clone()]).await;
     assert_eq!((failed, scene.arrived("a").len()), (vec![message.id], 0));
