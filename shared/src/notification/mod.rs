@@ -3,6 +3,7 @@
 //!
 //! - [`queued`]: what lies on the queues in between
 //! - [`validation`], [`decrypt`]: whether a notification's content is Graph's, and what it says
+//! - [`chat_message`], [`text`]: a message of a chat, and how it reads
 
 pub mod chat_message;
 pub mod decrypt;
@@ -10,6 +11,7 @@ pub mod open;
 pub mod process;
 pub mod queued;
 pub mod resource;
+pub mod text;
 pub mod validation;
 
 pub use queued::{Change, EncryptedContent, Lifecycle, Queued};
