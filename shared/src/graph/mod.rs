@@ -2,6 +2,7 @@
 
 mod error;
 mod events;
+mod hosted_contents;
 mod online_meetings;
 pub mod presence;
 mod users;
@@ -14,12 +15,13 @@ use uuid::Uuid;
 
 pub use error::GraphError;
 pub use events::{Event, NewEvent};
+pub use hosted_contents::{HostedContent, HostedContentUrl};
 pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting, OnlineMeeting};
 
 use crate::auth::{App, Authorized};
 use crate::config::BaseUrl;
 use crate::http::retry::Repeat;
-use crate::http::{Call, Reply, RequestContext};
+use crate::http::{Call, MAX_ANSWER_BYTES, Reply, RequestContext};
 use crate::telemetry::Upstream;
 use users::ObjectIds;
 
@@ -89,12 +91,24 @@ impl GraphClient {
         operation: &'static str,
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, GraphError> {
+        self.reply_up_to(cx, operation, request, MAX_ANSWER_BYTES).await
+    }
+
+    /// As [`Self::reply`], for an answer that may have so many bytes.
+    async fn reply_up_to(
+        &self,
+        cx: &RequestContext,
+        operation: &'static str,
+        request: reqwest::RequestBuilder,
+        max_answer_bytes: usize,
+    ) -> Result<Reply, GraphError> {
         let call = Call {
             upstream: Upstream::Graph,
             operation,
             // Every call made here is one that Graph recognises when it comes twice, or that changes nothing.
             repeat: Repeat::Always,
             remote_id_header: "request-id",
+            max_answer_bytes,
             request: request.header("client-request-id", Uuid::new_v4().to_string()),
         };
         Ok(self.remote.send(cx, call).await?)
