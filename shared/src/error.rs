@@ -102,6 +102,8 @@ codes! {
     SECRETS_UNAVAILABLE = "secretsUnavailable", 503, true;
     /// The state table did not answer, so at-most-once could not be promised and nothing was sent.
     STATE_UNAVAILABLE = "stateUnavailable", 503, true;
+    /// The media bucket or the event bus did not take what was for it.
+    DELIVERY_FAILED = "deliveryFailed", 503, true;
 
     /// The body is not a JSON object.
     MALFORMED_JSON = "malformedJson", 400, false;

@@ -16,6 +16,8 @@ use crate::config::{BaseUrl, Environment, GenesysDomain, Origin};
 use crate::genesys::GenesysClient;
 use crate::graph::GraphClient;
 use crate::http::{Deadline, HttpClient, RequestContext};
+use crate::notification::event_bus::{BusName, EventBridgeBus};
+use crate::notification::media::{MediaSettings, S3Media};
 use crate::secrets::Secret;
 use crate::store::DynamoRecords;
 use crate::store::last_presence::DynamoLastPresences;
@@ -86,6 +88,17 @@ impl<'e> Startup<'e> {
     pub fn last_presences(&mut self) -> Option<DynamoLastPresences> {
         let table = self.env.required("STATE_TABLE")?;
         Some(DynamoLastPresences::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
+    /// The bucket of images and files that the settings name.
+    pub fn media(&mut self, settings: &MediaSettings) -> Option<S3Media> {
+        S3Media::new(self.http.clone(), &self.aws, settings).map_err(|problem| self.env.problem(problem)).ok()
+    }
+
+    /// The event bus: `EVENT_BUS`. `Some(None)` when nothing is to be published.
+    pub fn event_bus(&mut self) -> Option<Option<EventBridgeBus>> {
+        let name = BusName::read(self.env)?;
+        Some(name.map(|name| EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&self.aws), name)))
     }
 
     fn secrets(&self) -> aws_sdk_secretsmanager::Client {

@@ -34,10 +34,23 @@ pub enum Upstream {
     Secrets,
     /// The state table.
     State,
+    /// The bucket of images and files.
+    Media,
+    /// The EventBridge bus.
+    EventBus,
 }
 
 impl Upstream {
-    const ALL: [Self; 6] = [Self::Entra, Self::Graph, Self::GenesysLogin, Self::Genesys, Self::Secrets, Self::State];
+    const ALL: [Self; 8] = [
+        Self::Entra,
+        Self::Graph,
+        Self::GenesysLogin,
+        Self::Genesys,
+        Self::Secrets,
+        Self::State,
+        Self::Media,
+        Self::EventBus,
+    ];
 
     /// Name of the latency metric, in milliseconds.
     const fn metric(self) -> &'static str {
@@ -48,6 +61,8 @@ impl Upstream {
             Self::Genesys => "genesysMs",
             Self::Secrets => "secretsMs",
             Self::State => "stateMs",
+            Self::Media => "mediaMs",
+            Self::EventBus => "eventBusMs",
         }
     }
 }
