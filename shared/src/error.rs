@@ -104,6 +104,8 @@ codes! {
     STATE_UNAVAILABLE = "stateUnavailable", 503, true;
     /// The queue did not take everything.
     QUEUE_UNAVAILABLE = "queueUnavailable", 503, true;
+    /// The media bucket or the event bus did not take what was for it.
+    DELIVERY_FAILED = "deliveryFailed", 503, true;
 
     /// The body is not a JSON object.
     MALFORMED_JSON = "malformedJson", 400, false;

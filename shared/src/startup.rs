@@ -19,7 +19,7 @@ use crate::genesys::GenesysClient;
 use crate::graph::GraphClient;
 use crate::http::{Deadline, HttpClient, RequestContext};
 use crate::notification::event_bus::{BusName, EventBridgeBus};
-use crate::notification::media::S3Media;
+use crate::notification::media::{MediaSettings, S3Media};
 use crate::notification::open::Opener;
 use crate::notification::open_messaging::{OpenMessaging, OpenMessagingSettings};
 use crate::notification::outlets::Outlets;
@@ -143,24 +143,34 @@ impl<'e> Startup<'e> {
     /// Where notifications go: `OPEN_MESSAGING_INTEGRATION_ID` with what [`OpenMessagingSettings`] and [`Self::genesys`] read,
     /// and `EVENT_BUS`; one of the two at least.
     pub fn outlets(&mut self, graph: Option<Arc<GraphClient>>) -> Option<Outlets> {
-        let bus = BusName::read(self.env);
+        let event_bus = self.event_bus();
         let integration = self.env.optional::<String>("OPEN_MESSAGING_INTEGRATION_ID")?;
         let open_messaging = match integration {
             Some(_) => {
                 let (genesys, settings) = (self.genesys(), OpenMessagingSettings::read(self.env));
                 let (graph, genesys, settings) = (graph?, Arc::new(genesys?), settings?);
-                let store = S3Media::new(self.http.clone(), &self.aws, &settings.media);
-                let store = store.map_err(|error| self.env.problem(error)).ok()?;
+                let store = self.media(&settings.media)?;
                 Some(OpenMessaging::new(graph, genesys, store, settings))
             }
             None => None,
         };
-        let event_bus = bus?.map(|name| EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&self.aws), name));
+        let event_bus = event_bus?;
         if open_messaging.is_none() && event_bus.is_none() {
             self.env.problem("OPEN_MESSAGING_INTEGRATION_ID and EVENT_BUS: expected one of them at least");
             return None;
         }
         Some(Outlets { open_messaging, event_bus })
+    }
+
+    /// The bucket of images and files that the settings name.
+    pub fn media(&mut self, settings: &MediaSettings) -> Option<S3Media> {
+        S3Media::new(self.http.clone(), &self.aws, settings).map_err(|problem| self.env.problem(problem)).ok()
+    }
+
+    /// The event bus: `EVENT_BUS`. `Some(None)` when nothing is to be published.
+    pub fn event_bus(&mut self) -> Option<Option<EventBridgeBus>> {
+        let name = BusName::read(self.env)?;
+        Some(name.map(|name| EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&self.aws), name)))
     }
 
     fn entra_login(&mut self) -> Option<Origin> {

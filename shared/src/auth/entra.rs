@@ -20,7 +20,7 @@ use super::{App, AuthError, Client, Refusal, TokenAnswer, TokenEndpoint, secret_
 use crate::config::Origin;
 use crate::error::Code;
 use crate::http::retry::Repeat;
-use crate::http::{Call, HttpClient, RequestContext};
+use crate::http::{Call, HttpClient, MAX_ANSWER_BYTES, RequestContext};
 use crate::secrets::{Credential, Secret};
 use crate::telemetry::Upstream;
 
@@ -170,6 +170,7 @@ impl TokenEndpoint for Entra {
             operation: "token",
             repeat: Repeat::Always,
             remote_id_header: "x-ms-request-id",
+            max_answer_bytes: MAX_ANSWER_BYTES,
             request: self.http.post(url).form(&form),
         };
         let reply = self.http.send(cx, &call, None).await.map_err(|error| unavailable(error.to_string()))?;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::config::Origin;
 use crate::http::retry::Repeat;
-use crate::http::{Call, HttpClient, RequestContext};
+use crate::http::{Call, HttpClient, MAX_ANSWER_BYTES, RequestContext};
 use crate::telemetry::Upstream;
 
 /// How long keys are believed without being fetched anew. Entra takes a revoked key out at any time, and has rotated
@@ -123,6 +123,7 @@ impl SigningKeys {
             operation: "signing keys",
             repeat: Repeat::Always,
             remote_id_header: "x-ms-request-id",
+            max_answer_bytes: MAX_ANSWER_BYTES,
             request: self.http.get(self.login.join(path.iter().copied())),
         };
         let reply = self.http.send(cx, &call, None).await.map_err(|error| NoKeys(error.to_string()))?;

@@ -10,6 +10,7 @@ use wiremock::{Mock, ResponseTemplate};
 use super::entra::Entra;
 use super::genesys::Login;
 use super::*;
+use crate::http::MAX_ANSWER_BYTES;
 use crate::http::retry::Repeat;
 use crate::remote::{Remote, context};
 use crate::telemetry::Upstream;
@@ -222,6 +223,7 @@ fn get(authorized: &Authorized, remote: &Remote) -> Call {
         operation: "test",
         repeat: Repeat::UnlessAccepted,
         remote_id_header: "request-id",
+        max_answer_bytes: MAX_ANSWER_BYTES,
         request: authorized.http.get(remote.uri().parse().unwrap()),
     }
 }

@@ -63,6 +63,7 @@ impl From<CallError> for GenesysError {
             CallError::Auth(error) => Self::Auth(error),
             CallError::NoReply(NoReply::NotSent(cause)) => Self::NotSent(cause),
             CallError::NoReply(NoReply::Ambiguous(cause)) => Self::Ambiguous(cause),
+            CallError::NoReply(error @ NoReply::TooLarge(_)) => Self::Ambiguous(error.to_string()),
         }
     }
 }
@@ -158,12 +159,8 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, body: &str) -> GenesysError {
-        let reply = Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            retry_after: None,
-            remote_id: String::new(),
-            body: body.as_bytes().to_vec(),
-        };
+        let reply =
+            Reply { status: StatusCode::from_u16(status).unwrap(), body: body.as_bytes().to_vec(), ..Reply::default() };
         GenesysError::from_reply(&reply, "conversation:message:create")
     }
 

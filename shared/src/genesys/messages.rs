@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{GenesysClient, GenesysError};
 use crate::http::retry::Repeat;
-use crate::http::{Call, RequestContext};
+use crate::http::{Call, MAX_ANSWER_BYTES, RequestContext};
 use crate::telemetry::Upstream;
 
 /// Body of the call.
@@ -35,7 +35,7 @@ pub struct AgentlessReceipt {
     pub conversation_id: String,
 }
 
-fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
@@ -57,6 +57,7 @@ impl GenesysClient {
             operation: "send agentless message",
             repeat: Repeat::UnlessAccepted,
             remote_id_header: "inin-correlation-id",
+            max_answer_bytes: MAX_ANSWER_BYTES,
             request: self.remote.http.post(url).json(message),
         };
         let reply = self.remote.send(cx, call).await?;

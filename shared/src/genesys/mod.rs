@@ -2,10 +2,14 @@
 
 mod error;
 mod messages;
+mod open_messages;
 mod users;
 
 pub use error::GenesysError;
 pub use messages::{AgentlessMessage, AgentlessReceipt};
+pub use open_messages::{
+    InboundAttachment, InboundChannel, InboundContent, InboundMessage, InboundReceipt, InboundSender,
+};
 
 use crate::auth::Authorized;
 use crate::config::Origin;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{GenesysClient, GenesysError};
 use crate::http::retry::Repeat;
-use crate::http::{Call, Reply, RequestContext};
+use crate::http::{Call, MAX_ANSWER_BYTES, Reply, RequestContext};
 use crate::telemetry::Upstream;
 
 /// Under which name the Microsoft Teams integration and Entra's provisioning keep the Entra object id.
@@ -88,6 +88,7 @@ impl GenesysClient {
             operation,
             repeat: Repeat::Always,
             remote_id_header: "inin-correlation-id",
+            max_answer_bytes: MAX_ANSWER_BYTES,
             request: self.remote.http.get(url),
         };
         let reply: Reply = self.remote.send(cx, call).await?;

@@ -261,12 +261,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            retry_after: None,
-            remote_id: String::new(),
-            body: body.as_bytes().to_vec(),
-        }
+        Reply { status: StatusCode::from_u16(status).unwrap(), body: body.as_bytes().to_vec(), ..Reply::default() }
     }
 
     fn refusal(status: u16, code: &str, message: &str) -> GraphError {

@@ -3,6 +3,7 @@
 mod chat_messages;
 mod error;
 mod events;
+mod hosted_contents;
 mod mail;
 mod online_meetings;
 mod page;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 pub use chat_messages::ChatMessage;
 pub use error::GraphError;
 pub use events::{Event, NewEvent};
+pub use hosted_contents::{HostedContent, HostedContentUrl};
 pub use mail::MailMessage;
 pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting, OnlineMeeting};
 pub use page::{Page, PageFrom};
@@ -26,7 +28,7 @@ pub use page::{Page, PageFrom};
 use crate::auth::{App, Authorized};
 use crate::config::BaseUrl;
 use crate::http::retry::Repeat;
-use crate::http::{Call, Reply, RequestContext};
+use crate::http::{Call, MAX_ANSWER_BYTES, Reply, RequestContext};
 use crate::telemetry::Upstream;
 use users::ObjectIds;
 
@@ -89,14 +91,14 @@ impl GraphClient {
         if reply.status.is_success() { Ok(reply) } else { Err(GraphError::from_reply(&reply, permission)) }
     }
 
-    /// Makes a call and gives the answer whatever its status.
+    /// Makes a call that Graph recognises when it comes twice, or that changes nothing, and gives the answer whatever its
+    /// status.
     async fn reply(
         &self,
         cx: &RequestContext,
         operation: &'static str,
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, GraphError> {
-        // Every call made this way is one that Graph recognises when it comes twice, or that changes nothing.
         self.reply_to(cx, operation, Repeat::Always, request).await
     }
 
@@ -108,11 +110,24 @@ impl GraphClient {
         repeat: Repeat,
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, GraphError> {
+        self.reply_up_to(cx, operation, repeat, request, MAX_ANSWER_BYTES).await
+    }
+
+    /// As [`Self::reply_to`], for an answer that may have so many bytes.
+    async fn reply_up_to(
+        &self,
+        cx: &RequestContext,
+        operation: &'static str,
+        repeat: Repeat,
+        request: reqwest::RequestBuilder,
+        max_answer_bytes: usize,
+    ) -> Result<Reply, GraphError> {
         let call = Call {
             upstream: Upstream::Graph,
             operation,
             repeat,
             remote_id_header: "request-id",
+            max_answer_bytes,
             request: request.header("client-request-id", Uuid::new_v4().to_string()),
         };
         Ok(self.remote.send(cx, call).await?)

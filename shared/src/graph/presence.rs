@@ -126,8 +126,8 @@ impl InnerReply {
         Reply {
             status: reqwest::StatusCode::from_u16(self.status).unwrap_or(reqwest::StatusCode::BAD_GATEWAY),
             retry_after: retry_after.and_then(|text| crate::http::retry::retry_after(&text, jiff::Timestamp::now())),
-            remote_id: String::new(),
             body: self.body.map(|body| body.get().as_bytes().to_vec()).unwrap_or_default(),
+            ..Reply::default()
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -28,8 +28,8 @@ const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(50);
 /// A connection that takes longer comes about no more, and "not connected" is a certainty that a text message needs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is read of an answer. The largest we ask for is a page of calendar events, some tens of kilobytes.
-const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// What is read of an answer in JSON. The largest we ask for is a page of calendar events, some tens of kilobytes.
+pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// What everything that works on a request has to know about it.
 #[derive(Debug)]
@@ -70,12 +70,14 @@ pub struct Call {
     pub repeat: Repeat,
     /// Response header that carries the remote's own id of the call.
     pub remote_id_header: &'static str,
+    /// Most bytes of an answer that are read; [`MAX_ANSWER_BYTES`] for all but files.
+    pub max_answer_bytes: usize,
     /// The request itself.
     pub request: reqwest::RequestBuilder,
 }
 
 /// An answer, whatever its status.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Reply {
     /// HTTP status.
     pub status: StatusCode,
@@ -83,6 +85,8 @@ pub struct Reply {
     pub retry_after: Option<Duration>,
     /// The remote's own id of the call, or empty.
     pub remote_id: String,
+    /// `Content-Type`, or empty.
+    pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -106,6 +110,9 @@ pub enum NoReply {
     /// The request left, or may have left: the remote may have done what it asked for.
     #[error("no answer came ({0})")]
     Ambiguous(String),
+    /// The remote did what it asked for, and its answer has more bytes than this.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
 }
 
 impl HttpClient {
@@ -139,6 +146,11 @@ impl HttpClient {
     /// Starts a POST.
     pub fn post(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.post(url)
+    }
+
+    /// Starts a PUT.
+    pub fn put(&self, url: Url) -> reqwest::RequestBuilder {
+        self.inner.put(url)
     }
 
     /// Starts a PATCH.
@@ -182,6 +194,8 @@ impl HttpClient {
                 Ok(reply) => Ending::Answered { status: reply.status.as_u16(), retry_after: reply.retry_after },
                 Err(NoReply::NotSent(_)) => Ending::NotSent,
                 Err(NoReply::Ambiguous(_)) => Ending::Ambiguous,
+                // It would be as large the second time.
+                Err(NoReply::TooLarge(_)) => return result,
             };
             let left = cx.deadline.for_a_call();
             let Some(pause) = retry::pause(ending, attempt, call.repeat, left, fastrand::f64()) else {
@@ -200,7 +214,7 @@ async fn attempt_once(cx: &RequestContext, call: &Call, request: reqwest::Reques
     let result = if left.is_zero() {
         Err(NoReply::NotSent("the request's time had run out".into()))
     } else {
-        match tokio::time::timeout(left, exchange(request, call.remote_id_header, call.repeat)).await {
+        match tokio::time::timeout(left, exchange(request, call)).await {
             Ok(result) => result,
             Err(_) => Err(NoReply::Ambiguous(format!("gave up after {} ms", left.as_millis()))),
         }
@@ -218,7 +232,7 @@ async fn attempt_once(cx: &RequestContext, call: &Call, request: reqwest::Reques
     result
 }
 
-async fn exchange(request: reqwest::RequestBuilder, remote_id_header: &str, repeat: Repeat) -> Result<Reply, NoReply> {
+async fn exchange(request: reqwest::RequestBuilder, call: &Call) -> Result<Reply, NoReply> {
     let mut response = request.send().await.map_err(|error| {
         if error.is_connect() || error.is_builder() {
             NoReply::NotSent(causes(&error))
@@ -230,20 +244,23 @@ async fn exchange(request: reqwest::RequestBuilder, remote_id_header: &str, repe
     let header = |headers: &HeaderMap, name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     let retry_after =
         header(response.headers(), RETRY_AFTER.as_str()).and_then(|value| retry::retry_after(&value, Timestamp::now()));
-    let remote_id = header(response.headers(), remote_id_header).unwrap_or_default();
-    let mut body = Vec::new();
+    let remote_id = header(response.headers(), call.remote_id_header).unwrap_or_default();
+    let content_type = header(response.headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
+    let limit = call.max_answer_bytes;
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    if status.is_success() && announced > limit {
+        return Err(NoReply::TooLarge(limit));
+    }
+    let mut reply = Reply { status, retry_after, remote_id, content_type, body: Vec::new() };
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return Err(NoReply::Ambiguous("the answer is too large".into())),
-            Ok(None) => {
-                return Ok(Reply { status, retry_after, remote_id, body });
-            }
+            Ok(Some(chunk)) if reply.body.len() + chunk.len() <= limit => reply.body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(reply),
             // A refusal whose text was lost is a refusal all the same, and what must not be sent twice was accepted all the
             // same.
-            Err(_) if !status.is_success() || repeat == Repeat::UnlessAccepted => {
-                return Ok(Reply { status, retry_after, remote_id, body });
-            }
+            Ok(Some(_)) | Err(_) if !status.is_success() => return Ok(reply),
+            Err(_) if call.repeat == Repeat::UnlessAccepted => return Ok(reply),
+            Ok(Some(_)) => return Err(NoReply::TooLarge(limit)),
             Err(error) => return Err(NoReply::Ambiguous(causes(&error))),
         }
     }
@@ -276,6 +293,7 @@ mod tests {
             operation: "test",
             repeat,
             remote_id_header: "request-id",
+            max_answer_bytes: 100,
             request: client.post(url.parse().unwrap()),
         }
     }
@@ -354,10 +372,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_is_read_up_to_its_limit_and_asked_for_once() {
+        let client = HttpClient::new().unwrap();
+        for (status, length) in [(200, 100), (200, 101), (404, 101)] {
+            let server = MockServer::start().await;
+            let answer = ResponseTemplate::new(status).set_body_raw(vec![b'x'; length], "image/png");
+            Mock::given(any()).respond_with(answer).expect(1).mount(&server).await;
+            match client.send(&context(10), &call(&client, &server.uri(), Repeat::Always), None).await {
+                Ok(reply) => {
+                    assert_eq!((reply.status.as_u16(), reply.content_type.as_str()), (status, "image/png"));
+                    assert!(reply.body.len() <= 100 && (length == 100 || status == 404));
+                }
+                Err(error) => assert!(length == 101 && error == NoReply::TooLarge(100), "{error}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_announce_its_length_is_not_read_to_its_end() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = format!("http://{}", listener.local_addr().unwrap());
+        let endless = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+            while stream.write_all(&[b'x'; 4096]).is_ok() {}
+        });
+        let client = HttpClient::new().unwrap();
+        let error = client.send(&context(10), &call(&client, &at, Repeat::Always), None).await.unwrap_err();
+        assert_eq!(error, NoReply::TooLarge(100));
+        // The connection is closed by the runtime, which must not be kept waiting for it.
+        tokio::task::spawn_blocking(move || endless.join().unwrap()).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn an_error_names_no_url() {
         let client = HttpClient::new().unwrap();
-        let request = client.get("http://127.0.0.1:1/users/kim@contoso.com".parse().unwrap());
-        let error = exchange(request, "request-id", Repeat::Always).await.unwrap_err();
+        let url = "http://127.0.0.1:1/users/kim@contoso.com";
+        let request = client.get(url.parse().unwrap());
+        let error = exchange(request, &call(&client, url, Repeat::Always)).await.unwrap_err();
         assert!(!error.to_string().contains("kim"), "{error}");
     }
 }

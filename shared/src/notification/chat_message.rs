@@ -197,6 +197,12 @@ impl ChatMessage {
         newest.or_else(|| self.id.parse().ok()).unwrap_or_default()
     }
 
+    /// When it was written.
+    #[must_use]
+    pub fn created(&self) -> Option<Timestamp> {
+        self.created_date_time
+    }
+
     /// What happened last.
     #[must_use]
     pub fn event(&self) -> MessageEvent {

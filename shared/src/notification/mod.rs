@@ -8,14 +8,18 @@
 //! - [`process`]: the use case behind the queue: every version of a resource to every sink, once and in order
 //! - [`open`]: from a notification to its [`resource`]; [`validation`], [`decrypt`]: whether a content is Graph's, and what
 //!   it says
-//! - [`chat_message`]: a message of a chat
+//! - [`chat_message`], [`text`]: a message of a chat, and how it reads
+//! - [`outlets`]: the sinks; [`open_messaging`], [`media`], [`event_bus`]: where it goes
 
 pub mod chat_message;
 pub mod client_state;
 pub mod collection;
 pub mod decrypt;
+pub mod event_bus;
 pub mod group;
+pub mod media;
 pub mod open;
+pub mod open_messaging;
 pub mod outlets;
 pub mod process;
 pub mod queue;
@@ -24,6 +28,7 @@ pub mod receive;
 pub mod resource;
 #[cfg(test)]
 mod tests;
+pub mod text;
 pub mod validation;
 
 pub use client_state::{ClientState, ClientStateSecret, ClientStates};

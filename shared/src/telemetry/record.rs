@@ -36,11 +36,24 @@ pub enum Upstream {
     State,
     /// A queue.
     Queue,
+    /// The bucket of images and files.
+    Media,
+    /// The EventBridge bus.
+    EventBus,
 }
 
 impl Upstream {
-    const ALL: [Self; 7] =
-        [Self::Entra, Self::Graph, Self::GenesysLogin, Self::Genesys, Self::Secrets, Self::State, Self::Queue];
+    const ALL: [Self; 9] = [
+        Self::Entra,
+        Self::Graph,
+        Self::GenesysLogin,
+        Self::Genesys,
+        Self::Secrets,
+        Self::State,
+        Self::Queue,
+        Self::Media,
+        Self::EventBus,
+    ];
 
     /// Name of the latency metric, in milliseconds.
     const fn metric(self) -> &'static str {
@@ -52,6 +65,8 @@ impl Upstream {
             Self::Secrets => "secretsMs",
             Self::State => "stateMs",
             Self::Queue => "queueMs",
+            Self::Media => "mediaMs",
+            Self::EventBus => "eventBusMs",
         }
     }
 }

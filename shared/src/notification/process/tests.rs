@@ -123,7 +123,8 @@ impl Scene {
     }
 
     async fn serve(&self, messages: Vec<Message>) -> (Vec<String>, Tally) {
-        let worker = Worker { resources: &self.graph, deliveries: &self.deliveries, heard: &self.heard, sinks: &self.genesys };
+        let worker =
+            Worker { resources: &self.graph, deliveries: &self.deliveries, heard: &self.heard, sinks: &self.genesys };
         let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(30)));
         worker.serve(&cx, messages).await
     }
@@ -231,12 +232,8 @@ async fn every_event_is_published_whatever_it_is_and_each_sink_remembers_its_own
 async fn without_time_left_everything_waits() {
     let scene = Scene::default();
     let message = scene.write("a", 10, None);
-    let worker = Worker {
-        resources: &scene.graph,
-        deliveries: &scene.deliveries,
-        heard: &scene.heard,
-        sinks: &scene.genesys,
-    };
+    let worker =
+        Worker { resources: &scene.graph, deliveries: &scene.deliveries, heard: &scene.heard, sinks: &scene.genesys };
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(3)));
     let (failed, _) = worker.serve(&cx, vec![message.clone()]).await;
     assert_eq!((failed, scene.arrived("a").len()), (vec![message.id], 0));

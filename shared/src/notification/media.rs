@@ -1,0 +1,476 @@
+//! Images and files of messages, kept for a short while where Genesys Cloud can fetch them: in a private bucket, under
+//! a name that says nothing, by a link that ends.
+//!
+//! The link is signed with the function's own credentials. Those of a role are temporary, and a link ends with them at
+//! the latest: a life of more than some hours is a wish, not a promise. The bucket's lifecycle rule removes what nobody
+//! needs any more, and the bucket encrypts as it is configured to; with a KMS key of its own, the function's role needs
+//! `kms:GenerateDataKey` and `kms:Decrypt` on it.
+//!
+//! Requests are signed with `aws-sigv4`, which every AWS SDK brings, and sent by our own client. That adds 3 kB to the
+//! zipped function; `aws-sdk-s3` would add 870 kB, and second versions of two crates.
+
+use std::fmt;
+use std::future::Future;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningInstructions,
+    SigningSettings, UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+use uuid::Uuid;
+
+use crate::config::{Environment, Origin};
+use crate::error::{Code, Error};
+use crate::http::retry::Repeat;
+use crate::http::{Call, HttpClient, MAX_ANSWER_BYTES, NoReply, RequestContext};
+use crate::telemetry::Upstream;
+
+/// Two of the largest are in memory at once, of the function's 256 MB.
+const LARGEST_LIMIT: usize = 50 * 1024 * 1024;
+
+/// S3 signs no link for longer than seven days.
+const LONGEST_LIFE_MINUTES: u32 = 7 * 24 * 60;
+
+/// What a signed query leaves as it is.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What is taken, where it is kept, and for how long it can be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaSettings {
+    /// The bucket's name.
+    pub bucket: String,
+    /// How long a link is good.
+    pub link_minutes: u32,
+    /// The largest image or file that is taken.
+    pub max_bytes: usize,
+    /// The media types that are taken.
+    pub types: MediaTypes,
+}
+
+impl MediaSettings {
+    /// Reads `MEDIA_BUCKET`, `MEDIA_LINK_MINUTES` (60), `MEDIA_MAX_BYTES` (10 MB) and `MEDIA_TYPES`.
+    pub fn read(env: &mut Environment) -> Option<Self> {
+        let bucket = env.required::<BucketName>("MEDIA_BUCKET");
+        let link_minutes = env.or("MEDIA_LINK_MINUTES", 60);
+        let max_bytes = env.or("MEDIA_MAX_BYTES", 10 * 1024 * 1024);
+        let types = env.or("MEDIA_TYPES", MediaTypes::default());
+        let (bucket, link_minutes, max_bytes, types) = (bucket?, link_minutes?, max_bytes?, types?);
+        if !(1..=LONGEST_LIFE_MINUTES).contains(&link_minutes) {
+            env.problem(format!("MEDIA_LINK_MINUTES: expected 1 to {LONGEST_LIFE_MINUTES}"));
+            return None;
+        }
+        if !(1..=LARGEST_LIMIT).contains(&max_bytes) {
+            env.problem(format!("MEDIA_MAX_BYTES: expected 1 to {LARGEST_LIMIT}"));
+            return None;
+        }
+        Some(Self { bucket: bucket.0, link_minutes, max_bytes, types })
+    }
+}
+
+struct BucketName(String);
+
+impl FromStr for BucketName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A dot would be one label too many for the certificate of the bucket's host.
+        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (3..=63).contains(&text.len()) && text.bytes().all(is_name) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("expected a bucket's name: 3 to 63 lower-case letters, digits and hyphens")
+        }
+    }
+}
+
+/// Media types that are passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaTypes(Vec<String>);
+
+impl Default for MediaTypes {
+    fn default() -> Self {
+        let types = ["image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"];
+        Self(types.map(str::to_owned).to_vec())
+    }
+}
+
+impl FromStr for MediaTypes {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let types = text.split(',').map(|name| name.trim().to_ascii_lowercase()).collect::<Vec<_>>();
+        let is_token = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+        };
+        let is_type = |name: &String| name.split_once('/').is_some_and(|(kind, rest)| is_token(kind) && is_token(rest));
+        if !types.iter().all(is_type) {
+            return Err("expected media types with commas between them, such as image/png,application/pdf");
+        }
+        if types.iter().any(|name| name.contains("html") || name.contains("xml") || name.contains("script")) {
+            return Err("HTML, XML, SVG and scripts are not passed on: whoever opens them runs them");
+        }
+        Ok(Self(types))
+    }
+}
+
+impl MediaTypes {
+    /// Whether a type, in lower case and without parameters, is passed on.
+    #[must_use]
+    pub fn allow(&self, content_type: &str) -> bool {
+        self.0.iter().any(|name| name == content_type)
+    }
+}
+
+/// What is to be kept. It has no `Debug`, so that it cannot reach a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Its media type.
+    pub content_type: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// The SHA-256 of its content, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Under which name it is saved by who opens the link: letters, digits, `-` and one `.`, of our making.
+    pub name: String,
+}
+
+/// Why something is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// The store did not answer, or is overloaded. It may take it later.
+    #[error("the media bucket did not take it ({0})")]
+    Unavailable(String),
+    /// It will not take it later either, unless somebody changes something.
+    #[error(
+        "the media bucket refused it ({0}); look at MEDIA_BUCKET, and whether the function's role has s3:PutObject and \
+         s3:GetObject on it, and kms:GenerateDataKey on its key"
+    )]
+    Refused(String),
+}
+
+impl From<MediaError> for Error {
+    fn from(error: MediaError) -> Self {
+        let message = "An image could not be put into the media bucket. The notification waits in the queue.";
+        Self::new(Code::DELIVERY_FAILED, message).because(error)
+    }
+}
+
+/// Who keeps images and files.
+pub trait MediaStore: Send + Sync {
+    /// Keeps it and gives a link by which anybody can fetch it for a while.
+    fn put(&self, cx: &RequestContext, media: Media) -> impl Future<Output = Result<String, MediaError>> + Send;
+}
+
+/// Keeps them in an S3 bucket.
+pub struct S3Media {
+    http: HttpClient,
+    credentials: SharedCredentialsProvider,
+    region: String,
+    /// Where the bucket's objects are: their keys are appended.
+    base: Origin,
+    /// Segments between the origin and the key.
+    path: Option<String>,
+    life: Duration,
+}
+
+impl fmt::Debug for S3Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Media").field("base", &self.base).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl S3Media {
+    /// Keeps them in this bucket of this region: at the region's S3, or wherever `AWS_ENDPOINT_URL` says.
+    ///
+    /// # Errors
+    /// When AWS access is not configured, with what is missing.
+    pub fn new(http: HttpClient, aws: &SdkConfig, settings: &MediaSettings) -> Result<Self, String> {
+        let region = aws.region().ok_or("AWS_REGION is not set")?.to_string();
+        let credentials = aws.credentials_provider().ok_or("there are no AWS credentials")?;
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let bucket = &settings.bucket;
+        let (base, path) = match aws.endpoint_url() {
+            Some(endpoint) => (endpoint.parse::<Origin>(), Some(bucket.clone())),
+            None => (format!("https://{bucket}.s3.{region}.{suffix}").parse(), None),
+        };
+        let base = base.map_err(|error| format!("AWS_ENDPOINT_URL: {error}"))?;
+        let life = Duration::from_secs(u64::from(settings.link_minutes) * 60);
+        Ok(Self { http, credentials, region, base, path, life })
+    }
+
+    async fn credentials(&self) -> Result<Credentials, MediaError> {
+        let credentials = self.credentials.provide_credentials().await;
+        credentials.map_err(|error| MediaError::Unavailable(format!("no AWS credentials: {error}")))
+    }
+
+    /// Opens the connection, so that the first image finds it. Failure is of no consequence.
+    pub async fn warm_up(&self) {
+        self.http.connect(self.base.join([])).await;
+    }
+}
+
+impl MediaStore for S3Media {
+    async fn put(&self, cx: &RequestContext, media: Media) -> Result<String, MediaError> {
+        let Media { content_type, bytes, sha256, name } = media;
+        // Neither a person nor a chat can be read from it, nor guessed with it.
+        let key = Uuid::new_v4().to_string();
+        let url = self.base.join(self.path.as_deref().into_iter().chain([key.as_str()]));
+        let disposition = format!("attachment; filename=\"{name}\"");
+        let headers = [
+            ("cache-control", "private, no-store"),
+            ("content-disposition", disposition.as_str()),
+            ("content-type", content_type.as_str()),
+        ];
+        let signer = Signer { credentials: self.credentials().await?, region: &self.region, time: SystemTime::now() };
+        let mut request = self.http.put(url.clone());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in signer.put(&url, &headers, sha256)?.headers() {
+            request = request.header(name, value);
+        }
+        let call = Call {
+            upstream: Upstream::Media,
+            operation: "put object",
+            // The key is new, so that the second of two is the first.
+            repeat: Repeat::Always,
+            remote_id_header: "x-amz-request-id",
+            max_answer_bytes: MAX_ANSWER_BYTES,
+            request: request.body(bytes),
+        };
+        let reply = match self.http.send(cx, &call, None).await {
+            Ok(reply) => reply,
+            Err(error @ (NoReply::NotSent(_) | NoReply::Ambiguous(_) | NoReply::TooLarge(_))) => {
+                return Err(MediaError::Unavailable(error.to_string()));
+            }
+        };
+        let status = reply.status.as_u16();
+        match status {
+            200..300 => signer.link(&url, self.life),
+            408 | 429 | 500.. => Err(MediaError::Unavailable(format!("HTTP {status}"))),
+            _ => Err(MediaError::Refused(format!("HTTP {status} {}", refusal(&reply.body)))),
+        }
+    }
+}
+
+/// The code of S3's refusal: `<Error><Code>AccessDenied</Code>…`.
+fn refusal(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+    code.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).take(60).collect()
+}
+
+/// Signs requests to S3.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html>
+struct Signer<'a> {
+    credentials: Credentials,
+    region: &'a str,
+    time: SystemTime,
+}
+
+impl Signer<'_> {
+    fn put(&self, url: &Url, headers: &[(&str, &str)], sha256: String) -> Result<SigningInstructions, MediaError> {
+        let mut settings = settings();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        self.sign("PUT", url, headers, SignableBody::Precomputed(sha256), settings)
+    }
+
+    /// The URL by which anybody can fetch the object, for so long.
+    fn link(&self, url: &Url, life: Duration) -> Result<String, MediaError> {
+        let mut settings = settings();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(life);
+        let signed = self.sign("GET", url, &[], SignableBody::UnsignedPayload, settings)?;
+        let pair =
+            |(name, value): &(&str, _)| format!("{name}={}", utf8_percent_encode(AsRef::as_ref(value), UNRESERVED));
+        let query = signed.params().iter().map(pair).collect::<Vec<_>>();
+        Ok(format!("{url}?{}", query.join("&")))
+    }
+
+    fn sign(
+        &self,
+        method: &str,
+        url: &Url,
+        headers: &[(&str, &str)],
+        body: SignableBody<'_>,
+        settings: SigningSettings,
+    ) -> Result<SigningInstructions, MediaError> {
+        let unsigned = |error: String| MediaError::Refused(format!("the request cannot be signed: {error}"));
+        let identity = self.credentials.clone().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(self.region)
+            .name("s3")
+            .time(self.time)
+            .settings(settings)
+            .build()
+            .map_err(|error| unsigned(error.to_string()))?
+            .into();
+        let request = SignableRequest::new(method, url.as_str(), headers.iter().copied(), body)
+            .map_err(|error| unsigned(error.to_string()))?;
+        let signed = sign(request, &params).map_err(|error| unsigned(error.to_string()))?;
+        Ok(signed.into_parts().0)
+    }
+}
+
+/// S3 signs the path as it is sent.
+fn settings() -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+    use wiremock::matchers::{header, header_exists, method, path_regex};
+    use wiremock::{Mock, MockBuilder, ResponseTemplate};
+
+    use super::*;
+    use crate::remote::{Remote, context};
+
+    fn read(variables: &[(&str, &str)]) -> Result<MediaSettings, String> {
+        let mut env = Environment::of(variables.iter().copied());
+        let settings = MediaSettings::read(&mut env);
+        env.finish(settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_the_bucket_has_to_be_named() {
+        let settings = read(&[("MEDIA_BUCKET", "bridge-media-1")]).unwrap();
+        assert_eq!((settings.link_minutes, settings.max_bytes), (60, 10 * 1024 * 1024));
+        assert!(settings.types.allow("image/png") && settings.types.allow("application/pdf"));
+        assert!(!settings.types.allow("text/html") && !settings.types.allow(""));
+        let own = read(&[("MEDIA_BUCKET", "bridge-media"), ("MEDIA_TYPES", "Image/PNG, video/mp4")]).unwrap();
+        assert!(own.types.allow("image/png") && own.types.allow("video/mp4") && !own.types.allow("image/gif"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        for (name, value) in [
+            ("MEDIA_BUCKET", "my.bucket"),
+            ("MEDIA_BUCKET", "a/b"),
+            ("MEDIA_LINK_MINUTES", "0"),
+            ("MEDIA_LINK_MINUTES", "10081"),
+            ("MEDIA_MAX_BYTES", "60000000"),
+            ("MEDIA_MAX_BYTES", "0"),
+            ("MEDIA_TYPES", "png"),
+            ("MEDIA_TYPES", "image/png,"),
+            ("MEDIA_TYPES", "image/svg+xml"),
+            ("MEDIA_TYPES", "image/png,text/html"),
+        ] {
+            let mut variables = vec![("MEDIA_BUCKET", "bridge-media")];
+            variables.retain(|(bucket, _)| *bucket != name);
+            variables.push((name, value));
+            assert!(read(&variables).unwrap_err().contains(name), "{name}: {value}");
+        }
+    }
+
+    /// The example of the S3 documentation.
+    #[test]
+    fn a_link_is_signed_as_s3_documents_it() {
+        let signer = Signer {
+            credentials: Credentials::new(
+                "AKIAIOSFODNN7EXAMPLE",
+                "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+                None,
+                None,
+                "test",
+            ),
+            region: "us-east-1",
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600),
+        };
+        let url = "https://examplebucket.s3.amazonaws.com/test.txt".parse().unwrap();
+        let link = signer.link(&url, Duration::from_secs(86400)).unwrap();
+        let link: Url = link.parse().unwrap();
+        let query = link.query_pairs().into_owned().collect::<std::collections::HashMap<_, _>>();
+        let signature = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
+        assert_eq!(query["X-Amz-Signature"], signature);
+        assert_eq!(query["X-Amz-Credential"], "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request");
+        assert!(link.query().unwrap().contains("%2F20130524%2F"), "{link}");
+    }
+
+    fn aws(endpoint: Option<&str>) -> SdkConfig {
+        let mut aws = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKID",
+                "secret",
+                Some("session/token+".into()),
+                None,
+                "test",
+            )));
+        aws.set_endpoint_url(endpoint.map(str::to_owned));
+        aws.build()
+    }
+
+    fn store(endpoint: Option<&str>) -> S3Media {
+        let settings = read(&[("MEDIA_BUCKET", "bridge-media"), ("MEDIA_LINK_MINUTES", "15")]).unwrap();
+        S3Media::new(HttpClient::new().unwrap(), &aws(endpoint), &settings).unwrap()
+    }
+
+    fn media() -> Media {
+        let (content_type, bytes, name) = ("image/png".into(), vec![1, 2, 3], "image-1.png".into());
+        let sha256 = "039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81".into();
+        Media { content_type, bytes, sha256, name }
+    }
+
+    fn put() -> MockBuilder {
+        Mock::given(method("PUT"))
+            .and(path_regex("^/bridge-media/[0-9a-f-]{36}$"))
+            .and(header("content-type", "image/png"))
+            .and(header("content-disposition", "attachment; filename=\"image-1.png\""))
+            .and(header("x-amz-content-sha256", media().sha256.as_str()))
+            .and(header("x-amz-security-token", "session/token+"))
+            .and(header_exists("authorization"))
+    }
+
+    #[tokio::test]
+    async fn an_image_is_put_under_a_random_name_and_can_be_fetched_for_a_while() {
+        let remote = Remote::start().await;
+        remote.expect(put(), 1, ResponseTemplate::new(503)).await;
+        remote.expect(put(), 1, ResponseTemplate::new(200)).await;
+        let link = store(Some(&remote.uri())).put(&context(10), media()).await.unwrap();
+        let requests = remote.0.received_requests().await.unwrap();
+        let [.., last] = requests.as_slice() else { panic!("no request") };
+        assert_eq!(last.body, [1, 2, 3]);
+        let (at, query) = link.split_once('?').unwrap();
+        assert_eq!(at, format!("{}{}", remote.uri(), last.url.path()));
+        for part in ["X-Amz-Expires=900", "X-Amz-Security-Token=session%2Ftoken%2B", "X-Amz-SignedHeaders=host"] {
+            assert!(query.contains(part), "{query}");
+        }
+        let signed = last.headers["authorization"].to_str().unwrap();
+        assert!(signed.contains("content-disposition;content-type;host;x-amz-content-sha256;"), "{signed}");
+    }
+
+    #[tokio::test]
+    async fn whether_it_may_be_tried_again_is_told() {
+        let remote = Remote::start().await;
+        let denied = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>…</Message></Error>";
+        remote.expect(put(), 1, ResponseTemplate::new(403).set_body_string(denied)).await;
+        let store = store(Some(&remote.uri()));
+        let error = store.put(&context(10), media()).await.unwrap_err();
+        assert!(matches!(&error, MediaError::Refused(cause) if cause == "HTTP 403 AccessDenied"), "{error}");
+        assert!(error.to_string().contains("s3:PutObject"), "{error}");
+        remote.expect(put(), 3, ResponseTemplate::new(503).insert_header("retry-after", "0")).await;
+        let error = store.put(&context(10), media()).await.unwrap_err();
+        assert!(matches!(error, MediaError::Unavailable(_)), "{error}");
+    }
+
+    #[test]
+    fn without_an_endpoint_the_bucket_has_a_host_of_its_own() {
+        let store = store(None);
+        assert_eq!(store.base.join([]).as_str(), "https://bridge-media.s3.eu-central-1.amazonaws.com/");
+        assert_eq!(store.path, None);
+    }
+}

@@ -1,0 +1,239 @@
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockBuilder, ResponseTemplate};
+
+use super::images::IMAGE_TRIES;
+use super::*;
+use crate::error::Code;
+use crate::notification::media::{Media, MediaError};
+use crate::remote::{Remote, context};
+
+const INTEGRATION: &str = "3f9b4e2a-0c1d-4e5f-8a7b-6c5d4e3f2a1b";
+const CHAT: &str = "19:a_b@unq.gbl.spaces";
+const INBOUND: &str = "/api/v2/conversations/messages/3f9b4e2a-0c1d-4e5f-8a7b-6c5d4e3f2a1b/inbound/open/message";
+const IMAGE: &str = "/v1.0/chats/19:a_b@unq.gbl.spaces/messages/1/hostedContents/aWQ9/$value";
+
+/// Keeps what it is given, or fails as it is told.
+#[derive(Default)]
+struct Kept {
+    media: Mutex<Vec<Media>>,
+    failure: Option<MediaError>,
+}
+
+impl MediaStore for Kept {
+    async fn put(&self, _cx: &RequestContext, media: Media) -> Result<String, MediaError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let mut kept = self.media.lock().unwrap();
+        kept.push(media);
+        Ok(format!("https://bucket.example/{}?X-Amz-Signature=s", kept.len()))
+    }
+}
+
+struct Scene {
+    microsoft: Remote,
+    genesys: Remote,
+    sink: OpenMessaging<Kept>,
+}
+
+impl Scene {
+    async fn of(store: Kept) -> Self {
+        let (microsoft, genesys) = (Remote::start().await, Remote::start().await);
+        let graph = format!("{}/v1.0", microsoft.uri()).parse().unwrap();
+        let graph = GraphClient::new(microsoft.entra().await, graph);
+        let client = GenesysClient::new(genesys.genesys().await, genesys.uri().parse().unwrap());
+        let mut env = Environment::of([
+            ("OPEN_MESSAGING_INTEGRATION_ID", INTEGRATION),
+            ("MEDIA_BUCKET", "bridge-media"),
+            ("MEDIA_MAX_BYTES", "100"),
+        ]);
+        let settings = OpenMessagingSettings::read(&mut env).unwrap();
+        let sink = OpenMessaging::new(Arc::new(graph), Arc::new(client), store, settings);
+        Self { microsoft, genesys, sink }
+    }
+
+    fn html(&self, html: &str) -> String {
+        html.replace("GRAPH", &self.microsoft.uri())
+    }
+
+    async fn image(&self, times: u64, answer: ResponseTemplate) {
+        self.microsoft.expect(Mock::given(method("GET")).and(path(IMAGE)), times, answer).await;
+    }
+
+    async fn deliver(&self, message: &Value, before: Option<i64>, receives: u32) -> Result<Delivered, Error> {
+        let message: ChatMessage = serde_json::from_value(message.clone()).unwrap();
+        self.sink.deliver(&context(10), "t-1", &message, before, receives).await
+    }
+
+    /// What Genesys Cloud gets.
+    async fn sent(&self, message: &Value, before: Option<i64>, receives: u32) -> Value {
+        self.genesys.expect(inbound_call(), 1, ResponseTemplate::new(200)).await;
+        assert_eq!(self.deliver(message, before, receives).await.unwrap(), Delivered::Delivered);
+        let bodies = self.genesys.bodies(INBOUND).await;
+        serde_json::from_str(bodies.last().unwrap()).unwrap()
+    }
+}
+
+fn inbound_call() -> MockBuilder {
+    Mock::given(method("POST")).and(path(INBOUND))
+}
+
+fn message(html: &str) -> Value {
+    json!({
+        "id": "1712027444034", "chatId": CHAT, "messageType": "message", "createdDateTime": "2024-04-02T03:10:44.034Z",
+        "from": {"user": {"id": "oid", "displayName": "Kim Akers"}}, "body": {"contentType": "html", "content": html},
+    })
+}
+
+fn with(mut message: Value, name: &str, value: impl Into<Value>) -> Value {
+    message[name] = value.into();
+    message
+}
+
+fn png() -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_raw(vec![1, 2, 3], "image/png")
+}
+
+#[tokio::test]
+async fn a_message_with_an_image_arrives_with_it() {
+    let scene = Scene::of(Kept::default()).await;
+    scene.image(1, png()).await;
+    let html =
+        scene.html(&format!("<p>Look at <at id=\"0\">this</at>:</p><p><img src=\"GRAPH{IMAGE}\" alt=\"Part\"></p>"));
+    insta::assert_json_snapshot!(scene.sent(&message(&html), None, 1).await);
+    let kept = scene.sink.store.media.lock().unwrap();
+    assert_eq!((kept[0].content_type.as_str(), kept[0].bytes.as_slice()), ("image/png", &[1, 2, 3][..]));
+}
+
+#[tokio::test]
+async fn an_edit_says_that_it_is_one_if_there_is_something_to_edit() {
+    let scene = Scene::of(Kept::default()).await;
+    let edited = with(message("<p>new</p>"), "lastEditedDateTime", "2024-04-02T03:12:00Z");
+    let first = scene.sent(&edited, None, 1).await;
+    assert_eq!((&first["text"], &first["channel"]["time"]), (&json!("new"), &json!("2024-04-02T03:12:00.000Z")));
+    let again = scene.sent(&edited, Some(1_712_027_444_034), 1).await;
+    assert_eq!((&again["text"], &again["metadata"]["teamsEvent"]), (&json!("[edited]\nnew"), &json!("edited")));
+    assert_eq!(first["channel"]["messageId"], again["channel"]["messageId"], "the same version has the same id");
+    let original = scene.sent(&message("<p>old</p>"), None, 1).await;
+    assert_ne!(original["channel"]["messageId"], again["channel"]["messageId"]);
+    let emptied = with(edited, "body", json!({"content": ""}));
+    assert_eq!(scene.sent(&emptied, Some(1), 1).await["text"], "[edited: the message is empty now]");
+}
+
+#[tokio::test]
+async fn a_deletion_tells_which_message_and_not_what_it_said() {
+    let scene = Scene::of(Kept::default()).await;
+    let deleted = with(message("<p>secret</p>"), "deletedDateTime", "2024-04-02T03:12:00Z");
+    let sent = scene.sent(&deleted, Some(1_712_027_444_034), 1).await;
+    assert_eq!(sent["text"], "[deleted: the message of 2024-04-02 03:10:44 UTC]");
+    assert_eq!((&sent["metadata"]["teamsEvent"], sent.get("content")), (&json!("deleted"), None));
+    let never = scene.deliver(&deleted, None, 1).await.unwrap();
+    assert_eq!(never, Delivered::LeftOut("deleted before it was delivered"));
+}
+
+#[tokio::test]
+async fn what_nobody_said_to_the_agent_is_left_out() {
+    let scene = Scene::of(Kept::default()).await;
+    let system = with(message("<systemEventMessage/>"), "messageType", "unknownFutureValue");
+    let own = with(message("<p>x</p>"), "from", json!({"application": {"id": "C", "displayName": "Bridge"}}));
+    let empty = message("<p>&nbsp;</p>");
+    for (message, why) in
+        [(system, "a system message"), (own, "a message of the bridge's own app"), (empty, "an empty message")]
+    {
+        assert_eq!(scene.deliver(&message, None, 1).await.unwrap(), Delivered::LeftOut(why));
+    }
+    let bot = with(message("<p>x</p>"), "from", json!({"application": {"id": "bot", "displayName": null}}));
+    assert_eq!(scene.sent(&bot, None, 1).await["channel"]["from"]["nickname"], NAMELESS);
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_had_is_named_with_the_reason() {
+    let scene = Scene::of(Kept::default()).await;
+    let image = scene.html(&format!("<img src=\"GRAPH{IMAGE}\">"));
+    let large = ResponseTemplate::new(200).set_body_raw(vec![0; 101], "image/png");
+    let page = ResponseTemplate::new(200).set_body_raw("<script>", "text/html");
+    for (answer, why) in [
+        (ResponseTemplate::new(404), "Microsoft Teams does not have it any more"),
+        (ResponseTemplate::new(403), "Microsoft Teams does not hand it out"),
+        (large, "it has more than 1 kB"),
+        (page, "files of its kind are not passed on"),
+    ] {
+        scene.image(1, answer).await;
+        let sent = scene.sent(&message(&image), None, 1).await;
+        assert_eq!(sent["text"], format!("[image] (not shown: {why})"));
+        assert_eq!(sent.get("content"), None);
+    }
+    let elsewhere = ["https://evil.example", &format!("{}.evil.example", scene.microsoft.uri())];
+    let other_chat = image.replace("a_b", "c_d");
+    for html in elsewhere.map(|host| format!("<img src=\"{host}{IMAGE}\">")).into_iter().chain([other_chat]) {
+        let sent = scene.sent(&message(&html), None, 1).await;
+        assert_eq!(sent["text"], "[image] (not shown: it does not belong to this chat)");
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_may_be_had_later_is_waited_for_and_not_for_ever() {
+    let scene = Scene::of(Kept::default()).await;
+    let image = message(&scene.html(&format!("<p>a</p><img src=\"GRAPH{IMAGE}\">")));
+    for (receives, status) in [(1, 503), (2, 429)] {
+        scene.image(3, ResponseTemplate::new(status).insert_header("retry-after", "0")).await;
+        let error = scene.deliver(&image, None, receives).await.unwrap_err();
+        assert!([Code::GRAPH_UNAVAILABLE, Code::GRAPH_THROTTLED].contains(&error.code), "{error}");
+    }
+    scene.image(3, ResponseTemplate::new(503).insert_header("retry-after", "0")).await;
+    let sent = scene.sent(&image, None, IMAGE_TRIES).await;
+    assert_eq!(sent["text"], "a\n[image] (not shown: it could not be fetched in several tries)");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_waited_for_and_one_that_refuses_is_not() {
+    let scene = Scene::of(Kept { failure: Some(MediaError::Unavailable("HTTP 503".into())), ..Kept::default() }).await;
+    let image = message(&scene.html(&format!("<img src=\"GRAPH{IMAGE}\">")));
+    scene.image(2, png()).await;
+    assert_eq!(scene.deliver(&image, None, 1).await.unwrap_err().code, Code::DELIVERY_FAILED);
+    let sent = scene.sent(&image, None, IMAGE_TRIES).await;
+    assert_eq!(sent["text"], "[image] (not shown: it could not be fetched in several tries)");
+
+    let scene = Scene::of(Kept { failure: Some(MediaError::Refused("HTTP 403".into())), ..Kept::default() }).await;
+    let image = message(&scene.html(&format!("<img src=\"GRAPH{IMAGE}\">")));
+    scene.image(1, png()).await;
+    assert_eq!(scene.sent(&image, None, 1).await["text"], "[image] (not shown: it could not be stored)");
+}
+
+#[tokio::test]
+async fn a_message_that_genesys_does_not_take_goes_back() {
+    let scene = Scene::of(Kept::default()).await;
+    scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(403)).await;
+    let error = scene.deliver(&message("<p>x</p>"), None, 1).await.unwrap_err();
+    assert_eq!(error.code, Code::PERMISSION_MISSING);
+    assert!(error.message.contains("conversation:message:receive"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+    #[test]
+    fn no_message_is_larger_than_genesys_takes(
+        piece in "[<\"\\\\é\n ]{1,8}|\\PC{1,8}", name in "\\PC{0,300}", images in 0_usize..20,
+    ) {
+        let hosted = format!("<img src=\"https://graph.microsoft.com{IMAGE}\">").repeat(images);
+        let body = json!({"contentType": "html", "content": piece.repeat(100_000) + &hosted});
+        let from = json!({"user": {"displayName": name}});
+        let message = with(with(message(""), "body", body), "from", from);
+        let message: ChatMessage = serde_json::from_value(message).unwrap();
+        let readable = Readable::of(&message);
+        let attachment = crate::genesys::InboundAttachment {
+            media_type: "Image", url: "u".repeat(3000), mime: "image/png".into(), filename: "image-1.png".into(),
+            sha256: "0".repeat(64),
+        };
+        let content = || InboundContent { content_type: "Attachment", attachment: attachment.clone() };
+        let content = readable.images.iter().map(|_| content());
+        let inbound = inbound("t", &message, edit(&readable.with_images([])), content.collect());
+        prop_assert!(serde_json::to_vec(&inbound).unwrap().len() < 512_000);
+        prop_assert_eq!(inbound.channel.message_id.len(), 64);
+        prop_assert!(inbound.channel.from.nickname.chars().count() <= MAX_NAME);
+    }
+}

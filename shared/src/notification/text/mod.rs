@@ -1,0 +1,346 @@
+//! What a message says, as plain text: the body's HTML with its mentions, emoji, links, lists, quotes and tables, and
+//! whatever is attached in a form that can be read.
+//!
+//! Anybody who may write in a chat decides what is read here. Nothing recurses over elements, all that is written is
+//! bounded, and no input is refused: what makes no sense is shown as it stands.
+
+mod attachments;
+mod writer;
+
+use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
+
+use super::chat_message::ChatMessage;
+use writer::{IMAGE, Writer};
+
+/// Most images of one message that are fetched. Teams' own limit is ten.
+const MAX_IMAGES: usize = 10;
+
+/// Most bytes of text. Twice as many in JSON are well below what Genesys Cloud takes in a request, 512,000.
+const MAX_BYTES: usize = 200_000;
+
+/// Most mentions and attachments that are looked for where the body marks them. Teams allows some dozens.
+const MAX_MARKED: usize = 1000;
+
+/// How deep HTML may stand inside of HTML: a forwarded message's text inside of the message.
+const MAX_NESTING: usize = 2;
+
+/// What a text that is too long ends with.
+const SHORTENED: &str = "[shortened: the whole message is in Teams]";
+
+/// An image that Graph keeps for a message. Fetching it needs a token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HostedImage {
+    /// Its URL, as the message has it: to be checked before a token goes there.
+    pub src: String,
+    /// What the sender calls it, or empty.
+    pub alt: String,
+}
+
+/// A message as plain text. It has no `Debug`, so that it cannot reach a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Readable {
+    text: String,
+    /// The images of the text, in their order.
+    pub images: Vec<HostedImage>,
+}
+
+impl Readable {
+    /// Renders a message.
+    #[must_use]
+    pub fn of(message: &ChatMessage) -> Self {
+        Self::limited(message, MAX_BYTES)
+    }
+
+    fn limited(message: &ChatMessage, limit: usize) -> Self {
+        let mut renderer = Renderer::new(message, limit);
+        renderer.writer.text(&message.subject);
+        renderer.writer.block();
+        if message.body.is_html() {
+            renderer.html(&message.body.content, 0);
+        } else {
+            renderer.writer.preformatted(&message.body.content);
+        }
+        renderer.unmarked_attachments();
+        let images = renderer.images;
+        let (mut text, shortened) = renderer.writer.finish();
+        if shortened {
+            text.truncate(text.trim_end().len());
+            text.push_str(if text.is_empty() { "" } else { "\n" });
+            text.push_str(SHORTENED);
+        }
+        Self { text, images }
+    }
+
+    /// The text with these words in place of the images, in their order.
+    #[must_use]
+    pub fn with_images<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let mut words = words.into_iter();
+        let mut parts = self.text.split(IMAGE);
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            text.push_str(words.next().unwrap_or("[image]"));
+            text.push_str(part);
+        }
+        text
+    }
+}
+
+struct Renderer<'a> {
+    message: &'a ChatMessage,
+    writer: Writer,
+    images: Vec<HostedImage>,
+    /// Which attachments have found their place.
+    placed: Vec<bool>,
+    /// Whom the last mention was of, and how much had been written when it ended.
+    mentioned: Option<(&'a str, usize)>,
+}
+
+/// What is open while HTML is read.
+#[derive(Default)]
+struct Open<'a> {
+    /// An element whose content is nobody's business.
+    dropped: Option<Vec<u8>>,
+    /// Where a link leads.
+    link: Option<String>,
+    /// A mention: whom it is of, its words for when it has none, and how much had been written when it began.
+    mention: Option<(Option<&'a str>, &'a str, usize)>,
+}
+
+impl<'a> Renderer<'a> {
+    fn new(message: &'a ChatMessage, limit: usize) -> Self {
+        let placed = vec![false; message.attachments.len()];
+        Self { message, writer: Writer::new(limit), images: Vec::new(), placed, mentioned: None }
+    }
+
+    /// Renders HTML; `nesting` counts the HTML that it stands in.
+    fn html(&mut self, html: &str, nesting: usize) {
+        if nesting > MAX_NESTING {
+            return;
+        }
+        let layout = self.writer.layout.clone();
+        let mut emitter = DefaultEmitter::default();
+        // So that what a script says is not taken for elements.
+        emitter.naively_switch_states(true);
+        let mut open = Open::default();
+        for token in Tokenizer::new_with_emitter(html, emitter) {
+            let Ok(token) = token;
+            if self.writer.is_full() {
+                break;
+            }
+            match token {
+                Token::EndTag(tag) if open.dropped.is_some() => {
+                    if open.dropped.as_ref() == Some(&tag.name.0) {
+                        open.dropped = None;
+                    }
+                }
+                _ if open.dropped.is_some() => {}
+                Token::StartTag(tag) => self.start(&tag, &mut open, nesting),
+                Token::EndTag(tag) => self.end(&tag.name, &mut open),
+                Token::String(text) => self.writer.text(&String::from_utf8_lossy(&text)),
+                Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => {}
+            }
+        }
+        self.end_mention(&mut open);
+        self.end_link(&mut open);
+        self.writer.end_cell();
+        self.writer.block();
+        self.writer.layout = layout;
+    }
+
+    fn start(&mut self, tag: &StartTag<()>, open: &mut Open<'a>, nesting: usize) {
+        let writer = &mut self.writer;
+        match &*tag.name.0 {
+            b"script" | b"style" | b"title" | b"iframe" | b"noembed" | b"noframes" | b"textarea" => {
+                open.dropped = Some(tag.name.0.clone());
+            }
+            b"br" => writer.line_break(),
+            b"hr" => {
+                writer.block();
+                writer.text("---");
+                writer.block();
+            }
+            b"ul" | b"menu" => writer.list(None),
+            b"ol" => writer.list(Some(attribute(tag, "start").parse().unwrap_or(1))),
+            b"li" => writer.item(),
+            b"blockquote" => {
+                writer.block();
+                writer.layout.quotes = writer.layout.quotes.saturating_add(1);
+            }
+            b"pre" | b"codeblock" => writer.preformat(),
+            b"tr" => writer.row(),
+            b"td" | b"th" => writer.cell(),
+            b"table" => writer.end_row(),
+            b"a" => {
+                self.end_link(open);
+                self.writer.link();
+                open.link = Some(attribute(tag, "href"));
+            }
+            b"at" => {
+                self.end_mention(open);
+                self.mention(&attribute(tag, "id"), open);
+            }
+            b"emoji" => {
+                let alt = attribute(tag, "alt");
+                self.writer.text(if alt.is_empty() { "[emoji]" } else { &alt });
+            }
+            b"customemoji" => self.writer.text(&format!(":{}:", attribute(tag, "alt"))),
+            b"img" => self.image(tag),
+            b"attachment" if nesting == 0 => self.marked_attachment(&attribute(tag, "id")),
+            name if is_block(name) => writer.block(),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, name: &[u8], open: &mut Open<'a>) {
+        let writer = &mut self.writer;
+        match name {
+            b"ul" | b"ol" | b"menu" => writer.end_list(),
+            b"li" => writer.block(),
+            b"blockquote" => {
+                writer.block();
+                writer.layout.quotes = writer.layout.quotes.saturating_sub(1);
+            }
+            b"pre" | b"codeblock" => {
+                writer.block();
+                writer.layout.preformatted = writer.layout.preformatted.saturating_sub(1);
+            }
+            b"td" | b"th" => writer.end_cell(),
+            b"tr" | b"table" => writer.end_row(),
+            b"a" => self.end_link(open),
+            b"at" => self.end_mention(open),
+            // As browsers read `</br>`.
+            b"br" => writer.line_break(),
+            name if is_block(name) => writer.block(),
+            _ => {}
+        }
+    }
+
+    /// Teams writes a name of two words as two mentions of the same person: one `@` is enough.
+    fn mention(&mut self, id: &str, open: &mut Open<'a>) {
+        let mention = self.message.mentions.iter().take(MAX_MARKED).find(|mention| mention.is(id));
+        let whom = mention.and_then(|mention| mention.whom());
+        let continued = self.mentioned.is_some_and(|(last, at)| Some(last) == whom && at == self.writer.len());
+        if !continued {
+            self.writer.text("@");
+        }
+        let words = mention.map_or("", |mention| &mention.mention_text);
+        open.mention = Some((whom, words, self.writer.len()));
+    }
+
+    fn end_mention(&mut self, open: &mut Open<'a>) {
+        if let Some((whom, words, began)) = open.mention.take() {
+            if self.writer.len() == began {
+                self.writer.text(words);
+            }
+            self.mentioned = whom.map(|whom| (whom, self.writer.len()));
+        }
+    }
+
+    fn end_link(&mut self, open: &mut Open<'a>) {
+        if let Some(href) = open.link.take() {
+            let text = self.writer.end_link();
+            self.address(&text, &href);
+        }
+    }
+
+    /// Adds where a link leads, if its text does not say so already.
+    fn address(&mut self, text: &str, href: &str) {
+        let Some(shown) = address(href) else {
+            return;
+        };
+        let bare = |text: &str| {
+            let text = text.trim().trim_end_matches('/');
+            let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+            text.to_lowercase()
+        };
+        if text.trim().is_empty() {
+            self.writer.text(shown);
+        } else if bare(text) != bare(shown) {
+            self.writer.text(&format!(" ({shown})"));
+        }
+    }
+
+    fn image(&mut self, tag: &StartTag<()>) {
+        let [src, alt, kind] = ["src", "alt", "itemtype"].map(|name| attribute(tag, name));
+        if kind.ends_with("/Emoji") {
+            self.writer.text(if alt.is_empty() { "[emoji]" } else { &alt });
+        } else {
+            self.picture(src, &alt);
+        }
+    }
+
+    /// An image: one that Graph keeps is left to be fetched, of any other its words and address are shown.
+    fn picture(&mut self, src: String, alt: &str) {
+        if src.contains("/hostedContents/") {
+            if self.images.len() == MAX_IMAGES {
+                self.writer.text(&format!("[image: not shown, the message has more than {MAX_IMAGES}]"));
+            } else if self.writer.image() {
+                self.images.push(HostedImage { src, alt: alt.trim().to_owned() });
+            }
+        } else {
+            self.writer.text(&named("image", alt));
+            if let Some(address) = address(&src) {
+                self.writer.text(&format!(" ({address})"));
+            }
+        }
+    }
+}
+
+/// `[image: name]`, or `[image]`. The name `image` is Teams' own and tells nothing.
+#[must_use]
+pub fn named(kind: &str, name: &str) -> String {
+    let name = name.trim();
+    if name.is_empty() || name.eq_ignore_ascii_case(kind) { format!("[{kind}]") } else { format!("[{kind}: {name}]") }
+}
+
+/// Where a link leads to, if a person can use it.
+fn address(href: &str) -> Option<&str> {
+    let href = href.trim();
+    let (scheme, rest) = href.split_once(':')?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" => Some(href),
+        "mailto" | "tel" => Some(rest),
+        _ => None,
+    }
+}
+
+fn attribute(tag: &StartTag<()>, name: &str) -> String {
+    let value = tag.attributes.get(name.as_bytes());
+    value.map_or_else(String::new, |value| String::from_utf8_lossy(value).into_owned())
+}
+
+fn is_block(name: &[u8]) -> bool {
+    const BLOCKS: [&[u8]; 27] = [
+        b"address",
+        b"article",
+        b"aside",
+        b"body",
+        b"caption",
+        b"center",
+        b"dd",
+        b"details",
+        b"div",
+        b"dl",
+        b"dt",
+        b"figcaption",
+        b"figure",
+        b"footer",
+        b"form",
+        b"h1",
+        b"h2",
+        b"h3",
+        b"h4",
+        b"h5",
+        b"h6",
+        b"header",
+        b"main",
+        b"p",
+        b"section",
+        b"summary",
+        b"tbody",
+    ];
+    BLOCKS.contains(&name)
+}
+
+#[cfg(test)]
+mod tests;

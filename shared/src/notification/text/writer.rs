@@ -1,0 +1,276 @@
+//! Lines of plain text, as a reader of HTML sees them: white space folded, blocks on lines of their own, lists and
+//! quotes marked, and never more than a limit.
+
+/// Stands in the text where an image of the message was; [`super::Readable::with_images`] puts words in its place.
+pub(super) const IMAGE: char = '\u{FFFC}';
+
+/// Deeper lists and quotes look like this deep.
+const SHOWN_DEPTH: usize = 6;
+
+/// Writes plain text.
+pub(super) struct Writer {
+    out: String,
+    limit: usize,
+    shortened: bool,
+    /// Something stands on the current line.
+    line_open: bool,
+    /// A hard space stands on the current line: Teams' way to write an empty one.
+    touched: bool,
+    /// White space came, and goes out if something follows it on the line.
+    space: bool,
+    /// Preformatted text has just begun.
+    fresh: bool,
+    pub(super) layout: Layout,
+    /// What goes before the next line's text.
+    bullet: String,
+    link: Option<String>,
+}
+
+/// What the text being written is inside of.
+#[derive(Clone, Default)]
+pub(super) struct Layout {
+    /// How many quotes.
+    pub(super) quotes: usize,
+    /// The lists: the next number of an ordered one.
+    lists: Vec<Option<u32>>,
+    /// Lists beyond those.
+    more_lists: usize,
+    /// White space is kept.
+    pub(super) preformatted: usize,
+    /// The cells that the table's row has so far, inside of a table's cell.
+    cells: Option<usize>,
+    in_cell: bool,
+}
+
+impl Writer {
+    /// `limit` in bytes; what is over it is left out.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            out: String::new(),
+            limit,
+            shortened: false,
+            line_open: false,
+            touched: false,
+            space: false,
+            fresh: false,
+            layout: Layout::default(),
+            bullet: String::new(),
+            link: None,
+        }
+    }
+
+    /// Bytes written so far: the same number twice means that nothing visible came between.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether the limit has been reached.
+    pub(super) const fn is_full(&self) -> bool {
+        self.shortened
+    }
+
+    /// The text, and whether something was left out.
+    pub(super) fn finish(self) -> (String, bool) {
+        (self.out.trim_end().to_owned(), self.shortened)
+    }
+
+    /// Text with white space as in HTML.
+    pub(super) fn text(&mut self, text: &str) {
+        let fresh = std::mem::take(&mut self.fresh);
+        if self.layout.preformatted > 0 {
+            return self.preformatted(if fresh { text.strip_prefix('\n').unwrap_or(text) } else { text });
+        }
+        for c in text.chars() {
+            match c {
+                ' ' | '\t' | '\n' | '\r' | '\x0C' => self.space = true,
+                '\u{A0}' => {
+                    self.touched = true;
+                    self.space = true;
+                }
+                c => self.visible(c),
+            }
+        }
+    }
+
+    /// Text whose lines and spaces count.
+    pub(super) fn preformatted(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '\n' => self.line_break(),
+                ' ' | '\t' | '\u{A0}' if self.line_open => self.put(' '),
+                // At the start of a line they are what indents it.
+                ' ' | '\u{A0}' => self.bullet.push(' '),
+                '\t' => self.bullet.push_str("    "),
+                c => self.visible(c),
+            }
+        }
+    }
+
+    /// Begins preformatted text. A line break right at its start is none.
+    pub(super) fn preformat(&mut self) {
+        self.block();
+        self.layout.preformatted = self.layout.preformatted.saturating_add(1);
+        self.fresh = true;
+    }
+
+    /// Stands for an image.
+    pub(super) fn image(&mut self) -> bool {
+        let before = self.out.len();
+        self.begin();
+        self.put(IMAGE);
+        self.out.len() > before && self.out.ends_with(IMAGE)
+    }
+
+    fn visible(&mut self, c: char) {
+        if is_shown(c) {
+            self.begin();
+            self.put(c);
+        }
+    }
+
+    /// What goes before a visible character: the line's mark or the space that is due.
+    fn begin(&mut self) {
+        if self.line_open {
+            if self.space {
+                self.put(' ');
+            }
+        } else {
+            let quotes = "> ".repeat(self.layout.quotes.min(SHOWN_DEPTH));
+            let depth = self.layout.lists.len().saturating_sub(usize::from(!self.bullet.is_empty()));
+            let mark = std::mem::take(&mut self.bullet);
+            let mut start = quotes;
+            start.push_str(&"  ".repeat(depth));
+            start.push_str(&mark);
+            // Spaces at the start of a preformatted line come in any number.
+            if self.out.len() + start.len() < self.limit {
+                self.out.push_str(&start);
+            } else {
+                self.shortened = true;
+            }
+            self.line_open = true;
+        }
+        self.space = false;
+    }
+
+    fn put(&mut self, c: char) {
+        if self.shortened || self.out.len() + c.len_utf8() > self.limit {
+            self.shortened = true;
+            return;
+        }
+        self.out.push(c);
+        if let Some(link) = &mut self.link {
+            link.push(c);
+        }
+    }
+
+    /// Ends the line, if something stands on it.
+    pub(super) fn block(&mut self) {
+        if self.layout.in_cell {
+            self.space = true;
+        } else if self.line_open || self.touched {
+            self.new_line();
+        }
+    }
+
+    /// Ends the line, even an empty one.
+    pub(super) fn line_break(&mut self) {
+        if self.layout.in_cell {
+            self.space = true;
+        } else {
+            self.new_line();
+        }
+    }
+
+    fn new_line(&mut self) {
+        (self.line_open, self.touched, self.space) = (false, false, false);
+        self.bullet.clear();
+        self.out.truncate(self.out.trim_end_matches(' ').len());
+        // No text begins with an empty line, and one is as good as five.
+        if !self.out.is_empty() && !self.out.ends_with("\n\n") {
+            self.put('\n');
+        }
+    }
+
+    /// Opens a list; an ordered one begins with this number.
+    pub(super) fn list(&mut self, first: Option<u32>) {
+        self.block();
+        if self.layout.lists.len() < SHOWN_DEPTH {
+            self.layout.lists.push(first);
+        } else {
+            self.layout.more_lists = self.layout.more_lists.saturating_add(1);
+        }
+    }
+
+    /// Closes a list.
+    pub(super) fn end_list(&mut self) {
+        self.block();
+        if self.layout.more_lists > 0 {
+            self.layout.more_lists -= 1;
+        } else {
+            self.layout.lists.pop();
+        }
+    }
+
+    /// Begins an item of a list.
+    pub(super) fn item(&mut self) {
+        self.block();
+        self.bullet = match self.layout.lists.last_mut() {
+            Some(Some(number)) => {
+                let bullet = format!("{number}. ");
+                *number = number.saturating_add(1);
+                bullet
+            }
+            _ => "- ".into(),
+        };
+    }
+
+    /// Begins a row of a table.
+    pub(super) fn row(&mut self) {
+        self.layout.in_cell = false;
+        self.block();
+        self.layout.cells = Some(0);
+    }
+
+    /// Begins a cell. Its blocks stay on the row's line.
+    pub(super) fn cell(&mut self) {
+        let before = self.layout.cells.unwrap_or_default();
+        if before > 0 {
+            self.space = true;
+            self.visible('|');
+            self.space = true;
+        }
+        self.layout.cells = Some(before.saturating_add(1));
+        self.layout.in_cell = true;
+    }
+
+    /// Ends a cell.
+    pub(super) fn end_cell(&mut self) {
+        self.layout.in_cell = false;
+    }
+
+    /// Ends a table or a row.
+    pub(super) fn end_row(&mut self) {
+        self.layout.in_cell = false;
+        self.layout.cells = None;
+        self.block();
+    }
+
+    /// From here on the text is a link's.
+    pub(super) fn link(&mut self) {
+        self.link = Some(String::new());
+    }
+
+    /// Gives the text of the link.
+    pub(super) fn end_link(&mut self) -> String {
+        self.link.take().unwrap_or_default()
+    }
+}
+
+/// Whether a character is something to read. Left out are control characters, the marks that turn the direction of all
+/// that follows (a file's name can be disguised with one), and what stands for objects; the joiners and direction marks
+/// that scripts and emoji need stay.
+fn is_shown(c: char) -> bool {
+    let turns_direction = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let is_object = matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFC}');
+    !c.is_control() && !turns_direction && !is_object
+}
