@@ -54,8 +54,8 @@ impl App {
     }
 }
 
-/// Serves a batch of lifecycle notifications, or, where there are none, the clock. Gives the messages that go back to the
-/// queue.
+/// Serves a batch of lifecycle notifications, or, where there are none, the clock. Gives the messages that go back to
+/// the queue.
 ///
 /// # Errors
 /// When nothing could be done; and for the clock, which nothing goes back to, when anything could not.

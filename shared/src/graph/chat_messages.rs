@@ -35,8 +35,8 @@ pub struct ChatMessage {
 }
 
 impl GraphClient {
-    /// `GET /users/{user}/chats/getAllMessages/delta`: a page of what has changed in all chats of a user; of eight months
-    /// at most. It may give a message twice.
+    /// `GET /users/{user}/chats/getAllMessages/delta`: a page of what has changed in all chats of a user; of eight
+    /// months at most. It may give a message twice.
     ///
     /// <https://learn.microsoft.com/graph/api/chatmessage-delta>
     ///
@@ -59,8 +59,8 @@ impl GraphClient {
         self.fetch(cx, "getAllMessages delta", PERMISSION, request).await.map(|(_, page)| page)
     }
 
-    /// `GET /chats/{chat}/messages`: a page of the messages that have changed since a time, the latest first. Graph allows
-    /// one request a second for each chat.
+    /// `GET /chats/{chat}/messages`: a page of the messages that have changed since a time, the latest first. Graph
+    /// allows one request a second for each chat.
     ///
     /// <https://learn.microsoft.com/graph/api/chat-list-messages>
     ///

@@ -148,8 +148,8 @@ impl From<GraphError> for Error {
             GraphError::SubscriptionExists => told(
                 Code::GRAPH_REJECTED,
                 "The app already has a subscription for this resource and these change types that sends its \
-                 notifications to another URL, of an earlier deployment perhaps. Delete that subscription, or wait until \
-                 it expires."
+                 notifications to another URL, of an earlier deployment perhaps. Delete that subscription, or wait \
+                 until it expires."
                     .into(),
             ),
             GraphError::SubscriptionQuota { code } => told(
@@ -164,8 +164,8 @@ impl From<GraphError> for Error {
                 Code::GRAPH_REJECTED,
                 format!(
                     "Microsoft Graph could not validate the webhook (400 {code}). That is no fault of Graph's: WEBHOOK_URL \
-                     must be the public https address of the bridge's API, and graph-webhook must answer there within ten \
-                     seconds. Its log shows whether the request arrived."
+                     must be the public https address of the bridge's API, and graph-webhook must answer there within \
+                     ten seconds. Its log shows whether the request arrived."
                 ),
             )
             .quoting(message),

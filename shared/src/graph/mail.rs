@@ -29,8 +29,8 @@ pub struct MailMessage {
 }
 
 impl GraphClient {
-    /// `GET /users/{user}/mailFolders/{folder}/messages/delta`: a page of what has changed in a mail folder, of messages
-    /// received since a time. It may give a message twice.
+    /// `GET /users/{user}/mailFolders/{folder}/messages/delta`: a page of what has changed in a mail folder, of
+    /// messages received since a time. It may give a message twice.
     ///
     /// <https://learn.microsoft.com/graph/api/message-delta>
     ///

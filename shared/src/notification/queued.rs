@@ -24,13 +24,15 @@ pub enum Queued {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
-    /// The subscription that asked for it; empty where no notification came and it was found by listing what has changed.
+    /// The subscription that asked for it; empty where no notification came and it was found by listing what has
+    /// changed.
     pub subscription_id: String,
     /// The tenant it happened in.
     pub tenant_id: String,
     /// `created`, `updated` or `deleted`.
     pub change_type: String,
-    /// The resource as sent, relative to Graph's base URL: `chats('19:…')/messages('1712…')`, `users/{id}/messages/{id}`.
+    /// The resource as sent, relative to Graph's base URL: `chats('19:…')/messages('1712…')`,
+    /// `users/{id}/messages/{id}`.
     pub resource: String,
     /// The resource's OData type, such as `#Microsoft.Graph.chatMessage`; empty when Graph did not say.
     pub resource_type: String,
@@ -63,8 +65,8 @@ impl fmt::Debug for Change {
     }
 }
 
-/// An encrypted resource, as sent: base64 but for the certificate's id, which is our own label, and thumbprint, which is
-/// hexadecimal.
+/// An encrypted resource, as sent: base64 but for the certificate's id, which is our own label, and thumbprint, which
+/// is hexadecimal.
 ///
 /// <https://learn.microsoft.com/graph/api/resources/changenotificationencryptedcontent>
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

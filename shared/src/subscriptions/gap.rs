@@ -1,8 +1,8 @@
 //! Closing the gap: what has changed is listed and put on the queue, as if notifications had come for it.
 //!
-//! After a subscription was made there is a time that nobody was told of; Outlook says when it has lost notifications, and
-//! Teams never does. So every resource that can be listed is: then, and again and again. Whatever a notification had come
-//! for is put on the queue a second time that way; the worker knows it by its id and etag.
+//! After a subscription was made there is a time that nobody was told of; Outlook says when it has lost notifications,
+//! and Teams never does. So every resource that can be listed is: then, and again and again. Whatever a notification
+//! had come for is put on the queue a second time that way; the worker knows it by its id and etag.
 //!
 //! A listing goes from page to page. What was put on the queue is noted, and where the next page is; so one that is too
 //! long for an invocation is continued by the next, and none begins from the start for being interrupted.
@@ -311,8 +311,8 @@ struct Batch {
     trouble: Option<GraphError>,
 }
 
-/// Which notification would have told of it; nothing when none was wanted. A list says only how things are now: what was
-/// made and changed in the gap comes as changed, or as made where changes are not wanted.
+/// Which notification would have told of it; nothing when none was wanted. A list says only how things are now: what
+/// was made and changed in the gap comes as changed, or as made where changes are not wanted.
 fn change_type(item: &Item, wanted: ChangeTypes, since: Timestamp) -> Option<&'static str> {
     let is_new = item.created.is_some_and(|created| created >= since);
     let is_unchanged = item.created.is_some() && item.created == item.modified;

@@ -130,8 +130,8 @@ impl Resource {
         })
     }
 
-    /// How what has changed can be listed, where it can. Of a whole mailbox that is the inbox: Graph lists changes folder
-    /// by folder.
+    /// How what has changed can be listed, where it can. Of a whole mailbox that is the inbox: Graph lists changes
+    /// folder by folder.
     #[must_use]
     pub fn listing(&self) -> Option<Listing> {
         let segments = self.segments();

@@ -127,8 +127,8 @@ fn wanted(env: &mut Environment, text: &str) -> Option<Vec<Wanted>> {
                 Some(other) => {
                     let first = other.place;
                     env.problem(format!(
-                        "SUBSCRIPTIONS, entry {place}: the resource is that of entry {first}; name it once, with all its \
-                         change types"
+                        "SUBSCRIPTIONS, entry {place}: the resource is that of entry {first}; name it once, with all \
+                         its change types"
                     ));
                     all_good = false;
                 }

@@ -156,8 +156,8 @@ impl Queues for MemoryChanges {
 }
 
 impl InProcess {
-    /// `renew-subscriptions` with these subscriptions and this webhook, what it remembers and where it queues; `None` when
-    /// its settings are wrong.
+    /// `renew-subscriptions` with these subscriptions and this webhook, what it remembers and where it queues; `None`
+    /// when its settings are wrong.
     #[must_use]
     pub fn renew_subscriptions(
         &self,

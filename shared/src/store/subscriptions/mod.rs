@@ -2,8 +2,8 @@
 //!
 //! Two things are kept, each where its writer can write it without reading:
 //!
-//! - by resource, what the keeper of the subscriptions has done about it ([`Kept`]) and how far what has changed in it has
-//!   been listed ([`Progress`]);
+//! - by resource, what the keeper of the subscriptions has done about it ([`Kept`]) and how far what has changed in it
+//!   has been listed ([`Progress`]);
 //! - by subscription, when its last notification came, which the worker behind the webhook notes.
 
 mod dynamo;
@@ -102,8 +102,8 @@ pub trait SubscriptionNotes: Send + Sync {
     /// Forgets a resource that nobody wants.
     fn forget(&self, cx: &RequestContext, resource: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes that a notification of a subscription came, at most once in [`HEARD_AT_MOST_EVERY`]. Without an id there was
-    /// none: what was found by listing says nothing of a subscription.
+    /// Notes that a notification of a subscription came, at most once in [`HEARD_AT_MOST_EVERY`]. Without an id there
+    /// was none: what was found by listing says nothing of a subscription.
     fn heard(
         &self,
         cx: &RequestContext,

@@ -66,8 +66,8 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         }
     }
 
-    /// The intention is noted first, so that whoever meets the subscription before its creation was noted knows with what
-    /// client state it was made.
+    /// The intention is noted first, so that whoever meets the subscription before its creation was noted knows with
+    /// what client state it was made.
     async fn create(&self, cx: &RequestContext, wanted: &Wanted, as_what: Became) -> Ended {
         let now = Timestamp::now();
         let note = self.note(wanted, "", now);
@@ -131,7 +131,8 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         let expires = made.expires.unwrap_or(asked);
         let expiry_differs = is_far_from(asked, expires);
         if expiry_differs {
-            tracing::warn!(entry = wanted.place, subscription = made.id, %asked, granted = %expires, "another expiry than asked for");
+            let (entry, subscription) = (wanted.place, made.id.as_str());
+            tracing::warn!(entry, subscription, %asked, granted = %expires, "another expiry than asked for");
         }
         note.subscription_id.clone_from(&made.id);
         note.granted = Duration::try_from(expires.duration_since(now)).unwrap_or_default();
@@ -191,7 +192,7 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
             if !self.settings.wanted.iter().any(|wanted| is_resource(it, wanted)) {
                 let resource = Resource::new(&it.resource);
                 if let Err(error) = self.notes.forget(cx, resource.path()).await {
-                    tracing::warn!(subscription = it.id, %error, "what was known of a subscription could not be forgotten");
+                    tracing::warn!(subscription = it.id, %error, "a subscription could not be forgotten");
                 }
             }
         }

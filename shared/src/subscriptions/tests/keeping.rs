@@ -173,7 +173,8 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever goes wrong, and however many keep at once: in the end there is one of each, and every other is as it was.
+    /// Whatever goes wrong, and however many keep at once: in the end there is one of each, and every other is as it
+    /// was.
     #[test]
     fn in_the_end_there_is_one_of_each(
         faults in faults(), at_once in 1_usize..4, removed in any::<bool>(), rotated in any::<bool>(),
