@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use sandbox::functions::{self, FUNCTIONS};
 use sandbox::genesys_event::GenesysEvent;
 use sandbox::stand_ins::{
-    AGENT_GENESYS_ID, AGENT_ID, GenesysUser, SeenCall, StandIns, SubscriptionSettings, User, Vendor,
+    AGENT_GENESYS_ID, AGENT_ID, CHAT, GenesysUser, NewMessage, SeenCall, Sender, StandIns, SubscriptionSettings, User,
+    Vendor,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -101,6 +102,7 @@ pub(crate) async fn batch(binaries: &Binaries, effort: Effort) -> Result<BatchFi
 fn unlimited(stand_ins: &StandIns) {
     stand_ins.world.directory().genesys_rate_per_minute = u32::MAX;
     stand_ins.world.set_presence_budget(usize::MAX, Duration::from_secs(1));
+    stand_ins.world.set_chat_budget(usize::MAX, usize::MAX);
     let lists = Some(usize::MAX);
     stand_ins.world.set_subscription_limits(SubscriptionSettings { lists, ..SubscriptionSettings::default() });
 }
@@ -126,7 +128,7 @@ async fn one(name: &str, binary: &Path, effort: Effort) -> Result<Figures, Troub
     let (mut inits, mut firsts) = (Vec::new(), Vec::new());
     for index in 0..effort.starts {
         let mut process = Process::start(binary, &stand_ins).await?;
-        let (took, answer) = process.runtime_api.invoke(event(name, &format!("first-{index}"))).await?;
+        let (took, answer) = process.runtime_api.invoke(event(&stand_ins, name, &format!("first-{index}"))?).await?;
         check(name, &answer)?;
         inits.push(process.init);
         firsts.push(took);
@@ -134,13 +136,13 @@ async fn one(name: &str, binary: &Path, effort: Effort) -> Result<Figures, Troub
 
     let mut process = Process::start(binary, &stand_ins).await?;
     for index in 0..20 {
-        process.runtime_api.invoke(event(name, &format!("warm-up-{index}"))).await?;
+        process.runtime_api.invoke(event(&stand_ins, name, &format!("warm-up-{index}"))?).await?;
         process.runtime_api.ready().await?;
     }
     let (cpu_before, calls_before) = (process.cpu()?, stand_ins.world.calls().len());
     let mut warm = Vec::new();
     for index in 0..effort.invokes {
-        let (took, answer) = process.runtime_api.invoke(event(name, &format!("warm-{index}"))).await?;
+        let (took, answer) = process.runtime_api.invoke(event(&stand_ins, name, &format!("warm-{index}"))?).await?;
         check(name, &answer)?;
         process.runtime_api.ready().await?;
         warm.push(took);
@@ -191,15 +193,16 @@ fn presence_batch(messages: usize) -> String {
 }
 
 /// The function's own event with a conversation that is new; the floor takes the largest.
-fn event(name: &str, conversation: &str) -> String {
+fn event(stand_ins: &StandIns, name: &str, conversation: &str) -> Result<String, Trouble> {
     let mut body = json!({
         "user": AGENT_ID, "toAddress": "+447700900123", "agentName": "Kim", "conversationId": conversation,
         "joinUrl": "https://teams.microsoft.com/l/meetup-join/19%3ameeting_abc%40thread.v2/0",
     });
     match name {
-        "mirror-presence" => return presence_batch(1),
-        "renew-subscriptions" => return include_str!("../../events/renew-subscriptions.json").into(),
-        "graph-webhook" => return webhook::event(conversation),
+        "mirror-presence" => return Ok(presence_batch(1)),
+        "renew-subscriptions" => return Ok(include_str!("../../events/renew-subscriptions.json").into()),
+        "graph-webhook" => return Ok(webhook::event(conversation)),
+        "process-notification" => return chat_notification(stand_ins, conversation),
         "update-presence" => body = json!({"userId": AGENT_GENESYS_ID, "systemPresence": "ON_QUEUE"}),
         _ => {}
     }
@@ -211,7 +214,20 @@ fn event(name: &str, conversation: &str) -> String {
     };
     let mut event: Value = serde_json::from_str(text).unwrap_or_default();
     event["body"] = body.to_string().into();
-    event.to_string()
+    Ok(event.to_string())
+}
+
+/// The notification of a message that is new, without its content.
+fn chat_notification(stand_ins: &StandIns, text: &str) -> Result<String, Trouble> {
+    let message = NewMessage::text(Sender::Guest("Kim".into()), text);
+    let id = stand_ins.world.write_message(CHAT, message).map_err(|error| Trouble(error.to_string()))?;
+    let mut event: Value =
+        serde_json::from_str(include_str!("../../events/process-notification.json")).unwrap_or_default();
+    let record = &mut event["Records"][0];
+    let mut body: Value = record["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    body["resource"] = format!("chats('{CHAT}')/messages('{id}')").into();
+    record["body"] = body.to_string().into();
+    Ok(event.to_string())
 }
 
 /// A figure for something that did not work would say nothing.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET, WEBHOOK_SECRET};
-use sandbox::stand_ins::{SMS_NUMBER, StandIns};
+use sandbox::stand_ins::{OPEN_MESSAGING_INTEGRATION, SMS_NUMBER, StandIns};
 use tokio::process::{Child, Command};
 
 use crate::Trouble;
@@ -50,6 +50,8 @@ impl Process {
                 ("SUBSCRIPTIONS", "[]"),
                 ("WEBHOOK_URL", "https://bridge.example"),
                 ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET),
+                ("OPEN_MESSAGING_INTEGRATION_ID", OPEN_MESSAGING_INTEGRATION),
+                ("MEDIA_BUCKET", "media"),
                 ("NOTIFICATION_QUEUE_URL", &format!("{}/000000000000/notifications.fifo", stand_ins.aws)),
             ])
             .stdin(Stdio::null())

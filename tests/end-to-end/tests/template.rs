@@ -65,6 +65,15 @@ const SUBSCRIPTIONS: &str = "{Sid: KeepSubscriptions, Effect: Allow, \
     Action: [dynamodb:BatchGetItem, dynamodb:UpdateItem, dynamodb:DeleteItem], Resource: !GetAtt StateTable.Arn}";
 const NOTIFICATIONS: &str = "{Sid: SendNotifications, Effect: Allow, Action: sqs:SendMessage, \
     Resource: [!GetAtt NotificationQueue.Arn, !GetAtt LifecycleQueue.Arn]}";
+const WORK: &str = "{Sid: ReceiveNotifications, Effect: Allow, \
+    Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes], Resource: !GetAtt NotificationQueue.Arn}";
+const DELIVERIES: &str =
+    "{Sid: KeepDeliveries, Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt StateTable.Arn}";
+const MEDIA: &str =
+    "{Sid: KeepMedia, Effect: Allow, Action: [s3:PutObject, s3:GetObject], Resource: !Sub ${MediaBucket.Arn}/*}";
+const EVENTS: &str = "!If [PublishesEvents, {Sid: PublishEvents, Effect: Allow, Action: events:PutEvents, \
+    Resource: !Sub arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}}, \
+    !Ref AWS::NoValue]";
 const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Action: kms:Decrypt, \
     Resource: !Ref SecretsKeyArn, \
     Condition: {StringEquals: {kms:ViaService: !Sub secretsmanager.${AWS::Region}.amazonaws.com}}}, !Ref AWS::NoValue]";
@@ -81,6 +90,7 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         ("MirrorPresence", &[ENTRA, GENESYS, QUEUE, PRESENCES, KEY]),
         ("RenewSubscriptions", &[ENTRA, WEBHOOK, NOTIFICATION_KEYS, LIFECYCLE, SEND, SUBSCRIPTIONS, KEY]),
         ("GraphWebhook", &[WEBHOOK, NOTIFICATIONS, KEY]),
+        ("ProcessNotification", &[ENTRA, GENESYS, NOTIFICATION_KEYS, WORK, DELIVERIES, MEDIA, EVENTS, KEY]),
     ]);
     assert_eq!(functions.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (name, function) in &functions {
@@ -114,8 +124,19 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
         "SUBSCRIPTION_RESYNC_HOURS",
         "SUBSCRIPTION_SILENCE_MINUTES",
     ];
+    let worker = [
+        "NOTIFICATION_KEYS_SECRET_ID",
+        "STATE_TABLE",
+        "OPEN_MESSAGING_INTEGRATION_ID",
+        "MEDIA_BUCKET",
+        "MEDIA_LINK_MINUTES",
+        "MEDIA_MAX_BYTES",
+        "MEDIA_TYPES",
+        "EVENT_BUS",
+    ];
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
         let parts: &[&[&str]] = match name {
+            "ProcessNotification" => &[&entra, &genesys, &worker],
             "UpdatePresence" => &[&common, &entra, &genesys, &presence],
             "MirrorPresence" => &[&entra, &genesys, &presence, &mirror],
             "RenewSubscriptions" => &[&entra, &subscriptions],

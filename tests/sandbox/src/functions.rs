@@ -17,6 +17,7 @@ pub const FUNCTIONS: &[&str] = &[
     "mirror-presence",
     "graph-webhook",
     "renew-subscriptions",
+    "process-notification",
 ];
 
 #[derive(Deserialize)]

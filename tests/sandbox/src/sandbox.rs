@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Cli, Cloud, Deployment, REGION, check_port};
 use crate::genesys_event::GenesysEvent;
-use crate::stand_ins::{AGENT_ID, API_AUDIENCE, CALLER_APP, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World};
+use crate::stand_ins::{
+    AGENT_ID, API_AUDIENCE, CALLER_APP, OPEN_MESSAGING_INTEGRATION, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World,
+};
 use crate::{PYTHON, Trouble, functions, workshop};
 
 /// The partner event source of the Genesys Cloud org. On AWS its name begins with `aws.partner/`; nobody but a partner may
@@ -402,6 +404,7 @@ fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
         "SmsBrand": "Contoso",
         "GenesysEventSource": EVENT_SOURCE,
         "Subscriptions": subscriptions().to_string(),
+        "OpenMessagingIntegrationId": OPEN_MESSAGING_INTEGRATION,
     });
     serde_json::from_value(parameters).unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod chats;
 mod click;
 mod credentials;
 mod data_action_failures;
