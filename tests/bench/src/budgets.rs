@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::Trouble;
 use crate::measure::{BatchFigures, FLOOR_WITH_CALL, Figures};
+use crate::webhook::{PostFigures, WebhookFigures};
 
 /// `budgets.toml`.
 #[derive(Debug, Deserialize)]
@@ -17,6 +18,20 @@ pub(crate) struct Budgets {
     warm_upstream_calls: BTreeMap<String, f64>,
     ratios: Ratios,
     presence: Presence,
+    webhook: Webhook,
+}
+
+/// What notifications may cost.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Webhook {
+    zipped_mb: f64,
+    peak_memory_mb: f64,
+    item_us: f64,
+    one_p99_ms: f64,
+    many_p99_ms: f64,
+    one_to_handshake: f64,
+    many_to_handshake: f64,
 }
 
 /// What presence may cost.
@@ -52,8 +67,12 @@ impl Budgets {
                     broken.push(format!("{}: {what} is {value:.2}, at most {budget:.2} is allowed", figures.name));
                 }
             };
-            hold("zipped MB", figures.zipped_mb, self.zipped_mb);
-            hold("peak memory in MB", figures.peak_memory_mb, self.peak_memory_mb);
+            let (zipped_mb, peak_memory_mb) = match figures.name.as_str() {
+                "graph-webhook" => (self.webhook.zipped_mb, self.webhook.peak_memory_mb),
+                _ => (self.zipped_mb, self.peak_memory_mb),
+            };
+            hold("zipped MB", figures.zipped_mb, zipped_mb);
+            hold("peak memory in MB", figures.peak_memory_mb, peak_memory_mb);
             let calls = self.warm_upstream_calls.get(&figures.name).copied().unwrap_or_default();
             hold("upstream calls", figures.upstream_calls, calls);
             hold("secret and token calls", figures.secret_and_token_calls, self.warm_secret_and_token_calls);
@@ -89,17 +108,40 @@ impl Budgets {
         broken.map(told).collect()
     }
 
+    /// Every budget that requests of a hundred notifications break.
+    pub(crate) fn broken_by_notifications(&self, figures: WebhookFigures) -> Vec<String> {
+        over([
+            ("a notification: CPU in µs", figures.item_us, self.webhook.item_us),
+            ("a rich notification: CPU in µs", figures.rich_item_us, self.webhook.item_us),
+            ("100 rich notifications: peak memory in MB", figures.peak_memory_mb, self.webhook.peak_memory_mb),
+        ])
+    }
+
+    /// Every budget that the answers to Graph break.
+    pub(crate) fn broken_by_posts(&self, posts: PostFigures) -> Vec<String> {
+        let Webhook { one_p99_ms, many_p99_ms, one_to_handshake, many_to_handshake, .. } = self.webhook;
+        let floor = posts.handshake_p50;
+        over([
+            ("a notification: p99 in ms", posts.one_p99, one_p99_ms),
+            ("100 notifications: p99 in ms", posts.many_p99, many_p99_ms),
+            ("a notification: p50, as a ratio to a handshake,", posts.one_p50 / floor, one_to_handshake),
+            ("100 notifications: p50, as a ratio to a handshake,", posts.many_p50 / floor, many_to_handshake),
+        ])
+    }
+
     /// Every budget that a full batch of presence events breaks.
     pub(crate) fn broken_by_batch(&self, batch: BatchFigures) -> Vec<String> {
-        let figures = [
-            ("peak memory in MB", batch.peak_memory_mb, self.presence.batch_peak_memory_mb),
-            ("CPU to coalesce and decide in ms", batch.decide_ms, self.presence.batch_decide_ms),
-        ];
-        let broken = figures.into_iter().filter(|(_, value, budget)| value > budget);
-        broken
-            .map(|(what, value, budget)| format!("a full batch: {what} is {value:.2}, at most {budget:.2} is allowed"))
-            .collect()
+        over([
+            ("a full batch: peak memory in MB", batch.peak_memory_mb, self.presence.batch_peak_memory_mb),
+            ("a full batch: CPU to coalesce and decide in ms", batch.decide_ms, self.presence.batch_decide_ms),
+        ])
     }
+}
+
+/// A sentence for each figure that is over its budget.
+fn over<const N: usize>(figures: [(&str, f64, f64); N]) -> Vec<String> {
+    let broken = figures.into_iter().filter(|(_, value, budget)| value > budget);
+    broken.map(|(what, value, budget)| format!("{what} is {value:.2}, at most {budget:.2} is allowed")).collect()
 }
 
 #[cfg(test)]
@@ -139,5 +181,11 @@ mod tests {
         assert_eq!(budgets.broken(&busy, &floor, false).len(), 1);
         let batch = BatchFigures { decide_ms: 20.1, peak_memory_mb: 32.1 };
         assert_eq!(budgets.broken_by_batch(batch).len(), 2);
+        let large = Figures { zipped_mb: 3.01, ..figures("graph-webhook") };
+        assert_eq!(budgets.broken(&[large], &floor, true).len(), 1);
+        let dear = WebhookFigures { item_us: 30.1, rich_item_us: 30.1, whole_item_us: 1000.0, peak_memory_mb: 16.1 };
+        assert_eq!(budgets.broken_by_notifications(dear).len(), 3);
+        let late = PostFigures { handshake_p50: 0.1, one_p50: 20.0, one_p99: 25.1, many_p50: 100.0, many_p99: 150.1 };
+        assert_eq!(budgets.broken_by_posts(late).len(), 4);
     }
 }

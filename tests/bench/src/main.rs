@@ -4,6 +4,7 @@ mod budgets;
 mod measure;
 mod process;
 mod runtime_api;
+mod webhook;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -67,8 +68,24 @@ async fn run(short: bool) -> Result<bool, Trouble> {
         "\nA batch of 1,000 presence events: {:.2} ms of CPU to coalesce and decide, {:.2} MB of memory at most.",
         batch.decide_ms, batch.peak_memory_mb
     ))?;
+    let notifications = webhook::measure(&binaries, effort).await?;
+    print(&format!(
+        "One of 100 notifications: {:.1} µs of CPU to read, check and write it out, {:.1} µs with its resource, {:.1} µs with \
+         all that the function does; {:.2} MB of memory at most.",
+        notifications.item_us, notifications.rich_item_us, notifications.whole_item_us, notifications.peak_memory_mb
+    ))?;
     let mut broken = budgets.broken(&all, floor, short);
     broken.extend(budgets.broken_by_batch(batch));
+    broken.extend(budgets.broken_by_notifications(notifications));
+    if !short {
+        let posts = webhook::posts(&binaries).await?;
+        print(&format!(
+            "On the local cloud Graph waits for {:.1} ms with a notification (p99 {:.1} ms), {:.1} ms with 100 (p99 {:.1} ms), \
+             {:.1} ms with a handshake.",
+            posts.one_p50, posts.one_p99, posts.many_p50, posts.many_p99, posts.handshake_p50
+        ))?;
+        broken.extend(budgets.broken_by_posts(posts));
+    }
     for line in &broken {
         print(&format!("BROKEN: {line}"))?;
     }

@@ -16,8 +16,8 @@ use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID, GenesysUser, SeenCall, Stan
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::Trouble;
 use crate::process::{Process, cpu_of_children};
+use crate::{Trouble, webhook};
 
 /// How much is done for a figure.
 #[derive(Debug, Clone, Copy)]
@@ -67,19 +67,18 @@ pub(crate) async fn all(binaries: &Binaries, effort: Effort) -> Result<Vec<Figur
     let names = ["floor", FLOOR_WITH_CALL].into_iter().chain(FUNCTIONS.iter().copied());
     let mut all = Vec::new();
     for name in names {
-        let binary = binaries.get(name).ok_or_else(|| Trouble(format!("There is no binary called {name}.")))?;
-        all.push(one(name, binary, effort).await?);
+        all.push(one(name, binary(binaries, name)?, effort).await?);
     }
     Ok(all)
 }
 
 /// Measures full batches of presence events.
 pub(crate) async fn batch(binaries: &Binaries, effort: Effort) -> Result<BatchFigures, Trouble> {
-    let binary = |name: &str| binaries.get(name).ok_or_else(|| Trouble(format!("There is no binary called {name}.")));
     let event = presence_batch(BATCH);
     let times = effort.invokes.div_ceil(20).max(20);
-    let decide_ms =
-        cpu_of(Command::new(binary("coalesce")?).arg(times.to_string()), &event)?.as_secs_f64() * 1000.0 / times as f64;
+    let decide_ms = cpu_of(Command::new(binary(binaries, "coalesce")?).arg(times.to_string()), &event)?.as_secs_f64()
+        * 1000.0
+        / times as f64;
 
     let stand_ins = StandIns::start([0; 4]).await.map_err(|error| Trouble(error.to_string()))?;
     unlimited(&stand_ins);
@@ -87,7 +86,7 @@ pub(crate) async fn batch(binaries: &Binaries, effort: Effort) -> Result<BatchFi
         stand_ins.world.directory().put_user(User::new(&format!("{id}@contoso.com"), &id));
         stand_ins.world.directory().put_genesys_user(GenesysUser::new(&id, &id, &id));
     }
-    let mut process = Process::start(binary("mirror-presence")?, &stand_ins).await?;
+    let mut process = Process::start(binary(binaries, "mirror-presence")?, &stand_ins).await?;
     for _ in 0..3 {
         let (_, answer) = process.runtime_api.invoke(presence_batch(BATCH)).await?;
         check("mirror-presence", &answer)?;
@@ -105,9 +104,14 @@ fn unlimited(stand_ins: &StandIns) {
 /// The binaries by name.
 pub(crate) type Binaries = BTreeMap<String, PathBuf>;
 
+/// One of them.
+pub(crate) fn binary<'a>(binaries: &'a Binaries, name: &str) -> Result<&'a Path, Trouble> {
+    binaries.get(name).map(PathBuf::as_path).ok_or_else(|| Trouble(format!("There is no binary called {name}.")))
+}
+
 /// Builds everything that is measured, as it is deployed.
 pub(crate) fn build() -> Result<Binaries, Trouble> {
-    functions::build_with(&["floor", FLOOR_WITH_CALL, "coalesce"], &["--release"])
+    functions::build_with(&["floor", FLOOR_WITH_CALL, "coalesce", "receive"], &["--release"])
         .map_err(|error| Trouble(error.to_string()))
 }
 
@@ -190,6 +194,7 @@ fn event(name: &str, conversation: &str) -> String {
     });
     match name {
         "mirror-presence" => return presence_batch(1),
+        "graph-webhook" => return webhook::event(conversation),
         "update-presence" => body = json!({"userId": AGENT_GENESYS_ID, "systemPresence": "ON_QUEUE"}),
         _ => {}
     }
@@ -205,8 +210,8 @@ fn event(name: &str, conversation: &str) -> String {
 }
 
 /// A figure for something that did not work would say nothing.
-fn check(name: &str, answer: &Value) -> Result<(), Trouble> {
-    if answer["batchItemFailures"].as_array().is_some_and(Vec::is_empty) {
+pub(crate) fn check(name: &str, answer: &Value) -> Result<(), Trouble> {
+    if answer["batchItemFailures"].as_array().is_some_and(Vec::is_empty) || answer["statusCode"] == 202 {
         return Ok(());
     }
     let body = answer["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok()).unwrap_or_default();
@@ -218,7 +223,7 @@ fn check(name: &str, answer: &Value) -> Result<(), Trouble> {
 }
 
 /// Processor time of a program, user and system, that reads this from its standard input.
-fn cpu_of(command: &mut Command, input: &str) -> Result<Duration, Trouble> {
+pub(crate) fn cpu_of(command: &mut Command, input: &str) -> Result<Duration, Trouble> {
     let failed = |error: io::Error| Trouble(format!("A program could not be run: {error}"));
     let file = std::env::temp_dir().join(format!("bench-{}", Uuid::new_v4()));
     std::fs::write(&file, input).map_err(failed)?;
@@ -241,7 +246,7 @@ fn zipped_mb(binary: &Path) -> Result<f64, Trouble> {
 }
 
 /// A percentile in milliseconds.
-fn percentile(durations: &mut [Duration], percent: usize) -> f64 {
+pub(crate) fn percentile(durations: &mut [Duration], percent: usize) -> f64 {
     durations.sort_unstable();
     let index = (durations.len() * percent / 100).min(durations.len().saturating_sub(1));
     durations.get(index).map_or(0.0, |duration| duration.as_secs_f64() * 1000.0)

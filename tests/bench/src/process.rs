@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET};
+use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET, WEBHOOK_SECRET};
 use sandbox::stand_ins::{SMS_NUMBER, StandIns};
 use tokio::process::{Child, Command};
 
@@ -47,6 +47,8 @@ impl Process {
                 ("STATE_TABLE", "records"),
                 ("SMS_FROM", SMS_NUMBER),
                 ("PRESENCE_REQUESTS_PER_SECOND", "1000000"),
+                ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET),
+                ("NOTIFICATION_QUEUE_URL", &format!("{}/000000000000/notifications.fifo", stand_ins.aws)),
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

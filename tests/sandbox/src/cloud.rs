@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -164,6 +164,23 @@ impl Cloud {
     pub async fn put_secret(&self, id: &str, value: &Value) -> Result<(), Trouble> {
         let put = self.secrets_manager().put_secret_value().secret_id(id).secret_string(value.to_string());
         put.send().await.map_err(|error| Trouble::from("A secret could not be stored", error))?;
+        Ok(())
+    }
+
+    /// Switches off, or on again, whatever takes messages from a queue, so that they can be looked at.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn switch_consumers(&self, queue_url: &str, on: bool) -> Result<(), Trouble> {
+        let of = json!({"QueueUrl": queue_url, "AttributeNames": ["QueueArn"]});
+        let attributes = self.cli().call("sqs", "get_queue_attributes", &[of]).await?;
+        let of = json!({"EventSourceArn": attributes[0]["Attributes"]["QueueArn"]});
+        let listed = self.cli().call("lambda", "list_event_source_mappings", &[of]).await?;
+        let mappings = listed[0]["EventSourceMappings"].as_array().into_iter().flatten();
+        let switches: Vec<_> = mappings.map(|mapping| json!({"UUID": mapping["UUID"], "Enabled": on})).collect();
+        if !switches.is_empty() {
+            self.cli().call("lambda", "update_event_source_mapping", &switches).await?;
+        }
         Ok(())
     }
 

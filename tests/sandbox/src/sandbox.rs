@@ -75,6 +75,18 @@ impl Sandbox {
     /// # Errors
     /// What is missing on this machine, or went wrong.
     pub async fn start(ports: Ports, progress: impl Fn(&str)) -> Result<Self, Trouble> {
+        Self::start_with(ports, functions::build, progress).await
+    }
+
+    /// As [`Self::start`], with binaries that somebody else has built.
+    ///
+    /// # Errors
+    /// What is missing on this machine, or went wrong.
+    pub async fn start_with(
+        ports: Ports,
+        build: impl FnOnce() -> Result<BTreeMap<String, PathBuf>, Trouble>,
+        progress: impl Fn(&str),
+    ) -> Result<Self, Trouble> {
         let stand_in_ports = match ports {
             Ports::From(first) => {
                 check_port(first)?;
@@ -85,7 +97,7 @@ impl Sandbox {
         let mut stand_ins = StandIns::start(stand_in_ports).await?;
         let interpreter = python::interpreter(&progress)?;
         progress("building the functions");
-        let binaries = functions::build()?;
+        let binaries = build()?;
         progress("starting the local cloud");
         let cloud_port = match ports {
             Ports::From(first) => first,

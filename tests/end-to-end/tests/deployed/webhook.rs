@@ -33,29 +33,14 @@ async fn notify(sandbox: &Sandbox, path: &str, items: &[Value]) {
 /// A queue that nobody takes messages from for a while.
 struct Held<'a> {
     sandbox: &'a Sandbox,
-    url: String,
-    mappings: Vec<Value>,
+    url: &'a str,
 }
 
 impl<'a> Held<'a> {
     async fn queue(sandbox: &'a Sandbox, name: &str) -> Self {
-        let url = sandbox.output(name).to_owned();
-        let of = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
-        let attributes = sandbox.cloud.cli().call("sqs", "get_queue_attributes", &[of]).await.unwrap();
-        let of = json!({"EventSourceArn": attributes[0]["Attributes"]["QueueArn"]});
-        let listed = sandbox.cloud.cli().call("lambda", "list_event_source_mappings", &[of]).await.unwrap();
-        let mappings = listed[0]["EventSourceMappings"].as_array().unwrap().clone();
-        let held = Self { sandbox, url, mappings };
-        held.switch(false).await;
+        let held = Self { sandbox, url: sandbox.output(name) };
+        sandbox.cloud.switch_consumers(held.url, false).await.unwrap();
         held
-    }
-
-    async fn switch(&self, on: bool) {
-        let switch = |mapping: &Value| json!({"UUID": mapping["UUID"], "Enabled": on});
-        let switches: Vec<_> = self.mappings.iter().map(switch).collect();
-        if !switches.is_empty() {
-            self.sandbox.cloud.cli().call("lambda", "update_event_source_mapping", &switches).await.unwrap();
-        }
     }
 
     /// This many messages, by group, in order; and the queue is released.
@@ -66,7 +51,8 @@ impl<'a> Held<'a> {
         });
         // A batch of a group holds up the rest of it until it is deleted.
         for _ in 0..count {
-            let received = self.sandbox.cloud.cli().call("sqs", "receive_message", &[receive.clone()]).await.unwrap();
+            let received =
+                self.sandbox.cloud.cli().call("sqs", "receive_message", std::slice::from_ref(&receive)).await.unwrap();
             let messages = received[0]["Messages"].as_array().cloned().unwrap_or_default();
             if messages.is_empty() {
                 break;
@@ -79,7 +65,7 @@ impl<'a> Held<'a> {
                 groups.entry(group).or_default().push(serde_json::from_str(message["Body"].as_str().unwrap()).unwrap());
             }
         }
-        self.switch(true).await;
+        self.sandbox.cloud.switch_consumers(self.url, true).await.unwrap();
         groups
     }
 }
@@ -135,8 +121,8 @@ fn notifications_are_on_the_queue_once_and_in_order_when_graph_is_told_so() {
 
         let log = sandbox.cloud.logs("graph-webhook").await.unwrap();
         assert!(!log.contains(&state) && !log.contains("another client state"));
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let line = lines.filter(|line| line["notifications"] == 103).next_back().unwrap();
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let line = lines.rfind(|line| line["notifications"] == 103).unwrap();
         let counts = ["queued", "rejected", "foreign", "malformed", "contentLeftOut"].map(|name| line[name].as_u64());
         assert_eq!(counts, [101, 2, 1, 1, 0].map(Some));
     });
