@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+#[path = "../../fuzz/checks/notification_body.rs"]
+mod notification_body;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
@@ -178,4 +182,18 @@ async fn a_panic_and_a_handler_that_does_not_end_are_no_2xx() {
     let within = invocation(Duration::from_millis(600));
     let endless = async |(): &(), _: &_, _| std::future::pending().await;
     assert_eq!(webhook.answer(event("graph-webhook", None), within, endless).await.status_code, 504);
+}
+
+#[test]
+fn hostile_bodies_do_no_harm() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/notification_body");
+    let outcomes = std::fs::read_dir(corpus).unwrap().map(|file| {
+        let path = file.unwrap().path();
+        let outcome = match notification_body::check(&std::fs::read(&path).unwrap()) {
+            Some(tally) => format!("{} queued, {} foreign, {} malformed", tally.queued, tally.foreign, tally.malformed),
+            None => "refused".into(),
+        };
+        (path.file_name().unwrap().to_string_lossy().into_owned(), outcome)
+    });
+    insta::assert_json_snapshot!(outcomes.collect::<BTreeMap<_, _>>());
 }
