@@ -75,7 +75,7 @@ param(
     [Parameter(Mandatory)]
     [string] $TenantId,
 
-    [ValidateSet('Meetings', 'Calendar', 'Sms', 'Presence', 'Chats', 'Mail')]
+    [ValidateSet('Meetings', 'Calendar', 'Sms', 'Presence', 'Chats', 'Channels', 'Mail')]
     [string[]] $Features = @('Meetings', 'Calendar', 'Sms', 'Presence'),
 
     [switch] $AllOrganizers,
@@ -107,6 +107,7 @@ $graphPermissions = [ordered]@{
     Sms      = @()
     Presence = @('Presence.ReadWrite.All')
     Chats    = @('Chat.Read.All')
+    Channels = @('ChannelMessage.Read.All')
     Mail     = @('Mail.Read')
 }
 
@@ -117,6 +118,7 @@ $callerRoles = [ordered]@{
     Sms      = @('Sms.Send')
     Presence = @('Presence.Write')
     Chats    = @()
+    Channels = @()
     Mail     = @()
 }
 

@@ -181,11 +181,11 @@ mod tests {
         assert_eq!(budgets.broken(&busy, &floor, false).len(), 1);
         let batch = BatchFigures { decide_ms: 20.1, peak_memory_mb: 32.1 };
         assert_eq!(budgets.broken_by_batch(batch).len(), 2);
-        let large = Figures { zipped_mb: 3.01, ..figures("graph-webhook") };
+        let large = Figures { zipped_mb: 3.01, upstream_calls: 0.0, ..figures("graph-webhook") };
         assert_eq!(budgets.broken(&[large], &floor, true).len(), 1);
         let dear = WebhookFigures { item_us: 30.1, rich_item_us: 30.1, whole_item_us: 1000.0, peak_memory_mb: 16.1 };
         assert_eq!(budgets.broken_by_notifications(dear).len(), 3);
-        let late = PostFigures { handshake_p50: 0.1, one_p50: 20.0, one_p99: 25.1, many_p50: 100.0, many_p99: 150.1 };
+        let late = PostFigures { handshake_p50: 1.0, one_p50: 20.0, one_p99: 25.1, many_p50: 100.0, many_p99: 150.1 };
         assert_eq!(budgets.broken_by_posts(late).len(), 4);
     }
 }

@@ -13,10 +13,16 @@ use crate::Trouble;
 use crate::data_actions::DataActions;
 use crate::genesys_event::GenesysEvent;
 use crate::sandbox::Sandbox;
-use crate::stand_ins::{AGENT, AGENT_GENESYS_ID, AGENT_ID};
+use crate::stand_ins::{AGENT, AGENT_GENESYS_ID, AGENT_ID, CHAT, NewMessage, Sender};
 
 /// The customer of the story: a number that is reserved for stories.
 const CUSTOMER: &str = "+447700900123";
+
+/// Who writes into the chat.
+const WRITER: &str = "Robin Müller";
+
+/// As much of a picture as a story needs.
+const PHOTO: &[u8] = b"\x89PNG\r\n\x1a\n a photo";
 
 /// A name that breaks what is not escaped.
 const AGENT_NAME: &str = r#"Kim "Ace" $O'Neill 😀"#;
@@ -143,7 +149,39 @@ impl<W: Write> Teller<'_, W> {
         let output = self.presence(&actions, "Offline").await?;
         self.check("what the bridge had set is cleared", output["code"] == "cleared")?;
         self.shows("Available", Instant::now()).await?;
+
+        self.chat().await?;
         Ok(self.held)
+    }
+
+    /// A chat in Teams, photo included, as the agent's conversation in Genesys Cloud.
+    async fn chat(&mut self) -> Result<(), Trouble> {
+        self.say("\n8. The bridge looks after its subscriptions to Microsoft Graph.")?;
+        self.sandbox.look_after_subscriptions().await?;
+        let world = self.sandbox.world.clone();
+        self.check("Graph has called the webhook, and tells of chats and mail", world.subscriptions().len() == 2)?;
+
+        self.say("\n9. A customer writes into a chat of the agent's in Teams, and sends a photo.")?;
+        let photo = NewMessage::html(Sender::Guest(WRITER.into()), "<p>It looks like <b>this</b>:</p>");
+        let started = Instant::now();
+        world.write_message(CHAT, photo.image("image/png", PHOTO))?;
+        let shown = loop {
+            let conversations = world.conversations().into_iter();
+            let message = conversations.filter(|it| it.from["id"] == CHAT).find_map(|mut it| it.messages.pop());
+            if message.is_some() || started.elapsed() > PATIENCE {
+                break message;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let what =
+            format!("the agent's conversation in Genesys Cloud has it after {} ms", started.elapsed().as_millis());
+        self.check(&what, shown.is_some())?;
+        if let Some(message) = shown {
+            self.say(&format!("     {}", message.text.replace('\n', "\n     ")))?;
+            let fetched = message.attachments.iter().any(|it| it.status == Some(200) && it.bytes == PHOTO.len());
+            self.check("with the photo, fetched by a link that ends", fetched)?;
+        }
+        Ok(())
     }
 
     async fn presence(&mut self, actions: &DataActions, system_presence: &str) -> Result<Value, Trouble> {
