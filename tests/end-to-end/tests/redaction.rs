@@ -10,6 +10,7 @@ use std::time::Duration;
 use bridge::telemetry;
 use end_to_end::{InProcess, answer, event, invocation, presence_batch};
 use sandbox::stand_ins::Vendor;
+use sandbox::stand_ins::aws::CLIENT_STATE;
 use sandbox::stand_ins::faults::Fault;
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
@@ -129,8 +130,29 @@ async fn nothing_secret_and_nothing_personal_reaches_the_log() {
     let failed = mirror.answer(batch, invocation(LAMBDA), mirror_presence::handle).await;
     assert_eq!(failed.batch_item_failures.len(), 1);
     answers += 2;
+    // Notifications: taken, of strangers, malformed, and such that the queue does not take.
+    let webhook = bundle.graph_webhook().unwrap();
+    let good = event("graph-webhook", None).body.unwrap();
+    let rich = good.replacen("\"changeType\"", "\"encryptedContent\": {\"data\": \"eyJib2R5Ijo\"}, \"changeType\"", 1);
+    for (body, fails) in [
+        (good.clone(), false),
+        (good.replace(CLIENT_STATE, "somebody else's"), false),
+        (rich, false),
+        (format!("{good}+447700900123"), false),
+        (good, true),
+    ] {
+        if fails {
+            world.faults.add(Fault::at(Vendor::Aws, "SendMessageBatch").times(0).status(500));
+        }
+        let mut posted = event("graph-webhook", None);
+        posted.body = Some(body);
+        webhook.answer(posted, invocation(LAMBDA), graph_webhook::handle).await;
+        answers += 1;
+    }
+    world.faults.clear();
     // Tokens that expired, credentials that were replaced and ones that are refused.
     let mut secrets = world.tokens();
+    secrets.extend([CLIENT_STATE.to_owned(), "somebody else's".to_owned()]);
     world.expire_tokens();
     world.directory().rotate_entra_secret();
     world.directory().rotate_genesys_secret();
