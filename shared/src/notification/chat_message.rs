@@ -5,6 +5,8 @@
 //!
 //! <https://learn.microsoft.com/graph/api/resources/chatmessage>
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -168,13 +170,13 @@ pub struct Mention {
 }
 
 impl Mention {
-    /// Whether this is what the body's `<at id>` points to.
+    /// By which the body marks its place: `<at id>`.
     #[must_use]
-    pub fn is(&self, id: &str) -> bool {
+    pub fn id(&self) -> Option<Cow<'_, str>> {
         match &self.id {
-            Value::Number(number) => number.to_string() == id,
-            Value::String(text) => text == id,
-            _ => false,
+            Value::Number(number) => Some(number.to_string().into()),
+            Value::String(text) => Some(text.into()),
+            _ => None,
         }
     }
 
@@ -308,7 +310,7 @@ mod tests {
         assert_eq!((message.version(), message.event()), (1_712_027_444_034, MessageEvent::Created));
         assert_eq!((message.sender(), message.is_system()), (Some("Kim"), false));
         assert_eq!((message.attachments[0].name.as_str(), message.attachments[0].content.as_str()), ("a.docx", ""));
-        assert!(message.mentions[0].is("0") && !message.mentions[0].is("1"));
+        assert_eq!(message.mentions[0].id().as_deref(), Some("0"));
         assert_eq!(message.mentions[0].whom(), Some("oid2"));
         assert!(message.body.is_html());
     }

@@ -8,7 +8,7 @@
 //! - [`process`]: the use case behind the queue: every version of a resource to every sink, once and in order
 //! - [`open`]: from a notification to its [`resource`]; [`validation`], [`decrypt`]: whether a content is Graph's, and what
 //!   it says
-//! - [`chat_message`], [`text`]: a message of a chat, and how it reads
+//! - [`chat_message`], [`text`]: a message of a chat, and how it reads; `lenient_json`: where a writer has broken it
 //! - [`outlets`]: the sinks; [`open_messaging`], [`media`], [`event_bus`]: where it goes
 
 pub mod chat_message;
@@ -17,6 +17,7 @@ pub mod collection;
 pub mod decrypt;
 pub mod event_bus;
 pub mod group;
+mod lenient_json;
 pub mod media;
 pub mod open;
 pub mod open_messaging;

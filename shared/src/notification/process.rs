@@ -12,6 +12,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use super::chat_message::ChatMessage;
+use super::lenient_json::read_json;
 use super::open::{Opened, Resources};
 use super::resource::Resource;
 use super::{Change, Queued};
@@ -306,7 +307,7 @@ fn not_noted(error: &StoreError) -> Error {
 fn message_of(change: &Change, content: &[u8]) -> Option<ChatMessage> {
     let resource: Resource = change.resource.parse().ok()?;
     let (chat, id) = resource.chat_message()?;
-    let mut message: ChatMessage = serde_json::from_slice(content).ok()?;
+    let mut message: ChatMessage = read_json(content)?;
     // A content need not repeat what its notification's name says.
     if message.chat_id.is_empty() {
         message.chat_id = chat.to_owned();

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{MAX_MARKED, Renderer, address, named};
+use super::{Renderer, address, named};
 use crate::notification::chat_message::Attachment;
+use crate::notification::lenient_json::read_json;
 
 /// How deep a card's elements are followed.
 const MAX_DEPTH: usize = 16;
@@ -38,9 +39,8 @@ const PARTS: [&str; 16] = [
 impl Renderer<'_> {
     /// The attachment with this id, where the body marks it.
     pub(super) fn marked_attachment(&mut self, id: &str) {
-        let message = self.message;
-        let place = message.attachments.iter().take(MAX_MARKED).position(|attachment| attachment.id == id);
-        if let Some((place, attachment)) = place.and_then(|place| Some((place, message.attachments.get(place)?)))
+        if let Some(place) = self.attachments.get(id).copied()
+            && let Some(attachment) = self.message.attachments.get(place)
             && let Some(placed) = self.placed.get_mut(place)
             && !std::mem::replace(placed, true)
         {
@@ -60,7 +60,7 @@ impl Renderer<'_> {
 
     fn attachment(&mut self, attachment: &Attachment) {
         let kind = attachment.content_type.to_ascii_lowercase();
-        let json = || serde_json::from_str::<Value>(&attachment.content).unwrap_or_default();
+        let json = || read_json::<Value>(attachment.content.as_bytes()).unwrap_or_default();
         self.writer.block();
         match kind.as_str() {
             "reference" => self.linked("file", attachment),

@@ -7,6 +7,9 @@
 mod attachments;
 mod writer;
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 
 use super::chat_message::ChatMessage;
@@ -18,8 +21,8 @@ const MAX_IMAGES: usize = 10;
 /// Most bytes of text. Twice as many in JSON are well below what Genesys Cloud takes in a request, 512,000.
 const MAX_BYTES: usize = 200_000;
 
-/// Most mentions and attachments that are looked for where the body marks them. Teams allows some dozens.
-const MAX_MARKED: usize = 1000;
+/// Most characters of what a sender calls an image.
+const MAX_ALT: usize = 200;
 
 /// How deep HTML may stand inside of HTML: a forwarded message's text inside of the message.
 const MAX_NESTING: usize = 2;
@@ -32,7 +35,7 @@ const SHORTENED: &str = "[shortened: the whole message is in Teams]";
 pub struct HostedImage {
     /// Its URL, as the message has it: to be checked before a token goes there.
     pub src: String,
-    /// What the sender calls it, or empty.
+    /// What the sender calls it, on one line and of a bounded length; or empty.
     pub alt: String,
 }
 
@@ -87,6 +90,11 @@ impl Readable {
 
 struct Renderer<'a> {
     message: &'a ChatMessage,
+    /// Whom mentions are of and their words, by the ids that the body marks them with; of several with one id, the first.
+    /// There may be thousands, and thousands of marks.
+    mentions: HashMap<Cow<'a, str>, (Option<&'a str>, &'a str)>,
+    /// The places of attachments, likewise.
+    attachments: HashMap<&'a str, usize>,
     writer: Writer,
     images: Vec<HostedImage>,
     /// Which attachments have found their place.
@@ -108,8 +116,18 @@ struct Open<'a> {
 
 impl<'a> Renderer<'a> {
     fn new(message: &'a ChatMessage, limit: usize) -> Self {
-        let placed = vec![false; message.attachments.len()];
-        Self { message, writer: Writer::new(limit), images: Vec::new(), placed, mentioned: None }
+        let mentions = message.mentions.iter().rev();
+        let mentions = mentions.filter_map(|it| Some((it.id()?, (it.whom(), it.mention_text.as_str()))));
+        let attachments = message.attachments.iter().enumerate().rev();
+        Self {
+            message,
+            mentions: mentions.collect(),
+            attachments: attachments.map(|(place, attachment)| (attachment.id.as_str(), place)).collect(),
+            writer: Writer::new(limit),
+            images: Vec::new(),
+            placed: vec![false; message.attachments.len()],
+            mentioned: None,
+        }
     }
 
     /// Renders HTML; `nesting` counts the HTML that it stands in.
@@ -217,13 +235,11 @@ impl<'a> Renderer<'a> {
 
     /// Teams writes a name of two words as two mentions of the same person: one `@` is enough.
     fn mention(&mut self, id: &str, open: &mut Open<'a>) {
-        let mention = self.message.mentions.iter().take(MAX_MARKED).find(|mention| mention.is(id));
-        let whom = mention.and_then(|mention| mention.whom());
+        let (whom, words) = self.mentions.get(id).copied().unwrap_or_default();
         let continued = self.mentioned.is_some_and(|(last, at)| Some(last) == whom && at == self.writer.len());
         if !continued {
             self.writer.text("@");
         }
-        let words = mention.map_or("", |mention| &mention.mention_text);
         open.mention = Some((whom, words, self.writer.len()));
     }
 
@@ -275,7 +291,7 @@ impl<'a> Renderer<'a> {
             if self.images.len() == MAX_IMAGES {
                 self.writer.text(&format!("[image: not shown, the message has more than {MAX_IMAGES}]"));
             } else if self.writer.image() {
-                self.images.push(HostedImage { src, alt: alt.trim().to_owned() });
+                self.images.push(HostedImage { src, alt: one_line(alt, MAX_ALT) });
             }
         } else {
             self.writer.text(&named("image", alt));
@@ -293,13 +309,23 @@ pub fn named(kind: &str, name: &str) -> String {
     if name.is_empty() || name.eq_ignore_ascii_case(kind) { format!("[{kind}]") } else { format!("[{kind}: {name}]") }
 }
 
+/// A name as text, on one line, of so many characters at most.
+#[must_use]
+pub fn one_line(name: &str, max_chars: usize) -> String {
+    let mut writer = Writer::new(4 * max_chars);
+    writer.text(name);
+    let (line, _) = writer.finish();
+    let end = line.char_indices().nth(max_chars).map_or(line.len(), |(end, _)| end);
+    line.get(..end).unwrap_or_default().trim_end().to_owned()
+}
+
 /// Where a link leads to, if a person can use it.
 fn address(href: &str) -> Option<&str> {
     let href = href.trim();
     let (scheme, rest) = href.split_once(':')?;
     match scheme.to_ascii_lowercase().as_str() {
         "http" | "https" => Some(href),
-        "mailto" | "tel" => Some(rest),
+        "mailto" | "tel" => Some(rest).filter(|rest| !rest.is_empty()),
         _ => None,
     }
 }

@@ -203,6 +203,14 @@ fn a_text_that_is_no_html_is_left_as_it_is() {
 }
 
 #[test]
+fn no_line_ends_but_where_lines_end() {
+    assert_eq!(read("a\u{2028}b<pre>c\u{2028}\u{2029}\u{2029}\u{2029}d</pre>"), "a b\nc\n\nd");
+    assert_eq!(one_line(" a\u{2029}\nb\u{85}c ", 9), "a bc");
+    assert_eq!(one_line("ab cd", 3), "ab");
+    assert_eq!(one_line("🎉🎉🎉", 2), "🎉🎉");
+}
+
+#[test]
 fn scripts_and_styles_say_nothing() {
     let html = "a<style>p { color: red }</style><script>if (1 < 2) document.write('<p>x</p>')</script><!-- c -->\
     <title>t</title>b";

@@ -4,6 +4,10 @@
 /// Stands in the text where an image of the message was; [`super::Readable::with_images`] puts words in its place.
 pub(super) const IMAGE: char = '\u{FFFC}';
 
+/// What ends a line or a paragraph in any text, and is an ordinary character in HTML.
+const LINE: char = '\u{2028}';
+const PARAGRAPH: char = '\u{2029}';
+
 /// Deeper lists and quotes look like this deep.
 const SHOWN_DEPTH: usize = 6;
 
@@ -82,7 +86,7 @@ impl Writer {
         }
         for c in text.chars() {
             match c {
-                ' ' | '\t' | '\n' | '\r' | '\x0C' => self.space = true,
+                ' ' | '\t' | '\n' | '\r' | '\x0C' | LINE | PARAGRAPH => self.space = true,
                 '\u{A0}' => {
                     self.touched = true;
                     self.space = true;
@@ -96,7 +100,7 @@ impl Writer {
     pub(super) fn preformatted(&mut self, text: &str) {
         for c in text.chars() {
             match c {
-                '\n' => self.line_break(),
+                '\n' | LINE | PARAGRAPH => self.line_break(),
                 ' ' | '\t' | '\u{A0}' if self.line_open => self.put(' '),
                 // At the start of a line they are what indents it.
                 ' ' | '\u{A0}' => self.bullet.push(' '),
