@@ -5,7 +5,8 @@
 //! - [`collection`]: what Graph posts
 //! - [`client_state`]: the secret that a notification must carry
 //! - [`queued`]: what lies on the queues; [`group`]: what is kept in order there; [`queue`]: Amazon SQS
-//! - [`process`]: the use case behind the queue: every version of a resource to every sink, once and in order
+//! - [`process`]: the use case behind the queue: every version of a resource to every sink, once and in order; [`key`]: what
+//!   is taken for the same
 //! - [`open`]: from a notification to its [`resource`]; [`validation`], [`decrypt`]: whether a content is Graph's, and what
 //!   it says
 //! - [`chat_message`], [`text`]: a message of a chat, and how it reads; `lenient_json`: where a writer has broken it
@@ -17,6 +18,7 @@ pub mod collection;
 pub mod decrypt;
 pub mod event_bus;
 pub mod group;
+pub mod key;
 mod lenient_json;
 pub mod media;
 pub mod open;

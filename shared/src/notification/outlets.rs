@@ -1,9 +1,10 @@
 //! The sinks that a deployment has, behind the worker's one way to deliver.
 
 use super::event_bus::{EventBridgeBus, EventBus};
+use super::key::Sink;
 use super::media::S3Media;
 use super::open_messaging::OpenMessaging;
-use super::process::{Delivered, Event, Sink, Sinks};
+use super::process::{Delivered, Event, Sinks};
 use crate::error::Error;
 use crate::http::RequestContext;
 

@@ -1,8 +1,8 @@
 //! A batch of notifications, from the queue to the sinks.
 //!
 //! The queue hands out the notifications of a chat, mailbox or user one batch after the other, and this keeps their order:
-//! every resource of a batch is opened first, then each group's are delivered one by one, oldest first. What
-//! cannot be delivered now goes back to the queue, with all of its group that comes after it.
+//! a group's resources are opened one by one, then they are delivered one by one, oldest first. What cannot be
+//! delivered now goes back to the queue, with all of its group that comes after it. Groups are served side by side.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,6 +12,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use super::chat_message::ChatMessage;
+use super::key::{self, Sink};
 use super::lenient_json::read_json;
 use super::open::{Opened, Resources};
 use super::resource::Resource;
@@ -19,15 +20,28 @@ use super::{Change, Queued};
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::queue::Message;
+use crate::store::StoreError;
 use crate::store::deliveries::{Begun, Deliveries};
 use crate::store::subscriptions::SubscriptionNotes;
-use crate::store::{RecordKey, StoreError, hash};
 
-/// Resources opened, and groups delivered, at once.
+/// Groups served at once. Within a group nothing is: Graph lets an app read a chat once a second.
 const AT_ONCE: usize = 8;
 
 /// What a delivery may take at least. With less time left, what is still to do goes back to the queue.
 const LEAST_TIME: Duration = Duration::from_secs(3);
+
+/// Pause before something is tried again that a vendor's outage kept from working. A message that goes back to the queue
+/// comes again after three minutes, with its chat waiting, so a short outage is sat out here.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What passes by itself.
+const OUTAGES: [Code; 5] = [
+    Code::GRAPH_UNAVAILABLE,
+    Code::GENESYS_UNAVAILABLE,
+    Code::ENTRA_UNAVAILABLE,
+    Code::SECRETS_UNAVAILABLE,
+    Code::STATE_UNAVAILABLE,
+];
 
 /// Something that happened in Microsoft 365, as far as it is known.
 #[derive(Clone, PartialEq)]
@@ -38,15 +52,6 @@ pub struct Event {
     pub content: Option<Vec<u8>>,
     /// The message, when it is one of a chat.
     pub message: Option<ChatMessage>,
-}
-
-/// Where events go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sink {
-    /// Messages of chats, as inbound messages of a Genesys Cloud Open Messaging integration.
-    OpenMessaging,
-    /// Every event, to an Amazon EventBridge bus.
-    EventBus,
 }
 
 /// How a delivery ended that did not fail.
@@ -116,19 +121,22 @@ pub struct Worker<'a, R, D, S, N> {
     pub sinks: &'a S,
 }
 
-/// A message of the queue on its way.
+/// A notification that is to be delivered.
 struct Item {
     id: String,
     receives: u32,
-    state: State,
+    event: Box<Event>,
 }
 
-enum State {
+/// What a message of the queue turned out to be.
+enum Turned {
     /// To deliver.
     Open(Box<Event>),
     /// Nothing is left to do.
     Done,
-    /// Goes back to the queue.
+    /// It goes back to the queue, and holds up nobody.
+    Poison,
+    /// It goes back to the queue, and so does what comes after it.
     Failed,
 }
 
@@ -136,14 +144,12 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
     /// Serves a batch. Gives the messages that go back to the queue, and what became of all.
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, Tally) {
         let mut tally = Tally { notifications: messages.len(), ..Tally::default() };
-        let opened = stream::iter(messages).map(|message| self.open(cx, message)).buffered(AT_ONCE);
-        let mut groups: BTreeMap<String, Vec<Item>> = BTreeMap::new();
-        for (group, item, noted) in opened.collect::<Vec<_>>().await {
-            tally.add(&noted);
-            groups.entry(group).or_default().push(item);
+        let mut groups: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+        for message in messages {
+            groups.entry(message.group.clone()).or_default().push(message);
         }
         let mut served =
-            stream::iter(groups.into_values()).map(|items| self.deliver(cx, items)).buffer_unordered(AT_ONCE);
+            stream::iter(groups.into_values()).map(|messages| self.group(cx, messages)).buffer_unordered(AT_ONCE);
         let mut failed = Vec::new();
         while let Some((back, noted)) = served.next().await {
             tally.add(&noted);
@@ -153,15 +159,58 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         (failed, tally)
     }
 
-    async fn open(&self, cx: &RequestContext, message: Message) -> (String, Item, Tally) {
-        let Message { id, body, receives, group } = message;
+    /// Serves messages of one group until something fails.
+    async fn group(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, Tally) {
         let mut tally = Tally::default();
-        let item = |state| Item { id: id.clone(), receives, state };
+        let (mut open, mut back, mut held_up) = (Vec::new(), Vec::new(), false);
+        for message in messages {
+            if held_up || cx.deadline.for_a_call() < LEAST_TIME {
+                held_up = true;
+                back.push(message.id);
+                continue;
+            }
+            let (id, receives) = (message.id.clone(), message.receives);
+            match self.open(cx, message, &mut tally).await {
+                Turned::Open(event) => open.push(Item { id, receives, event }),
+                Turned::Done => {}
+                Turned::Poison => back.push(id),
+                Turned::Failed => {
+                    held_up = true;
+                    back.push(id);
+                }
+            }
+        }
+        // Graph promises no order. What it mixed up within a batch is put right here.
+        open.sort_by_key(|item| item.event.version());
+        let mut held_up = false;
+        for Item { id, receives, event } in open {
+            if held_up || cx.deadline.for_a_call() < LEAST_TIME {
+                held_up = true;
+                back.push(id);
+                continue;
+            }
+            if let Err(error) = patiently(cx, async || self.deliver(cx, &event, receives, &mut tally).await).await {
+                tracing::warn!(
+                    message = id,
+                    code = error.code.text(),
+                    error = error.message,
+                    cause = error.cause,
+                    "a notification goes back to the queue, and what comes after it"
+                );
+                held_up = true;
+                back.push(id);
+            }
+        }
+        (back, tally)
+    }
+
+    async fn open(&self, cx: &RequestContext, message: Message, tally: &mut Tally) -> Turned {
+        let Message { id, body, .. } = message;
         let change = match serde_json::from_str(&body) {
             Ok(Queued::Change(change)) => change,
             Ok(Queued::Lifecycle(_)) => {
-                tally.lifecycle = 1;
-                return (group, item(State::Done), tally);
+                tally.lifecycle += 1;
+                return Turned::Done;
             }
             Err(error) => {
                 let (line, column) = (error.line(), error.column());
@@ -171,30 +220,34 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                     column,
                     "a message that is no notification goes to the dead-letter queue"
                 );
-                tally.poison = 1;
-                // In a group of its own: it holds up nobody.
-                return (id.clone(), item(State::Failed), tally);
+                tally.poison += 1;
+                return Turned::Poison;
             }
         };
-        let opened = self.resources.open(cx, &change).await;
+        // Closing a gap tells of everything once more, and fetching is what Graph throttles.
+        if change.encrypted_content.is_none() && self.was_delivered(cx, &change).await {
+            tally.duplicates += 1;
+            return Turned::Done;
+        }
+        let opened = patiently(cx, async || self.resources.open(cx, &change).await).await;
         if matches!(opened, Ok(Opened::Content(_) | Opened::Gone))
             && let Err(error) = self.heard.heard(cx, &change.subscription_id, change.received_at).await
         {
             tracing::warn!(%error, "it was not noted that a subscription was heard of");
         }
-        let state = match opened {
+        let event = match opened {
             Ok(Opened::Content(content)) => {
                 let message = message_of(&change, &content);
-                State::Open(Box::new(Event { change, content: Some(content), message }))
+                Event { change, content: Some(content), message }
             }
             Ok(Opened::Gone) => {
-                tally.gone = 1;
-                State::Open(Box::new(Event { change, content: None, message: None }))
+                tally.gone += 1;
+                Event { change, content: None, message: None }
             }
             Ok(Opened::Refused(why)) => {
                 tracing::error!(message = id, subscription = change.subscription_id, why, "a notification is dropped");
-                tally.refused = 1;
-                State::Done
+                tally.refused += 1;
+                return Turned::Done;
             }
             Err(error) => {
                 tracing::warn!(
@@ -202,58 +255,39 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                     code = error.code.text(),
                     error = error.message,
                     cause = error.cause,
-                    "a notification goes back to the queue"
-                );
-                State::Failed
-            }
-        };
-        (group, item(state), tally)
-    }
-
-    /// Delivers what is open of a group, oldest first, until something fails.
-    async fn deliver(&self, cx: &RequestContext, mut items: Vec<Item>) -> (Vec<String>, Tally) {
-        let mut tally = Tally::default();
-        // What comes after something that could not be opened has to wait for it.
-        let ready = items.iter().position(|item| matches!(item.state, State::Failed)).unwrap_or(items.len());
-        let mut back: Vec<String> =
-            items.split_off(ready).into_iter().filter(Item::is_left).map(|item| item.id).collect();
-        // Graph promises no order. What it mixed up within a batch is put right here.
-        items.sort_by_key(|item| match &item.state {
-            State::Open(event) => event.version(),
-            State::Done | State::Failed => 0,
-        });
-        let mut held_up = false;
-        for item in items {
-            let State::Open(event) = &item.state else { continue };
-            if held_up || cx.deadline.for_a_call() < LEAST_TIME {
-                held_up = true;
-                back.push(item.id);
-                continue;
-            }
-            if let Err(error) = self.deliver_one(cx, event, item.receives, &mut tally).await {
-                tracing::warn!(
-                    message = item.id,
-                    code = error.code.text(),
-                    error = error.message,
-                    cause = error.cause,
                     "a notification goes back to the queue, and what comes after it"
                 );
-                held_up = true;
-                back.push(item.id);
+                return Turned::Failed;
             }
-        }
-        (back, tally)
+        };
+        Turned::Open(Box::new(event))
     }
 
-    async fn deliver_one(
-        &self,
-        cx: &RequestContext,
-        event: &Event,
-        receives: u32,
-        tally: &mut Tally,
-    ) -> Result<(), Error> {
+    /// Whether each sink has had this, as far as the notification tells by itself. A doubt is a no.
+    async fn was_delivered(&self, cx: &RequestContext, change: &Change) -> bool {
+        let mut is_for_any = false;
         for sink in self.sinks.all() {
-            let Some((key, version)) = event.key(sink) else {
+            let (key, version) = match key::by_notification(change, sink) {
+                key::Known::As(key, version) => (key, version),
+                key::Known::NotForIt => continue,
+                key::Known::ByResourceAlone => return false,
+            };
+            is_for_any = true;
+            match self.deliveries.delivered(cx, &key).await {
+                Ok(delivered) if delivered.is_some_and(|delivered| delivered >= version) => {}
+                Ok(_) => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "whether something was delivered could not be looked up");
+                    return false;
+                }
+            }
+        }
+        is_for_any
+    }
+
+    async fn deliver(&self, cx: &RequestContext, event: &Event, receives: u32, tally: &mut Tally) -> Result<(), Error> {
+        for sink in self.sinks.all() {
+            let Some((key, version)) = key::of(event, sink) else {
                 tally.left_out += 1;
                 continue;
             };
@@ -299,6 +333,20 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
     }
 }
 
+/// Tries until it works, or an error will not pass by itself, or time runs out. Who asks to slow down is not asked again:
+/// the client has waited for as long as it was told to, or there was no time for it.
+async fn patiently<T>(cx: &RequestContext, mut attempt: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
+    loop {
+        match attempt().await {
+            Err(error) if OUTAGES.contains(&error.code) && cx.deadline.for_a_call() > PAUSE + LEAST_TIME => {
+                tracing::warn!(code = error.code.text(), cause = error.cause, "trying again in a moment");
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
 fn not_noted(error: &StoreError) -> Error {
     Error::new(Code::STATE_UNAVAILABLE, "The state table could not be used. The notification waits in the queue.")
         .because(error)
@@ -318,51 +366,10 @@ fn message_of(change: &Change, content: &[u8]) -> Option<ChatMessage> {
     Some(message)
 }
 
-impl Item {
-    fn is_left(&self) -> bool {
-        !matches!(self.state, State::Done)
-    }
-}
-
 impl Event {
-    fn version(&self) -> i64 {
+    /// Which version of the resource it tells of: the larger, the younger.
+    pub(super) fn version(&self) -> i64 {
         self.message.as_ref().map_or(0, ChatMessage::version)
-    }
-
-    /// Under which a delivery is remembered: a chat's message by its version, so that a reaction is no new message and an
-    /// older version never follows a newer one; anything else by the notification's or the resource's tag. `None`, when
-    /// it is not for the sink.
-    fn key(&self, sink: Sink) -> Option<(RecordKey, i64)> {
-        let tenant = self.change.tenant_id.as_str();
-        match sink {
-            Sink::OpenMessaging => {
-                let message = self.message.as_ref()?;
-                let key = RecordKey::new("openMessage", &[tenant, &message.chat_id, &message.id]);
-                Some((key, message.version()))
-            }
-            Sink::EventBus => {
-                let Change { resource, change_type, etag, .. } = &self.change;
-                let tag = if etag.is_empty() { self.tag() } else { etag.clone() };
-                Some((RecordKey::new("event", &[tenant, resource, change_type, &tag]), 0))
-            }
-        }
-    }
-
-    /// What tells this version of the resource from another when the notification does not say.
-    fn tag(&self) -> String {
-        #[derive(serde::Deserialize)]
-        struct Tags {
-            #[serde(rename = "@odata.etag")]
-            etag: Option<String>,
-            #[serde(rename = "changeKey")]
-            change_key: Option<String>,
-            #[serde(rename = "lastModifiedDateTime")]
-            modified: Option<String>,
-        }
-        let Some(content) = &self.content else { return String::new() };
-        let tags = serde_json::from_slice::<Tags>(content).ok();
-        tags.and_then(|tags| tags.etag.or(tags.change_key).or(tags.modified))
-            .unwrap_or_else(|| hash(&[&String::from_utf8_lossy(content)]))
     }
 }
 

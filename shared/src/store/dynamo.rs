@@ -178,9 +178,21 @@ pub(super) enum Failure {
     Other(String),
 }
 
+impl From<Failure> for StoreError {
+    /// For a call without a condition.
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Other(cause) => Self(cause),
+            Failure::ConditionFailed(_) => Self("a condition failed that was not set".into()),
+        }
+    }
+}
+
 /// What a refused conditional write brings back.
 pub(super) trait OldItem {
-    fn old_item(&self) -> Option<Option<Item>>;
+    fn old_item(&self) -> Option<Option<Item>> {
+        None
+    }
 }
 
 macro_rules! old_item {
@@ -202,12 +214,10 @@ old_item!(
     aws_sdk_dynamodb::operation::delete_item::DeleteItemError
 );
 
-/// A read has no condition.
-impl OldItem for aws_sdk_dynamodb::operation::scan::ScanError {
-    fn old_item(&self) -> Option<Option<Item>> {
-        None
-    }
-}
+// A read has no condition.
+impl OldItem for aws_sdk_dynamodb::operation::scan::ScanError {}
+impl OldItem for aws_sdk_dynamodb::operation::get_item::GetItemError {}
+impl OldItem for aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError {}
 
 pub(super) async fn timed<T, E>(
     cx: &RequestContext,

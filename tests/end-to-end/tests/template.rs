@@ -67,8 +67,8 @@ const NOTIFICATIONS: &str = "{Sid: SendNotifications, Effect: Allow, Action: sqs
     Resource: [!GetAtt NotificationQueue.Arn, !GetAtt LifecycleQueue.Arn]}";
 const WORK: &str = "{Sid: ReceiveNotifications, Effect: Allow, \
     Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes], Resource: !GetAtt NotificationQueue.Arn}";
-const DELIVERIES: &str =
-    "{Sid: KeepDeliveries, Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt StateTable.Arn}";
+const DELIVERIES: &str = "{Sid: KeepDeliveries, Effect: Allow, Action: [dynamodb:GetItem, dynamodb:UpdateItem], \
+    Resource: !GetAtt StateTable.Arn}";
 const MEDIA: &str =
     "{Sid: KeepMedia, Effect: Allow, Action: [s3:PutObject, s3:GetObject], Resource: !Sub ${MediaBucket.Arn}/*}";
 const EVENTS: &str = "!If [PublishesEvents, {Sid: PublishEvents, Effect: Allow, Action: events:PutEvents, \
@@ -301,6 +301,21 @@ fn presences_come_from_genesys_cloud_alone_and_none_is_lost() {
         let ours = name.starts_with("Presence") || name.starts_with("MirrorPresence");
         assert_eq!(resource.get("Condition").and_then(Value::as_str) == Some("MirrorsPresence"), ours, "{name}");
     }
+}
+
+#[test]
+fn a_chat_is_held_up_no_longer_than_its_order_needs() {
+    let template = template();
+    let properties = |name: &str| &template["Resources"][name]["Properties"];
+    let (queue, mapping) = (properties("NotificationQueue"), properties("NotificationQueueMapping"));
+    let seconds = |properties: &Value, name: &str| properties[name].as_u64().unwrap();
+    let timeout = seconds(properties("ProcessNotification"), "Timeout");
+    assert!(timeout > 60, "Genesys Cloud's rate limit is by the minute");
+    // Nobody else gets what a worker may still be at.
+    let hidden = seconds(queue, "VisibilityTimeout");
+    assert!(hidden >= 2 * timeout && hidden <= 180, "{hidden}");
+    assert_eq!(line(&mapping["ScalingConfig"]), "{MaximumConcurrency: !Ref NotificationInstances}");
+    assert_eq!(line(&mapping["FunctionResponseTypes"]), "[ReportBatchItemFailures]");
 }
 
 #[test]

@@ -16,8 +16,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What passes by itself, or goes back to the queue.
 fn trouble() -> Error {
-    Error::new(Code::GENESYS_UNAVAILABLE, "test")
+    Error::new(if fastrand::bool() { Code::GENESYS_UNAVAILABLE } else { Code::GENESYS_THROTTLED }, "test")
 }
 
 /// What Graph holds, by the resource's name; fails now and then.
@@ -26,12 +27,14 @@ struct Graph {
     held: Mutex<BTreeMap<String, Value>>,
     refused: Mutex<HashSet<String>>,
     failures: Mutex<f64>,
+    asked: Mutex<Vec<String>>,
 }
 
 impl Resources for Graph {
     async fn open(&self, _cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
+        locked(&self.asked).push(change.resource.clone());
         if fastrand::f64() < *locked(&self.failures) {
-            return Err(Error::new(Code::GRAPH_UNAVAILABLE, "test"));
+            return Err(trouble());
         }
         if locked(&self.refused).contains(&change.resource) {
             return Ok(Opened::Refused("test".into()));
@@ -54,6 +57,7 @@ struct Genesys {
     arrived: Mutex<Vec<Arrived>>,
     published: Mutex<Vec<String>>,
     failures: Mutex<f64>,
+    outage: Mutex<Option<(Code, tokio::time::Instant)>>,
     bus: bool,
 }
 
@@ -73,6 +77,11 @@ impl Sinks for Genesys {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
         if fastrand::f64() < *locked(&self.failures) {
             return Err(trouble());
+        }
+        if let Some((code, until)) = *locked(&self.outage)
+            && tokio::time::Instant::now() < until
+        {
+            return Err(Error::new(code, "test"));
         }
         match (sink, &event.message) {
             (Sink::EventBus, _) => locked(&self.published).push(event.change.resource.clone()),
@@ -107,6 +116,11 @@ fn chat_message(chat: &str, second: i64, edited: Option<i64>) -> (String, Value)
     (resource, message)
 }
 
+/// The etag of a chat's message: the millisecond of its last change.
+fn etag(second: i64) -> String {
+    ((1_800_000_000 + second) * 1000).to_string()
+}
+
 fn notification(group: &str, resource: &str, etag: &str) -> Message {
     let body = json!({
         "kind": "change", "subscriptionId": "s", "tenantId": "t", "changeType": "created", "resource": resource,
@@ -119,7 +133,7 @@ impl Scene {
     fn write(&self, chat: &str, second: i64, edited: Option<i64>) -> Message {
         let (resource, message) = chat_message(chat, second, edited);
         locked(&self.graph.held).insert(resource.clone(), message);
-        notification(chat, &resource, &edited.unwrap_or(second).to_string())
+        notification(chat, &resource, &etag(edited.unwrap_or(second)))
     }
 
     async fn serve(&self, messages: Vec<Message>) -> (Vec<String>, Tally) {
@@ -183,6 +197,8 @@ async fn what_cannot_be_opened_holds_up_its_own_chat_and_nothing_else() {
     *locked(&scene.graph.failures) = 1.0;
     let (failed, _) = scene.serve(vec![first.clone(), second.clone()]).await;
     assert_eq!(failed, [first.id.clone(), second.id.clone()]);
+    let first_alone = locked(&scene.graph.asked).iter().all(|asked| first.body.contains(asked));
+    assert!(first_alone, "what has to wait is not asked for");
     *locked(&scene.graph.failures) = 0.0;
     *locked(&scene.genesys.failures) = 1.0;
     let (failed, tally) = scene.serve(vec![first.clone(), other.clone(), second.clone()]).await;
@@ -190,6 +206,24 @@ async fn what_cannot_be_opened_holds_up_its_own_chat_and_nothing_else() {
     *locked(&scene.genesys.failures) = 0.0;
     let (failed, _) = scene.serve(vec![first, other, second]).await;
     assert_eq!((failed.len(), scene.arrived("a"), scene.arrived("b")), (0, vec![10, 20], vec![10]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_outage_is_sat_out_and_who_is_throttled_waits_in_the_queue() {
+    for (code, arrives) in [(Code::GENESYS_UNAVAILABLE, true), (Code::GENESYS_THROTTLED, false)] {
+        let scene = Scene::default();
+        let message = scene.write("a", 10, None);
+        *locked(&scene.genesys.outage) = Some((code, tokio::time::Instant::now() + Duration::from_secs(20)));
+        let (failed, tally) = scene.serve(vec![message]).await;
+        assert_eq!((failed.is_empty(), tally.delivered), (arrives, usize::from(arrives)), "{code:?}");
+    }
+    // One that lasts ends in the queue, in time for the answer.
+    let scene = Scene::default();
+    let message = scene.write("a", 10, None);
+    let (began, long) = (tokio::time::Instant::now(), Duration::from_secs(600));
+    *locked(&scene.genesys.outage) = Some((Code::GENESYS_UNAVAILABLE, began + long));
+    assert_eq!(scene.serve(vec![message.clone()]).await.0, [message.id]);
+    assert!(began.elapsed() < Duration::from_secs(29));
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,10 +256,41 @@ async fn every_event_is_published_whatever_it_is_and_each_sink_remembers_its_own
     let (_, tally) = scene.serve(batch.clone()).await;
     assert_eq!((locked(&scene.genesys.published).len(), scene.arrived("a").len()), (2, 1));
     assert_eq!((tally.delivered, tally.duplicates, tally.left_out), (3, 1, 2));
-    // A newer version without a tag in the notification is told by the resource's own.
+    // It was created once, whatever its version is by now.
     locked(&scene.graph.held).insert(mail.into(), json!({"id": "AAMk", "@odata.etag": "W/\"2\""}));
     scene.serve(batch).await;
-    assert_eq!(locked(&scene.genesys.published).len(), 3);
+    assert_eq!(locked(&scene.genesys.published).len(), 2);
+    // A newer version without a tag in the notification is told by the resource's own.
+    let mut updated = notification("u", mail, "");
+    updated.body = updated.body.replace("created", "updated");
+    for (version, published) in [(2, 3), (2, 3), (3, 4)] {
+        let tag = format!("W/\"{version}\"");
+        locked(&scene.graph.held).insert(mail.into(), json!({"id": "AAMk", "@odata.etag": tag}));
+        scene.serve(vec![updated.clone()]).await;
+        assert_eq!(locked(&scene.genesys.published).len(), published);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_delivered_is_not_fetched_once_more() {
+    let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
+    let (resource, _) = chat_message("a", 10, None);
+    scene.write("a", 10, None);
+    // A notification of Graph's need not say the version; a listing does.
+    scene.serve(vec![notification("a", &resource, "")]).await;
+    let asked = || locked(&scene.graph.asked).len();
+    let (_, tally) = scene.serve(vec![notification("a", &resource, &etag(10))]).await;
+    assert_eq!((asked(), tally.delivered, tally.duplicates), (1, 0, 1));
+    // Something happened to it since: a reaction, or an edit.
+    scene.serve(vec![notification("a", &resource, &etag(11))]).await;
+    assert_eq!((asked(), scene.arrived("a").len()), (2, 1));
+    // A sink that has not had it gets it.
+    let mut updated = notification("a", &resource, &etag(10));
+    updated.body = updated.body.replace("created", "updated");
+    scene.serve(vec![updated.clone()]).await;
+    assert_eq!((asked(), locked(&scene.genesys.published).len()), (3, 2));
+    scene.serve(vec![updated]).await;
+    assert_eq!(asked(), 3);
 }
 
 #[tokio::test(start_paused = true)]

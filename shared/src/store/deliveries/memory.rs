@@ -47,6 +47,10 @@ impl Deliveries for MemoryDeliveries {
         Ok(Begun::Granted { before: known.delivered })
     }
 
+    async fn delivered(&self, _cx: &RequestContext, key: &RecordKey) -> Result<Option<i64>, StoreError> {
+        Ok(self.all().get(key).and_then(|known| known.delivered))
+    }
+
     async fn done(&self, _cx: &RequestContext, key: &RecordKey, version: i64) -> Result<(), StoreError> {
         if let Some(known) = self.all().get_mut(key).filter(|known| known.taken == version) {
             (known.delivered, known.lease) = (Some(version), None);

@@ -55,6 +55,13 @@ pub trait Deliveries: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Begun, StoreError>> + Send;
 
+    /// The version that was delivered; `None` when none was, or when that is too young to be seen.
+    fn delivered(
+        &self,
+        cx: &RequestContext,
+        key: &RecordKey,
+    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
+
     /// Notes that the version was delivered.
     fn done(
         &self,

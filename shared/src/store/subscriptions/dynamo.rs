@@ -5,14 +5,13 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use jiff::Timestamp;
 use lru::LruCache;
 
 use super::{HEARD_AT_MOST_EVERY, Kept, Note, Notes, Progress, SubscriptionNotes};
 use crate::http::RequestContext;
-use crate::store::dynamo::{Failure, Item, OldItem, number, text, timed};
+use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::{RecordKey, StoreError};
 
 /// How long something is remembered that is not written again: much longer than any subscription lives unrenewed.
@@ -51,11 +50,7 @@ impl DynamoSubscriptionNotes {
                 let Some(keys) = open.take() else { break };
                 let keys = keys.map_err(|error| StoreError(error.to_string()))?;
                 let request = self.client.batch_get_item().request_items(&self.table, keys);
-                let output = match timed(cx, "read subscriptions", request.send()).await {
-                    Ok(output) => output,
-                    Err(Failure::Other(cause)) => return Err(StoreError(cause)),
-                    Err(Failure::ConditionFailed(_)) => return Err(StoreError("a read has no condition".into())),
-                };
+                let output = timed(cx, "read subscriptions", request.send()).await?;
                 for item in output.responses.unwrap_or_default().into_values().flatten() {
                     if let Some(id) = item.get("id").and_then(|id| id.as_s().ok()) {
                         found.insert(id.clone(), item);
@@ -68,12 +63,6 @@ impl DynamoSubscriptionNotes {
             }
         }
         Ok(found)
-    }
-}
-
-impl OldItem for BatchGetItemError {
-    fn old_item(&self) -> Option<Option<Item>> {
-        None
     }
 }
 

@@ -105,7 +105,9 @@ async fn the_delivery_s_rules(deliveries: &impl Deliveries) {
         deliveries.give_up(&cx, &key, late).await.unwrap();
     }
     assert_eq!(begin(20, 33).await, Begun::InProgress, "it is not theirs to end any more");
+    assert_eq!(deliveries.delivered(&cx, &key).await.unwrap(), None);
     deliveries.done(&cx, &key, 20).await.unwrap();
+    assert_eq!(deliveries.delivered(&cx, &key).await.unwrap(), Some(20));
     for older in [10, 20] {
         assert_eq!(begin(older, 33).await, Begun::Delivered);
     }

@@ -1,0 +1,188 @@
+//! Under which key and version a delivery is remembered, so that what is told twice is delivered once.
+//!
+//! A chat's message is known by its version, so that a reaction is no news and an older version never follows a newer one.
+//! For a bus, a resource is created once, and whatever else happens to it is known by the resource's tag.
+//!
+//! A notification, its repetition and a listing spell the same resource in different ways and must come to the same key.
+
+use serde::Deserialize;
+
+use super::Change;
+use super::process::Event;
+use super::resource::Resource;
+use crate::store::{RecordKey, hash};
+
+/// Where events go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// Messages of chats, as inbound messages of a Genesys Cloud Open Messaging integration.
+    OpenMessaging,
+    /// Every event, to an Amazon EventBridge bus.
+    EventBus,
+}
+
+/// What a notification tells of the key by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The key, and a version that is not smaller than the resource's own.
+    As(RecordKey, i64),
+    /// The sink takes nothing of the kind.
+    NotForIt,
+    /// Only the resource tells.
+    ByResourceAlone,
+}
+
+/// Key and version of an event; `None`, when it is not for the sink.
+pub(super) fn of(event: &Event, sink: Sink) -> Option<(RecordKey, i64)> {
+    let change = &event.change;
+    match sink {
+        Sink::OpenMessaging => {
+            let message = event.message.as_ref()?;
+            Some((open_message(change, &message.chat_id, &message.id), message.version()))
+        }
+        Sink::EventBus => {
+            let tag = if change.etag.is_empty() { tag(event.content.as_deref()) } else { change.etag.clone() };
+            Some((published(change, &tag), 0))
+        }
+    }
+}
+
+/// The same by the notification alone.
+pub(super) fn by_notification(change: &Change, sink: Sink) -> Known {
+    match sink {
+        Sink::OpenMessaging => {
+            let resource: Option<Resource> = change.resource.parse().ok();
+            let Some((chat, id)) = resource.as_ref().and_then(Resource::chat_message) else {
+                return Known::NotForIt;
+            };
+            // The etag of a chat's message is the millisecond of its last change, reactions included.
+            match change.etag.parse() {
+                Ok(version) => Known::As(open_message(change, chat, id), version),
+                Err(_) => Known::ByResourceAlone,
+            }
+        }
+        Sink::EventBus if change.etag.is_empty() && !is_creation(change) => Known::ByResourceAlone,
+        Sink::EventBus => Known::As(published(change, &change.etag), 0),
+    }
+}
+
+fn open_message(change: &Change, chat: &str, id: &str) -> RecordKey {
+    RecordKey::new("openMessage", &[&change.tenant_id, chat, id])
+}
+
+fn published(change: &Change, tag: &str) -> RecordKey {
+    let tag = if is_creation(change) { "" } else { tag };
+    RecordKey::new("event", &[&change.tenant_id, &spelled_alike(&change.resource), &change.change_type, tag])
+}
+
+fn is_creation(change: &Change) -> bool {
+    change.change_type == "created"
+}
+
+/// The resource's path: names of collections in lower case, ids as they are.
+fn spelled_alike(resource: &str) -> String {
+    let Ok(resource) = resource.parse::<Resource>() else { return resource.to_owned() };
+    let segments = resource.segments().enumerate();
+    let spelled =
+        segments.map(|(place, segment)| if place % 2 == 0 { segment.to_ascii_lowercase() } else { segment.to_owned() });
+    spelled.collect::<Vec<_>>().join("/")
+}
+
+/// What tells this version of the resource from another when the notification does not say.
+fn tag(content: Option<&[u8]>) -> String {
+    #[derive(Deserialize)]
+    struct Tags {
+        #[serde(rename = "@odata.etag")]
+        odata_etag: Option<String>,
+        etag: Option<String>,
+        #[serde(rename = "changeKey")]
+        change_key: Option<String>,
+        #[serde(rename = "lastModifiedDateTime")]
+        modified: Option<String>,
+    }
+    let Some(content) = content else { return String::new() };
+    let tags = serde_json::from_slice::<Tags>(content).ok();
+    tags.and_then(|tags| tags.odata_etag.or(tags.etag).or(tags.change_key).or(tags.modified))
+        .unwrap_or_else(|| hash(&[&String::from_utf8_lossy(content)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::notification::chat_message::ChatMessage;
+
+    fn change(resource: &str, change_type: &str, etag: &str) -> Change {
+        Change {
+            subscription_id: String::new(),
+            tenant_id: "t".into(),
+            change_type: change_type.into(),
+            resource: resource.into(),
+            resource_type: String::new(),
+            etag: etag.into(),
+            encrypted_content: None,
+            validation_tokens: Vec::new(),
+            received_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn event(change: &Change, content: &Value) -> Event {
+        let message: ChatMessage = serde_json::from_value(content.clone()).unwrap();
+        Event { change: change.clone(), content: Some(content.to_string().into_bytes()), message: Some(message) }
+    }
+
+    #[test]
+    fn a_notification_its_repetition_and_a_listing_come_to_the_same() {
+        let content = json!({"id": "7", "chatId": "19:a", "etag": "9", "createdDateTime": "1970-01-01T00:00:00.007Z"});
+        // A notification need not say the version; a listing does.
+        for change_type in ["created", "updated"] {
+            let notified = change("chats('19:a')/messages('7')", change_type, "");
+            let listed = change("Chats/19%3aa/Messages/7", change_type, "9");
+            for sink in [Sink::OpenMessaging, Sink::EventBus] {
+                assert_eq!(of(&event(&notified, &content), sink), of(&event(&listed, &content), sink), "{sink:?}");
+            }
+            let Known::As(key, version) = by_notification(&listed, Sink::EventBus) else { panic!("{listed:?}") };
+            assert_eq!(Some((key, version)), of(&event(&notified, &content), Sink::EventBus));
+        }
+        let listed = change("chats/19:a/messages/7", "updated", "9");
+        let Known::As(key, version) = by_notification(&listed, Sink::OpenMessaging) else { panic!("{listed:?}") };
+        // A reaction after the seventh millisecond: the version is not smaller than the message's own.
+        assert_eq!((Some(key), version), (of(&event(&listed, &content), Sink::OpenMessaging).map(|(key, _)| key), 9));
+    }
+
+    #[test]
+    fn what_is_another_event_has_another_key() {
+        let content = json!({"id": "7", "etag": "9"});
+        let key = |change: Change| of(&event(&change, &content), Sink::EventBus);
+        let updated = key(change("users/u/messages/AAMk", "updated", "1"));
+        for other in [
+            change("users/u/messages/AAMk", "updated", "2"),
+            change("users/u/messages/AAMk", "deleted", "1"),
+            change("users/u/messages/AAmk", "updated", "1"),
+            change("users/u/events/AAMk", "updated", "1"),
+            Change { tenant_id: "other".into(), ..change("users/u/messages/AAMk", "updated", "1") },
+        ] {
+            assert_ne!(key(other.clone()), updated, "{other:?}");
+        }
+        // Created once, whatever became of it since.
+        let created = |etag| key(change("users/u/messages/AAMk", "created", etag));
+        assert_eq!(created("1"), created("2"));
+    }
+
+    #[test]
+    fn where_the_notification_does_not_say_it_the_resource_has_to() {
+        let mail = change("users/u/messages/AAMk", "updated", "");
+        assert_eq!(by_notification(&mail, Sink::OpenMessaging), Known::NotForIt);
+        assert_eq!(by_notification(&mail, Sink::EventBus), Known::ByResourceAlone);
+        assert!(matches!(
+            by_notification(&change("users/u/messages/AAMk", "created", ""), Sink::EventBus),
+            Known::As(..)
+        ));
+        for etag in ["", "W/\"1\""] {
+            let message = change("chats('19:a')/messages('7')", "created", etag);
+            assert_eq!(by_notification(&message, Sink::OpenMessaging), Known::ByResourceAlone);
+        }
+    }
+}
