@@ -184,6 +184,32 @@ impl Cloud {
         Ok(())
     }
 
+    /// How many messages a queue holds: those that wait, and those that somebody is at work on.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn queue_depth(&self, queue_url: &str) -> Result<(u64, u64), Trouble> {
+        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let of = json!({"QueueUrl": queue_url, "AttributeNames": names});
+        let answers = self.cli().call("sqs", "get_queue_attributes", &[of]).await?;
+        let depth = |name: &str| answers.first()?["Attributes"][name].as_str()?.parse().ok();
+        let [waiting, taken] = names.map(depth);
+        waiting.zip(taken).ok_or_else(|| Trouble(format!("The queue {queue_url} does not say how much it holds.")))
+    }
+
+    /// Gives a function this long for an event, and its queue twice as long until it hands a message to somebody else.
+    ///
+    /// # Errors
+    /// When there is no such function or queue.
+    pub async fn set_timeout(&self, function: &str, queue_url: &str, timeout: Duration) -> Result<(), Trouble> {
+        let name = format!("{STACK}-{function}");
+        let configure = json!({"FunctionName": name, "Timeout": timeout.as_secs()});
+        self.cli().call("lambda", "update_function_configuration", &[configure]).await?;
+        let attributes = json!({"VisibilityTimeout": (2 * timeout.as_secs()).to_string()});
+        let set = json!({"QueueUrl": queue_url, "Attributes": attributes});
+        self.cli().call("sqs", "set_queue_attributes", &[set]).await.map(drop)
+    }
+
     /// Its command line.
     #[must_use]
     pub fn cli(&self) -> Cli {
@@ -205,10 +231,23 @@ impl Cloud {
     /// # Errors
     /// When this machine's processes cannot be listed.
     pub fn kill_functions(&self) -> Result<usize, Trouble> {
+        self.kill("AWS_LAMBDA_FUNCTION_NAME=")
+    }
+
+    /// The same for one function.
+    ///
+    /// # Errors
+    /// When this machine's processes cannot be listed.
+    pub fn kill_function(&self, function: &str) -> Result<usize, Trouble> {
+        self.kill(&format!("AWS_LAMBDA_FUNCTION_NAME={STACK}-{function} "))
+    }
+
+    /// Kills those whose environment says this.
+    fn kill(&self, which: &str) -> Result<usize, Trouble> {
         let ours = format!("ministack-provided-code-{}/", self.port);
         let mut killed = 0;
-        for (pid, command) in processes()? {
-            if command.contains(&ours) {
+        for (pid, described) in processes()? {
+            if described.contains(&ours) && described.contains(which) {
                 let status = std::process::Command::new("sh").args(["-c", &format!("kill -KILL {pid}")]).status();
                 killed += usize::from(status.is_ok_and(|status| status.success()));
             }
@@ -270,23 +309,26 @@ impl Cli {
     }
 }
 
-/// The processes of this machine: id and command line.
+/// The processes of this machine: id, and command line with environment, a space after each part.
 fn processes() -> Result<Vec<(u32, String)>, Trouble> {
     let failed = |error: io::Error| Trouble::from("The processes cannot be listed", error);
     if Path::new("/proc/self/cmdline").exists() {
         let entries = fs::read_dir("/proc").map_err(failed)?.flatten();
         let described = entries.filter_map(|entry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
-            let command = fs::read(entry.path().join("cmdline")).ok()?;
-            Some((pid, String::from_utf8_lossy(&command).replace('\0', " ")))
+            let mut described = fs::read(entry.path().join("cmdline")).ok()?;
+            // Nobody else's may be read.
+            described.extend(fs::read(entry.path().join("environ")).unwrap_or_default());
+            Some((pid, String::from_utf8_lossy(&described).replace('\0', " ")))
         });
         return Ok(described.collect());
     }
-    let listed = std::process::Command::new("ps").args(["-A", "-o", "pid=,command="]).output().map_err(failed)?;
+    let arguments = ["-A", "-E", "-ww", "-o", "pid=,command="];
+    let listed = std::process::Command::new("ps").args(arguments).output().map_err(failed)?;
     let lines = String::from_utf8_lossy(&listed.stdout);
     let described = lines.lines().filter_map(|line| {
-        let (pid, command) = line.trim_start().split_once(' ')?;
-        Some((pid.parse().ok()?, command.to_owned()))
+        let (pid, described) = line.trim_start().split_once(' ')?;
+        Some((pid.parse().ok()?, format!("{described} ")))
     });
     Ok(described.collect())
 }

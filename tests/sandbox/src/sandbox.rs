@@ -19,6 +19,9 @@ use crate::{PYTHON, Trouble, functions, workshop};
 /// put events under such a name, here neither.
 const EVENT_SOURCE: &str = "sandbox.genesys/cloud/6b0f8f0e-0a39-4f0f-8a0b-3f4d1f7c2e10/bridge";
 
+/// The event bus that everything is published to that Graph tells of. The customer's own, so it is nothing of the template's.
+pub const EVENT_BUS: &str = "sandbox";
+
 /// Which ports of this machine are taken.
 #[derive(Debug, Clone, Copy)]
 pub enum Ports {
@@ -78,16 +81,18 @@ impl Sandbox {
     /// # Errors
     /// What is missing on this machine, or went wrong.
     pub async fn start(ports: Ports, progress: impl Fn(&str)) -> Result<Self, Trouble> {
-        Self::start_with(ports, functions::build, progress).await
+        Self::start_with(ports, functions::build, &[], progress).await
     }
 
-    /// As [`Self::start`], with binaries that somebody else has built.
+    /// As [`Self::start`], with binaries that somebody else has built, and with parameters of the template that shall not
+    /// be the sandbox's own.
     ///
     /// # Errors
     /// What is missing on this machine, or went wrong.
     pub async fn start_with(
         ports: Ports,
         build: impl FnOnce() -> Result<BTreeMap<String, PathBuf>, Trouble>,
+        other_parameters: &[(&str, &str)],
         progress: impl Fn(&str),
     ) -> Result<Self, Trouble> {
         let stand_in_ports = match ports {
@@ -108,7 +113,8 @@ impl Sandbox {
         };
         let cloud = Cloud::start(&interpreter, cloud_port).await?;
         progress("deploying infra/template.yaml");
-        let parameters = parameters(&stand_ins);
+        let mut parameters = parameters(&stand_ins);
+        parameters.extend(other_parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let deployment = cloud.deploy(&parameters, &binaries).await?;
         let world = stand_ins.world.clone();
         let sandbox = Self {
@@ -405,6 +411,7 @@ fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
         "GenesysEventSource": EVENT_SOURCE,
         "Subscriptions": subscriptions().to_string(),
         "OpenMessagingIntegrationId": OPEN_MESSAGING_INTEGRATION,
+        "EventBusName": EVENT_BUS,
     });
     serde_json::from_value(parameters).unwrap_or_default()
 }

@@ -11,6 +11,7 @@ mod credentials;
 mod data_action_failures;
 mod data_actions;
 mod door;
+mod event_bus;
 mod fallbacks;
 mod genesys;
 mod graph;

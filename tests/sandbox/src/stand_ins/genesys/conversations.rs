@@ -1,5 +1,6 @@
 //! The conversations that Open Messaging leads, as an agent sees them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,14 @@ impl World {
     #[must_use]
     pub fn conversations(&self) -> Vec<Conversation> {
         locked(&self.conversations).all.iter().map(|(conversation, _)| conversation.clone()).collect()
+    }
+
+    /// How many different messages agents see, by their senders' ids.
+    #[must_use]
+    pub fn open_messages(&self) -> usize {
+        let conversations = locked(&self.conversations);
+        let messages = conversations.all.iter().flat_map(|(conversation, _)| &conversation.messages);
+        messages.map(|message| &message.message_id).collect::<HashSet<_>>().len()
     }
 
     /// How the Open Messaging integration is set up.

@@ -4,7 +4,7 @@
 //! what was asked to.
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -105,6 +105,7 @@ struct Office {
     endpoints: HashMap<String, Endpoint>,
     totals: Totals,
     attempts: VecDeque<Attempt>,
+    troubled: HashSet<String>,
     number: u64,
     /// By app and form.
     tokens: HashMap<(String, bool), (Instant, String)>,
@@ -167,6 +168,11 @@ pub(super) fn send(world: &Arc<World>, url: &str, item: Item) {
         (roll(settings.loss_percent), roll(settings.reorder_percent), roll(settings.duplicate_percent));
     let mut wait = || Duration::from_millis(troubles.u64(settings.late_ms / 2..=settings.late_ms));
     let (late, again) = (wait(), wait());
+    if (is_lost || is_late)
+        && let Some(resource) = item.value["resource"].as_str()
+    {
+        office.troubled.insert(resource.to_owned());
+    }
     if is_lost {
         office.totals.lost += 1;
         return;
@@ -322,6 +328,12 @@ impl World {
             attempts: office.attempts.iter().cloned().collect(),
             settings: office.settings.clone(),
         }
+    }
+
+    /// What the notifications were about that were lost or held back on demand: the only ones that may be overtaken.
+    #[must_use]
+    pub fn troubled_notifications(&self) -> HashSet<String> {
+        locked(&self.deliveries.0).troubled.clone()
     }
 
     /// Changes how notifications are delivered. Another seed begins its troubles anew.
