@@ -91,12 +91,12 @@ async fn run(storm: &Storm, out: &mut impl Write) -> Result<bool, Trouble> {
 }
 
 fn told(outcome: &Outcome) -> String {
-    let Outcome { verdict, notifications, killed_at_work, genesys_failures, dead_letters, took } = outcome;
+    let Outcome { verdict, notifications, killed_at_work, genesys_failures, left, dead_letters, took } = outcome;
     format!(
         "Written: {} messages. Graph sent {} notifications in {} requests ({} twice, {} late, {} never; {} requests failed).\n\
          Genesys Cloud failed {genesys_failures} calls. The worker was killed at work on {killed_at_work:?} messages.\n\
-         Shown once: {}. Missing: {}. More than once: {}. Wrong: {}. Chats out of order: {}. In the dead-letter queue: \
-         {dead_letters}.\n\
+         Shown once: {}. Missing: {}. More than once: {}. Wrong: {}. Chats out of order: {}.\n\
+         Notifications still on the queue: {left}. In the dead-letter queue: {dead_letters}.\n\
          After a younger one: {} that Graph told of late or never, {} others.\n\
          The last message was there {:.0} s after the first was written.\n",
         verdict.written,

@@ -58,7 +58,9 @@ pub struct Outcome {
     pub killed_at_work: Vec<u64>,
     /// Calls that Genesys Cloud failed or refused.
     pub genesys_failures: usize,
-    /// Messages in the dead-letter queue.
+    /// Notifications that the queue still held long after the last message was there.
+    pub left: u64,
+    /// Notifications in the dead-letter queue.
     pub dead_letters: u64,
     /// From the first message until the last was there.
     pub took: Duration,
@@ -69,9 +71,9 @@ impl Outcome {
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
         let mut broken = self.verdict.broken();
-        if self.dead_letters > 0 {
-            broken.push(format!("{} notifications are in the dead-letter queue", self.dead_letters));
-        }
+        let stuck = [(self.left, "are still on the queue"), (self.dead_letters, "are in the dead-letter queue")];
+        let stuck = stuck.into_iter().filter(|(count, _)| *count > 0);
+        broken.extend(stuck.map(|(count, what)| format!("{count} notifications {what}")));
         broken
     }
 }
@@ -97,12 +99,12 @@ impl Storm {
         clock.tick().await;
         let (mut shown, mut last_news) = (0, Instant::now());
         let mut writing = Box::pin(self.write(sandbox, &mut written));
-        let mut all_written = None;
+        let mut is_written = false;
         loop {
             tokio::select! {
-                done = &mut writing, if all_written.is_none() => {
+                done = &mut writing, if !is_written => {
                     done?;
-                    all_written = Some(());
+                    is_written = true;
                     progress("all is written");
                 }
                 _ = clock.tick() => {
@@ -123,7 +125,7 @@ impl Storm {
                     progress(&format!("the worker was killed at work on {taken}"));
                 }
             }
-            let settled = all_written.is_some() && sandbox.world.notifications().totals.pending == 0;
+            let settled = is_written && sandbox.world.notifications().totals.pending == 0;
             if settled && (shown >= self.messages || last_news.elapsed() > PATIENCE) {
                 break;
             }
@@ -132,9 +134,13 @@ impl Storm {
         let took = began.elapsed();
         // What is still on the queue must turn out to be there already.
         let until = Instant::now() + PATIENCE;
-        while sandbox.cloud.queue_depth(queue).await? != (0, 0) && Instant::now() < until {
+        let left = loop {
+            let (waiting, taken) = sandbox.cloud.queue_depth(queue).await?;
+            if waiting + taken == 0 || Instant::now() > until {
+                break waiting + taken;
+            }
             sleep(Duration::from_secs(1)).await;
-        }
+        };
         let (dead_letters, _) = sandbox.cloud.queue_depth(sandbox.output("NotificationDeadLetterQueue")).await?;
         let calls = sandbox.world.calls();
         let inbound = calls.iter().skip(calls_before).filter(|call| call.request.contains("inbound/open/message"));
@@ -143,6 +149,7 @@ impl Storm {
             notifications: sandbox.world.notifications().totals,
             killed_at_work,
             genesys_failures: inbound.filter(|call| call.status != 200).count(),
+            left,
             dead_letters,
             took,
         })
