@@ -1,7 +1,8 @@
 //! Under which key and version a delivery is remembered, so that what is told twice is delivered once.
 //!
 //! A chat's message is known by its version, so that a reaction is no news and an older version never follows a newer one.
-//! For a bus, a resource is created once, and whatever else happens to it is known by the resource's tag.
+//! For a bus, a message is created once, and whatever else happens is known by the resource's tag; where nothing has a
+//! tag, by the moment in which the notification came: rather told twice than not at all.
 //!
 //! A notification, its repetition and a listing spell the same resource in different ways and must come to the same key.
 
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use super::Change;
 use super::process::Event;
 use super::resource::Resource;
-use crate::store::{RecordKey, hash};
+use crate::store::RecordKey;
 
 /// Where events go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,13 @@ pub(super) fn of(event: &Event, sink: Sink) -> Option<(RecordKey, i64)> {
             Some((open_message(change, &message.chat_id, &message.id), message.version()))
         }
         Sink::EventBus => {
-            let tag = if change.etag.is_empty() { tag(event.content.as_deref()) } else { change.etag.clone() };
+            let content = event.content.as_deref();
+            let tag = match (&content, change.etag.as_str()) {
+                // A listing may still find it.
+                (None, _) if is_creation(change) => return Some((published_as(change, "gone"), 0)),
+                (_, "") => content.and_then(tag).unwrap_or_else(|| change.received_at.to_string()),
+                (_, etag) => etag.to_owned(),
+            };
             Some((published(change, &tag), 0))
         }
     }
@@ -71,25 +78,37 @@ fn open_message(change: &Change, chat: &str, id: &str) -> RecordKey {
 }
 
 fn published(change: &Change, tag: &str) -> RecordKey {
-    let tag = if is_creation(change) { "" } else { tag };
-    RecordKey::new("event", &[&change.tenant_id, &spelled_alike(&change.resource), &change.change_type, tag])
+    published_as(change, if is_creation(change) { "" } else { tag })
 }
 
+fn published_as(change: &Change, tag: &str) -> RecordKey {
+    let path = path(&change.resource).join("/");
+    RecordKey::new("event", &[&change.tenant_id, &path, &change.change_type, tag])
+}
+
+/// Whether it is the creation of something that is created once. A member of a chat may be added again.
 fn is_creation(change: &Change) -> bool {
-    change.change_type == "created"
+    let path = path(&change.resource);
+    let collection = path.iter().rev().nth(1).map(String::as_str);
+    change.change_type == "created" && matches!(collection, Some("messages" | "events"))
 }
 
-/// The resource's path: names of collections in lower case, ids as they are.
-fn spelled_alike(resource: &str) -> String {
-    let Ok(resource) = resource.parse::<Resource>() else { return resource.to_owned() };
+/// The resource's path: names of collections in lower case, ids as they are. An id in a mailbox is no other mailbox's, and
+/// a notification may name its user otherwise than a listing does.
+fn path(resource: &str) -> Vec<String> {
+    let Ok(resource) = resource.parse::<Resource>() else { return vec![resource.to_owned()] };
     let segments = resource.segments().enumerate();
-    let spelled =
+    let path =
         segments.map(|(place, segment)| if place % 2 == 0 { segment.to_ascii_lowercase() } else { segment.to_owned() });
-    spelled.collect::<Vec<_>>().join("/")
+    let mut path: Vec<_> = path.collect();
+    if path.len() == 4 && path[0] == "users" {
+        path.drain(..2);
+    }
+    path
 }
 
 /// What tells this version of the resource from another when the notification does not say.
-fn tag(content: Option<&[u8]>) -> String {
+fn tag(content: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Tags {
         #[serde(rename = "@odata.etag")]
@@ -100,10 +119,8 @@ fn tag(content: Option<&[u8]>) -> String {
         #[serde(rename = "lastModifiedDateTime")]
         modified: Option<String>,
     }
-    let Some(content) = content else { return String::new() };
-    let tags = serde_json::from_slice::<Tags>(content).ok();
-    tags.and_then(|tags| tags.odata_etag.or(tags.etag).or(tags.change_key).or(tags.modified))
-        .unwrap_or_else(|| hash(&[&String::from_utf8_lossy(content)]))
+    let tags = serde_json::from_slice::<Tags>(content).ok()?;
+    tags.odata_etag.or(tags.etag).or(tags.change_key).or(tags.modified)
 }
 
 #[cfg(test)]
@@ -166,9 +183,29 @@ mod tests {
         ] {
             assert_ne!(key(other.clone()), updated, "{other:?}");
         }
-        // Created once, whatever became of it since.
+        // Created once, whatever became of it since, and whatever its mailbox is called.
         let created = |etag| key(change("users/u/messages/AAMk", "created", etag));
         assert_eq!(created("1"), created("2"));
+        assert_eq!(created("1"), key(change("Users/kim@contoso.com/Messages/AAMk", "created", "")));
+        // One that was gone when it was to be fetched has not been told of, if a listing finds it after all.
+        let gone =
+            Event { content: None, message: None, ..event(&change("users/u/messages/AAMk", "created", ""), &content) };
+        assert_ne!(of(&gone, Sink::EventBus), created("1"));
+    }
+
+    #[test]
+    fn what_has_no_tag_is_told_by_the_moment() {
+        let at = |second, resource: &str, change_type| {
+            let received_at = Timestamp::from_second(second).unwrap();
+            let change = Change { received_at, ..change(resource, change_type, "") };
+            let content = json!({"id": "7", "displayName": "the same"});
+            of(&event(&change, &content), Sink::EventBus)
+        };
+        // Added again, and changed back.
+        for (resource, change_type) in [("chats/19:a/members/MCMj", "created"), ("users/u", "updated")] {
+            assert_ne!(at(1, resource, change_type), at(2, resource, change_type), "{resource}");
+            assert_eq!(at(1, resource, change_type), at(1, resource, change_type), "{resource}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::chat_message::ChatMessage;
 use super::key::{self, Sink};
@@ -30,17 +31,25 @@ const AT_ONCE: usize = 8;
 /// What a delivery may take at least. With less time left, what is still to do goes back to the queue.
 const LEAST_TIME: Duration = Duration::from_secs(3);
 
-/// Pause before something is tried again that a vendor's outage kept from working. A message that goes back to the queue
+/// Pause before something is tried again that an outage kept from working. A message that goes back to the queue
 /// comes again after three minutes, with its chat waiting, so a short outage is sat out here.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// How long an outage is sat out. Every chat of the batch waits for the end of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// After how many receives the queue gives a message up, as the template says. With the last, a message that fails goes
+/// to the dead-letter queue alone: what comes after it in its chat was received as often, and is tried.
+pub const MAX_RECEIVES: u32 = 5;
+
 /// What passes by itself.
-const OUTAGES: [Code; 5] = [
+const OUTAGES: [Code; 6] = [
     Code::GRAPH_UNAVAILABLE,
     Code::GENESYS_UNAVAILABLE,
     Code::ENTRA_UNAVAILABLE,
     Code::SECRETS_UNAVAILABLE,
     Code::STATE_UNAVAILABLE,
+    Code::DELIVERY_FAILED,
 ];
 
 /// Something that happened in Microsoft 365, as far as it is known.
@@ -134,7 +143,7 @@ enum Turned {
     Open(Box<Event>),
     /// Nothing is left to do.
     Done,
-    /// It goes back to the queue, and holds up nobody.
+    /// It goes back to the queue, and holds up nothing of its batch.
     Poison,
     /// It goes back to the queue, and so does what comes after it.
     Failed,
@@ -144,12 +153,15 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
     /// Serves a batch. Gives the messages that go back to the queue, and what became of all.
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, Tally) {
         let mut tally = Tally { notifications: messages.len(), ..Tally::default() };
+        let now = Timestamp::now();
+        let lease = now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX);
         let mut groups: BTreeMap<String, Vec<Message>> = BTreeMap::new();
         for message in messages {
             groups.entry(message.group.clone()).or_default().push(message);
         }
-        let mut served =
-            stream::iter(groups.into_values()).map(|messages| self.group(cx, messages)).buffer_unordered(AT_ONCE);
+        let mut served = stream::iter(groups.into_values())
+            .map(|messages| self.group(cx, messages, lease))
+            .buffer_unordered(AT_ONCE);
         let mut failed = Vec::new();
         while let Some((back, noted)) = served.next().await {
             tally.add(&noted);
@@ -160,8 +172,9 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
     }
 
     /// Serves messages of one group until something fails.
-    async fn group(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, Tally) {
+    async fn group(&self, cx: &RequestContext, messages: Vec<Message>, lease: Timestamp) -> (Vec<String>, Tally) {
         let mut tally = Tally::default();
+        let patience = Instant::now() + PATIENCE;
         let (mut open, mut back, mut held_up) = (Vec::new(), Vec::new(), false);
         for message in messages {
             if held_up || cx.deadline.for_a_call() < LEAST_TIME {
@@ -170,12 +183,14 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                 continue;
             }
             let (id, receives) = (message.id.clone(), message.receives);
-            match self.open(cx, message, &mut tally).await {
+            // What is open already does not wait for it.
+            let patience = if open.is_empty() { patience } else { Instant::now() };
+            match self.open(cx, message, patience, &mut tally).await {
                 Turned::Open(event) => open.push(Item { id, receives, event }),
                 Turned::Done => {}
                 Turned::Poison => back.push(id),
                 Turned::Failed => {
-                    held_up = true;
+                    held_up = receives < MAX_RECEIVES;
                     back.push(id);
                 }
             }
@@ -189,7 +204,8 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                 back.push(id);
                 continue;
             }
-            if let Err(error) = patiently(cx, async || self.deliver(cx, &event, receives, &mut tally).await).await {
+            let delivered = async || self.deliver(cx, &event, receives, lease, &mut tally).await;
+            if let Err(error) = patiently(cx, patience, delivered).await {
                 tracing::warn!(
                     message = id,
                     code = error.code.text(),
@@ -197,14 +213,14 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                     cause = error.cause,
                     "a notification goes back to the queue, and what comes after it"
                 );
-                held_up = true;
+                held_up = receives < MAX_RECEIVES;
                 back.push(id);
             }
         }
         (back, tally)
     }
 
-    async fn open(&self, cx: &RequestContext, message: Message, tally: &mut Tally) -> Turned {
+    async fn open(&self, cx: &RequestContext, message: Message, patience: Instant, tally: &mut Tally) -> Turned {
         let Message { id, body, .. } = message;
         let change = match serde_json::from_str(&body) {
             Ok(Queued::Change(change)) => change,
@@ -226,14 +242,20 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         };
         // Closing a gap tells of everything once more, and fetching is what Graph throttles.
         if change.encrypted_content.is_none() && self.was_delivered(cx, &change).await {
+            self.heard_of(cx, &change).await;
             tally.duplicates += 1;
             return Turned::Done;
         }
-        let opened = patiently(cx, async || self.resources.open(cx, &change).await).await;
-        if matches!(opened, Ok(Opened::Content(_) | Opened::Gone))
-            && let Err(error) = self.heard.heard(cx, &change.subscription_id, change.received_at).await
-        {
-            tracing::warn!(%error, "it was not noted that a subscription was heard of");
+        let opened = patiently(cx, patience, async || {
+            // A hanging call leaves time for those that are open.
+            match tokio::time::timeout(cx.deadline.for_a_call() / 2, self.resources.open(cx, &change)).await {
+                Ok(opened) => opened,
+                Err(_) => Err(Error::new(Code::GRAPH_UNAVAILABLE, "Opening a notification took too long.")),
+            }
+        });
+        let opened = opened.await;
+        if matches!(opened, Ok(Opened::Content(_) | Opened::Gone)) {
+            self.heard_of(cx, &change).await;
         }
         let event = match opened {
             Ok(Opened::Content(content)) => {
@@ -263,6 +285,12 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         Turned::Open(Box::new(event))
     }
 
+    async fn heard_of(&self, cx: &RequestContext, change: &Change) {
+        if let Err(error) = self.heard.heard(cx, &change.subscription_id, change.received_at).await {
+            tracing::warn!(%error, "it was not noted that a subscription was heard of");
+        }
+    }
+
     /// Whether each sink has had this, as far as the notification tells by itself. A doubt is a no.
     async fn was_delivered(&self, cx: &RequestContext, change: &Change) -> bool {
         let mut is_for_any = false;
@@ -285,14 +313,20 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         is_for_any
     }
 
-    async fn deliver(&self, cx: &RequestContext, event: &Event, receives: u32, tally: &mut Tally) -> Result<(), Error> {
+    async fn deliver(
+        &self,
+        cx: &RequestContext,
+        event: &Event,
+        receives: u32,
+        lease: Timestamp,
+        tally: &mut Tally,
+    ) -> Result<(), Error> {
         for sink in self.sinks.all() {
             let Some((key, version)) = key::of(event, sink) else {
                 tally.left_out += 1;
                 continue;
             };
             let now = Timestamp::now();
-            let lease = now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX);
             let begun = self.deliveries.begin(cx, &key, version, lease, now).await;
             let before = match begun.map_err(|error| not_noted(&error))? {
                 Begun::Granted { before } => before,
@@ -333,12 +367,20 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
     }
 }
 
-/// Tries until it works, or an error will not pass by itself, or time runs out. Who asks to slow down is not asked again:
+/// Tries until it works, or an error will not pass by itself, or until then. Who asks to slow down is not asked again:
 /// the client has waited for as long as it was told to, or there was no time for it.
-async fn patiently<T>(cx: &RequestContext, mut attempt: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
+async fn patiently<T>(
+    cx: &RequestContext,
+    until: Instant,
+    mut attempt: impl AsyncFnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
     loop {
         match attempt().await {
-            Err(error) if OUTAGES.contains(&error.code) && cx.deadline.for_a_call() > PAUSE + LEAST_TIME => {
+            Err(error)
+                if OUTAGES.contains(&error.code)
+                    && Instant::now() < until
+                    && cx.deadline.for_a_call() > PAUSE + LEAST_TIME =>
+            {
                 tracing::warn!(code = error.code.text(), cause = error.cause, "trying again in a moment");
                 tokio::time::sleep(PAUSE).await;
             }

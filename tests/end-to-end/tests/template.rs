@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bridge::notification::process::MAX_RECEIVES;
 use yaml::Value;
 
 fn template() -> Value {
@@ -314,6 +315,7 @@ fn a_chat_is_held_up_no_longer_than_its_order_needs() {
     // Nobody else gets what a worker may still be at.
     let hidden = seconds(queue, "VisibilityTimeout");
     assert!(hidden >= 2 * timeout && hidden <= 180, "{hidden}");
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"].as_u64(), Some(MAX_RECEIVES.into()));
     assert_eq!(line(&mapping["ScalingConfig"]), "{MaximumConcurrency: !Ref NotificationInstances}");
     assert_eq!(line(&mapping["FunctionResponseTypes"]), "[ReportBatchItemFailures]");
 }

@@ -17,6 +17,9 @@ pub const PARAMETERS: &[(&str, &str)] = &[("SubscriptionReconcileMinutes", "1")]
 
 const WORKER: &str = "process-notification";
 
+/// How long it has for a batch, as the template says.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// How often the clock strikes for the function that looks after the subscriptions.
 const TICK: Duration = Duration::from_secs(60);
 
@@ -94,7 +97,7 @@ impl Storm {
         let began = Instant::now();
         let calls_before = sandbox.world.calls().len();
         let mut written = self.chats(sandbox)?;
-        let mut killed_at_work = Vec::new();
+        let (mut killed_at_work, mut hidden) = (Vec::new(), Vec::new());
         let mut clock = interval(TICK);
         clock.tick().await;
         let (mut shown, mut last_news) = (0, Instant::now());
@@ -119,8 +122,12 @@ impl Storm {
             }
             let next_kill = self.messages * (killed_at_work.len() + 1) / (self.kills + 1);
             if killed_at_work.len() < self.kills && shown >= next_kill {
+                // The queue hides what the last one was at for a while.
+                hidden.retain(|(until, _)| *until > Instant::now());
                 let (_, taken) = sandbox.cloud.queue_depth(queue).await?;
+                let taken = taken.saturating_sub(hidden.iter().map(|(_, count)| count).sum());
                 if taken > 0 && sandbox.cloud.kill_function(WORKER)? > 0 {
+                    hidden.push((Instant::now() + 2 * self.worker_timeout.unwrap_or(WORKER_TIMEOUT), taken));
                     killed_at_work.push(taken);
                     progress(&format!("the worker was killed at work on {taken}"));
                 }

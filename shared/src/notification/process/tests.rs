@@ -27,6 +27,7 @@ struct Graph {
     held: Mutex<BTreeMap<String, Value>>,
     refused: Mutex<HashSet<String>>,
     failures: Mutex<f64>,
+    hangs: Mutex<HashSet<String>>,
     asked: Mutex<Vec<String>>,
 }
 
@@ -35,6 +36,10 @@ impl Resources for Graph {
         locked(&self.asked).push(change.resource.clone());
         if fastrand::f64() < *locked(&self.failures) {
             return Err(trouble());
+        }
+        let hangs = locked(&self.hangs).contains(&change.resource);
+        if hangs {
+            std::future::pending::<()>().await;
         }
         if locked(&self.refused).contains(&change.resource) {
             return Ok(Opened::Refused("test".into()));
@@ -57,7 +62,8 @@ struct Genesys {
     arrived: Mutex<Vec<Arrived>>,
     published: Mutex<Vec<String>>,
     failures: Mutex<f64>,
-    outage: Mutex<Option<(Code, tokio::time::Instant)>>,
+    outage: Mutex<Option<(Code, Instant)>>,
+    refused: Mutex<HashSet<String>>,
     bus: bool,
 }
 
@@ -79,9 +85,12 @@ impl Sinks for Genesys {
             return Err(trouble());
         }
         if let Some((code, until)) = *locked(&self.outage)
-            && tokio::time::Instant::now() < until
+            && Instant::now() < until
         {
             return Err(Error::new(code, "test"));
+        }
+        if locked(&self.refused).contains(&event.change.resource) {
+            return Err(Error::new(Code::GENESYS_REJECTED, "test"));
         }
         match (sink, &event.message) {
             (Sink::EventBus, _) => locked(&self.published).push(event.change.resource.clone()),
@@ -213,17 +222,43 @@ async fn a_short_outage_is_sat_out_and_who_is_throttled_waits_in_the_queue() {
     for (code, arrives) in [(Code::GENESYS_UNAVAILABLE, true), (Code::GENESYS_THROTTLED, false)] {
         let scene = Scene::default();
         let message = scene.write("a", 10, None);
-        *locked(&scene.genesys.outage) = Some((code, tokio::time::Instant::now() + Duration::from_secs(20)));
+        *locked(&scene.genesys.outage) = Some((code, Instant::now() + Duration::from_secs(20)));
         let (failed, tally) = scene.serve(vec![message]).await;
         assert_eq!((failed.is_empty(), tally.delivered), (arrives, usize::from(arrives)), "{code:?}");
     }
     // One that lasts ends in the queue, in time for the answer.
     let scene = Scene::default();
     let message = scene.write("a", 10, None);
-    let (began, long) = (tokio::time::Instant::now(), Duration::from_secs(600));
+    let (began, long) = (Instant::now(), Duration::from_secs(600));
     *locked(&scene.genesys.outage) = Some((Code::GENESYS_UNAVAILABLE, began + long));
     assert_eq!(scene.serve(vec![message.clone()]).await.0, [message.id]);
     assert!(began.elapsed() < Duration::from_secs(29));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_is_delivered_though_the_next_one_hangs() {
+    let scene = Scene::default();
+    let (first, second) = (scene.write("a", 10, None), scene.write("a", 20, None));
+    locked(&scene.graph.hangs).insert(chat_message("a", 20, None).0);
+    let (failed, _) = scene.serve(vec![first, second.clone()]).await;
+    assert_eq!((failed, scene.arrived("a")), (vec![second.id], vec![10]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_queue_gives_up_takes_nothing_along() {
+    let scene = Scene::default();
+    let batch = |receives| {
+        let all = [10, 20, 30].map(|second| scene.write("a", second, None));
+        all.map(|message| Message { receives, ..message }).to_vec()
+    };
+    let names = [10, 20].map(|second| chat_message("a", second, None).0);
+    locked(&scene.genesys.refused).insert(names[0].clone());
+    locked(&scene.graph.hangs).insert(names[1].clone());
+    assert_eq!((scene.serve(batch(MAX_RECEIVES - 1)).await.0.len(), scene.arrived("a").len()), (3, 0));
+    let last = batch(MAX_RECEIVES);
+    let (failed, _) = scene.serve(last.clone()).await;
+    let expected: HashSet<_> = last[..2].iter().map(|message| message.id.clone()).collect();
+    assert_eq!((failed.into_iter().collect::<HashSet<_>>(), scene.arrived("a")), (expected, vec![30]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,8 +348,7 @@ fn next_batch(queue: &mut VecDeque<Message>) -> Vec<Message> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Messages of three chats, each told of once or more, while Graph, Genesys and the worker's process fail: each arrives,
-    /// once, in order.
+    /// Messages of three chats, each told of once or more, while Graph and Genesys Cloud fail: each arrives, once, in order.
     #[test]
     fn every_message_arrives_once_and_in_order(
         messages in proptest::collection::vec((0..3_usize, 1..4_usize), 1..60),

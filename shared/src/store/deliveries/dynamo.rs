@@ -39,8 +39,12 @@ impl DynamoDeliveries {
     }
 }
 
+fn integer(item: &Item, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
 fn delivered(item: &Item) -> Option<i64> {
-    item.get("delivered")?.as_n().ok()?.parse().ok()
+    integer(item, "delivered")
 }
 
 impl Deliveries for DynamoDeliveries {
@@ -71,8 +75,14 @@ impl Deliveries for DynamoDeliveries {
         match timed(cx, "begin delivery", request.send()).await {
             Ok(output) => Ok(Begun::Granted { before: output.attributes.as_ref().and_then(delivered) }),
             Err(Failure::ConditionFailed(item)) => {
-                let before = item.as_ref().and_then(delivered);
-                Ok(if before.is_some_and(|before| before >= version) { Begun::Delivered } else { Begun::InProgress })
+                let [before, taken, held] = ["delivered", "taken", "lease"].map(|name| integer(item.as_ref()?, name));
+                // Taken by this very invocation, which has lost the answer.
+                let is_ours = (taken, held) == (Some(version), Some(lease.as_millisecond()));
+                Ok(match before {
+                    Some(before) if before >= version => Begun::Delivered,
+                    before if is_ours => Begun::Granted { before },
+                    _ => Begun::InProgress,
+                })
             }
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
         }

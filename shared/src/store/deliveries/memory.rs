@@ -40,7 +40,8 @@ impl Deliveries for MemoryDeliveries {
         if known.delivered.is_some_and(|delivered| delivered >= version) {
             return Ok(Begun::Delivered);
         }
-        if known.lease.is_some_and(|lease| now < lease) {
+        let is_ours = (known.taken, known.lease) == (version, Some(lease));
+        if known.lease.is_some_and(|lease| now < lease) && !is_ours {
             return Ok(Begun::InProgress);
         }
         (known.taken, known.lease) = (version, Some(lease));

@@ -45,7 +45,8 @@ pub enum Begun {
 
 /// Where it is kept.
 pub trait Deliveries: Send + Sync {
-    /// Takes a version of a resource for delivery until the end of the lease.
+    /// Takes a version of a resource for delivery until the end of the lease. Who took it may take it again, with the same
+    /// lease.
     fn begin(
         &self,
         cx: &RequestContext,

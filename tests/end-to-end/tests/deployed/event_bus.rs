@@ -94,7 +94,10 @@ fn chats_and_mail_are_told_of_once_with_what_they_say() {
         world.set_notifications(usual);
         assert_eq!(world.send_lifecycle(Lifecycle::Missed, None, false), 1);
         assert_eq!(listener.events(&second).await[0]["detail"]["data"]["subject"], "second");
-        // A mailbox's changes come in their order, so that a second event of the first message would have come before.
+        // Changes of a mailbox or chat come in their order, so that a second event of the first would have come before.
         assert_eq!(listener.events(&first).await.len(), 1, "{:?}", listener.heard);
+        let last = world.write_message(&chat, NewMessage::text(Sender::Guest("Robin".into()), "good night")).unwrap();
+        assert_eq!(listener.events(&format!("messages('{last}')")).await.len(), 1);
+        assert_eq!(listener.events(&chat).await.len(), 2, "{:?}", listener.heard);
     });
 }

@@ -95,6 +95,7 @@ async fn the_delivery_s_rules(deliveries: &impl Deliveries) {
         deliveries.begin(&cx, &key, version, now + Duration::from_secs(30), now).await.unwrap()
     };
     assert_eq!(begin(10, 0).await, Begun::Granted { before: None });
+    assert_eq!(begin(10, 0).await, Begun::Granted { before: None }, "the same once more, whose answer got lost");
     assert_eq!(begin(10, 1).await, Begun::InProgress);
     assert_eq!(begin(20, 1).await, Begun::InProgress, "another version of it neither");
     deliveries.give_up(&cx, &key, 10).await.unwrap();

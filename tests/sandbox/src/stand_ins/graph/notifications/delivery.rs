@@ -168,10 +168,8 @@ pub(super) fn send(world: &Arc<World>, url: &str, item: Item) {
         (roll(settings.loss_percent), roll(settings.reorder_percent), roll(settings.duplicate_percent));
     let mut wait = || Duration::from_millis(troubles.u64(settings.late_ms / 2..=settings.late_ms));
     let (late, again) = (wait(), wait());
-    if (is_lost || is_late)
-        && let Some(resource) = item.value["resource"].as_str()
-    {
-        office.troubled.insert(resource.to_owned());
+    if is_lost || is_late {
+        office.troubled.extend(item.value["resource"].as_str().map(str::to_owned));
     }
     if is_lost {
         office.totals.lost += 1;
@@ -244,6 +242,8 @@ async fn run(world: Arc<World>, url: String, number: usize) {
         }
         if !post(&world, &url, &batch, 1).await {
             // Others do not wait for it.
+            let resources = batch.iter().filter_map(|item| item.value["resource"].as_str().map(str::to_owned));
+            locked(&world.deliveries.0).troubled.extend(resources);
             tokio::spawn(repeat(world.clone(), url.clone(), batch));
         }
     }
@@ -330,7 +330,8 @@ impl World {
         }
     }
 
-    /// What the notifications were about that were lost or held back on demand: the only ones that may be overtaken.
+    /// What the notifications were about that were lost, held back or sent again after a failure: the only ones that may be
+    /// overtaken.
     #[must_use]
     pub fn troubled_notifications(&self) -> HashSet<String> {
         locked(&self.deliveries.0).troubled.clone()
