@@ -6,7 +6,7 @@
 //! - [`client_state`]: the secret that a notification must carry
 //! - [`queued`]: what lies on the queues; [`group`]: what is kept in order there; [`queue`]: Amazon SQS
 //! - [`process`]: the use case behind the queue: every version of a resource to every sink, once and in order; [`key`]: what
-//!   is taken for the same
+//!   is taken for the same; `patience`: an outage is sat out
 //! - [`open`]: from a notification to its [`resource`]; [`validation`], [`decrypt`]: whether a content is Graph's, and what
 //!   it says
 //! - [`chat_message`], [`text`]: a message of a chat, and how it reads; `lenient_json`: where a writer has broken it
@@ -24,6 +24,7 @@ pub mod media;
 pub mod open;
 pub mod open_messaging;
 pub mod outlets;
+mod patience;
 pub mod process;
 pub mod queue;
 pub mod queued;

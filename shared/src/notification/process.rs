@@ -16,6 +16,7 @@ use super::chat_message::ChatMessage;
 use super::key::{self, Sink};
 use super::lenient_json::read_json;
 use super::open::{Opened, Resources};
+use super::patience::{PATIENCE, patiently};
 use super::resource::Resource;
 use super::{Change, Queued};
 use crate::error::{Code, Error};
@@ -29,28 +30,11 @@ use crate::store::subscriptions::SubscriptionNotes;
 const AT_ONCE: usize = 8;
 
 /// What a delivery may take at least. With less time left, what is still to do goes back to the queue.
-const LEAST_TIME: Duration = Duration::from_secs(3);
-
-/// Pause before something is tried again that an outage kept from working. A message that goes back to the queue
-/// comes again after three minutes, with its chat waiting, so a short outage is sat out here.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// How long an outage is sat out. Every chat of the batch waits for the end of it.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const LEAST_TIME: Duration = Duration::from_secs(3);
 
 /// After how many receives the queue gives a message up, as the template says. With the last, a message that fails goes
 /// to the dead-letter queue alone: what comes after it in its chat was received as often, and is tried.
 pub const MAX_RECEIVES: u32 = 5;
-
-/// What passes by itself.
-const OUTAGES: [Code; 6] = [
-    Code::GRAPH_UNAVAILABLE,
-    Code::GENESYS_UNAVAILABLE,
-    Code::ENTRA_UNAVAILABLE,
-    Code::SECRETS_UNAVAILABLE,
-    Code::STATE_UNAVAILABLE,
-    Code::DELIVERY_FAILED,
-];
 
 /// Something that happened in Microsoft 365, as far as it is known.
 #[derive(Clone, PartialEq)]
@@ -364,28 +348,6 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
             }
         }
         Ok(())
-    }
-}
-
-/// Tries until it works, or an error will not pass by itself, or until then. Who asks to slow down is not asked again:
-/// the client has waited for as long as it was told to, or there was no time for it.
-async fn patiently<T>(
-    cx: &RequestContext,
-    until: Instant,
-    mut attempt: impl AsyncFnMut() -> Result<T, Error>,
-) -> Result<T, Error> {
-    loop {
-        match attempt().await {
-            Err(error)
-                if OUTAGES.contains(&error.code)
-                    && Instant::now() < until
-                    && cx.deadline.for_a_call() > PAUSE + LEAST_TIME =>
-            {
-                tracing::warn!(code = error.code.text(), cause = error.cause, "trying again in a moment");
-                tokio::time::sleep(PAUSE).await;
-            }
-            done => return done,
-        }
     }
 }
 
