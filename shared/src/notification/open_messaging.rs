@@ -12,14 +12,15 @@ mod images;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::Change;
 use super::chat_message::{ChatMessage, MessageEvent};
 use super::media::{MediaSettings, MediaStore, S3Media};
 use super::process::Delivered;
-use super::text::Readable;
+use super::text::{Readable, one_line};
 use crate::config::Environment;
 use crate::error::Error;
 use crate::genesys::{GenesysClient, InboundChannel, InboundContent, InboundMessage, InboundSender};
@@ -32,6 +33,10 @@ const NAMELESS: &str = "Teams user";
 
 /// Most characters of a name.
 const MAX_NAME: usize = 100;
+
+/// After so long it is not certain any more that a delivery is remembered. A reaction to an older message must not show it
+/// again, or for the first time.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// Images that are in memory at once, of all messages together.
 const IMAGES_AT_ONCE: usize = 2;
@@ -84,7 +89,7 @@ impl<M: MediaStore> OpenMessaging<M> {
         Self { graph, genesys, store, settings, room: Semaphore::new(IMAGES_AT_ONCE) }
     }
 
-    /// Delivers a message of this tenant. `before` is the version of it that was delivered before, if any was;
+    /// Delivers the message that a notification is of. `before` is the version of it that was delivered before, if any was;
     /// `receives` is how often the queue has handed it out, by which a failure of an image is told from one that lasts.
     ///
     /// # Errors
@@ -93,7 +98,7 @@ impl<M: MediaStore> OpenMessaging<M> {
     pub async fn deliver(
         &self,
         cx: &RequestContext,
-        tenant_id: &str,
+        change: &Change,
         message: &ChatMessage,
         before: Option<i64>,
         receives: u32,
@@ -105,31 +110,42 @@ impl<M: MediaStore> OpenMessaging<M> {
         if event == MessageEvent::Deleted && before.is_none() {
             return Ok(Delivered::LeftOut("deleted before it was delivered"));
         }
+        let age = message.created().map(|created| change.received_at.duration_since(created));
+        let is_old = age.is_some_and(|age| age > FORGOTTEN);
+        if event == MessageEvent::Created && before.is_none() && change.change_type == "updated" && is_old {
+            return Ok(Delivered::LeftOut("an old message that somebody reacted to"));
+        }
         if message.is_from_app(&self.graph.app(cx).await?.client_id) {
             return Ok(Delivered::LeftOut("a message of the bridge's own app"));
         }
         let (text, content) = match event {
-            MessageEvent::Deleted => (deletion(message), Vec::new()),
+            MessageEvent::Deleted => (String::new(), Vec::new()),
             MessageEvent::Created | MessageEvent::Edited => {
                 let readable = Readable::of(message);
                 let images = self.images(cx, &message.chat_id, &readable, receives).await?;
-                let text = readable.with_images(images.words.iter().map(String::as_str));
-                let is_news = event == MessageEvent::Edited && before.is_some();
-                (if is_news { edit(&text) } else { text }, images.content)
+                (readable.with_images(images.words.iter().map(String::as_str)), images.content)
             }
         };
+        let text = said(message, before, text);
         if text.is_empty() {
             return Ok(Delivered::LeftOut("an empty message"));
         }
-        let inbound = inbound(tenant_id, message, text, content);
+        let inbound = inbound(&change.tenant_id, message, text, content);
         let integration = self.settings.integration_id.to_string();
         self.genesys.send_inbound_open_message(cx, &integration, &inbound).await?;
         Ok(Delivered::Delivered)
     }
 }
 
-fn edit(text: &str) -> String {
-    if text.is_empty() { "[edited: the message is empty now]".into() } else { format!("[edited]\n{text}") }
+/// What is said to the agent of a message with this text, images included; `before` as in [`OpenMessaging::deliver`].
+#[must_use]
+pub fn said(message: &ChatMessage, before: Option<i64>, text: String) -> String {
+    match message.event() {
+        MessageEvent::Deleted => deletion(message),
+        MessageEvent::Edited if before.is_some() && text.is_empty() => "[edited: the message is empty now]".into(),
+        MessageEvent::Edited if before.is_some() => format!("[edited]\n{text}"),
+        MessageEvent::Created | MessageEvent::Edited => text,
+    }
 }
 
 fn deletion(message: &ChatMessage) -> String {
@@ -139,10 +155,12 @@ fn deletion(message: &ChatMessage) -> String {
     }
 }
 
-fn inbound(tenant_id: &str, message: &ChatMessage, text: String, content: Vec<InboundContent>) -> InboundMessage {
+/// A message of this tenant, as Genesys Cloud is given it.
+#[must_use]
+pub fn inbound(tenant_id: &str, message: &ChatMessage, text: String, content: Vec<InboundContent>) -> InboundMessage {
     let version = message.version();
     let time = Timestamp::from_millisecond(version).ok().filter(|_| version > 0).unwrap_or_else(Timestamp::now);
-    let name = message.sender().unwrap_or(NAMELESS);
+    let name = one_line(message.sender().unwrap_or_default(), MAX_NAME);
     let [chat, id] = [&message.chat_id, &message.id];
     InboundMessage {
         channel: InboundChannel {
@@ -150,7 +168,7 @@ fn inbound(tenant_id: &str, message: &ChatMessage, text: String, content: Vec<In
             from: InboundSender {
                 id: chat.clone(),
                 id_type: "Opaque",
-                nickname: name.chars().take(MAX_NAME).collect(),
+                nickname: if name.is_empty() { NAMELESS.into() } else { name },
             },
             time: format!("{time:.3}"),
         },

@@ -42,7 +42,7 @@ impl<M: super::media::MediaStore, B: EventBus> Sinks for Outlets<M, B> {
     ) -> Result<Delivered, Error> {
         match (sink, &self.open_messaging, &self.event_bus, &event.message) {
             (Sink::OpenMessaging, Some(messaging), _, Some(message)) => {
-                messaging.deliver(cx, &event.change.tenant_id, message, before, receives).await
+                messaging.deliver(cx, &event.change, message, before, receives).await
             }
             (Sink::EventBus, _, Some(bus), _) => {
                 bus.publish(cx, &event.change, event.content.as_deref()).await?;

@@ -9,6 +9,7 @@ use super::images::IMAGE_TRIES;
 use super::*;
 use crate::error::Code;
 use crate::notification::media::{Media, MediaError};
+use crate::notification::text::named;
 use crate::remote::{Remote, context};
 
 const INTEGRATION: &str = "3f9b4e2a-0c1d-4e5f-8a7b-6c5d4e3f2a1b";
@@ -65,8 +66,18 @@ impl Scene {
     }
 
     async fn deliver(&self, message: &Value, before: Option<i64>, receives: u32) -> Result<Delivered, Error> {
+        self.deliver_change(&change("created", "2024-04-02T03:10:45Z"), message, before, receives).await
+    }
+
+    async fn deliver_change(
+        &self,
+        change: &Change,
+        message: &Value,
+        before: Option<i64>,
+        receives: u32,
+    ) -> Result<Delivered, Error> {
         let message: ChatMessage = serde_json::from_value(message.clone()).unwrap();
-        self.sink.deliver(&context(10), "t-1", &message, before, receives).await
+        self.sink.deliver(&context(10), change, &message, before, receives).await
     }
 
     /// What Genesys Cloud gets.
@@ -80,6 +91,20 @@ impl Scene {
 
 fn inbound_call() -> MockBuilder {
     Mock::given(method("POST")).and(path(INBOUND))
+}
+
+fn change(change_type: &str, received_at: &str) -> Change {
+    Change {
+        subscription_id: "s-1".into(),
+        tenant_id: "t-1".into(),
+        change_type: change_type.into(),
+        resource: String::new(),
+        resource_type: String::new(),
+        etag: String::new(),
+        encrypted_content: None,
+        validation_tokens: Vec::new(),
+        received_at: received_at.parse().unwrap(),
+    }
 }
 
 fn message(html: &str) -> Value {
@@ -133,6 +158,25 @@ async fn a_deletion_tells_which_message_and_not_what_it_said() {
     assert_eq!((&sent["metadata"]["teamsEvent"], sent.get("content")), (&json!("deleted"), None));
     let never = scene.deliver(&deleted, None, 1).await.unwrap();
     assert_eq!(never, Delivered::LeftOut("deleted before it was delivered"));
+}
+
+#[tokio::test]
+async fn a_reaction_to_a_message_of_last_week_does_not_show_it() {
+    let scene = Scene::of(Kept::default()).await;
+    let reaction = Delivered::LeftOut("an old message that somebody reacted to");
+    let deliver = async |change_type, received_at| {
+        scene.deliver_change(&change(change_type, received_at), &message("<p>x</p>"), None, 1).await.unwrap()
+    };
+    assert_eq!(deliver("updated", "2024-04-09T03:10:45Z").await, reaction);
+    // Created but not notified of until now, or changed before anybody knew of it.
+    for (change_type, received_at) in [("created", "2024-04-09T03:10:45Z"), ("updated", "2024-04-03T03:10:45Z")] {
+        scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(200)).await;
+        assert_eq!(deliver(change_type, received_at).await, Delivered::Delivered);
+    }
+    let edited = with(message("<p>y</p>"), "lastEditedDateTime", "2024-04-09T03:10:44Z");
+    scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(200)).await;
+    let edited = scene.deliver_change(&change("updated", "2024-04-09T03:10:45Z"), &edited, None, 1).await.unwrap();
+    assert_eq!(edited, Delivered::Delivered);
 }
 
 #[tokio::test]
@@ -213,16 +257,35 @@ async fn a_message_that_genesys_does_not_take_goes_back() {
     assert!(error.message.contains("conversation:message:receive"), "{error}");
 }
 
+#[tokio::test]
+async fn names_come_as_they_can_be_read() {
+    let scene = Scene::of(Kept::default()).await;
+    scene.image(1, png()).await;
+    let alt = format!("\u{202E}gnp.\n\u{FFFC}part\u{7} {}", "x".repeat(300_000));
+    let html = scene.html(&format!("<img src=\"GRAPH{IMAGE}\" alt=\"{alt}\">"));
+    let from = |name: &str| json!({"user": {"id": "oid", "displayName": name}});
+    let sent = scene.sent(&with(message(&html), "from", from("Kim\u{202E}\n\u{2028}Akers\u{0}")), None, 1).await;
+    assert_eq!(sent["channel"]["from"]["nickname"], "Kim Akers");
+    let text = sent["text"].as_str().unwrap();
+    assert!(text.starts_with("[image: gnp. part xxx") && text.ends_with("xxx]"), "{text}");
+    assert_eq!(text.chars().count(), 200 + "[image: ]".len());
+    let sent = scene.sent(&with(message("x"), "from", from("\u{200B}\u{2066}")), None, 1).await;
+    assert_eq!(sent["channel"]["from"]["nickname"], NAMELESS);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20))]
     #[test]
     fn no_message_is_larger_than_genesys_takes(
         piece in "[<\"\\\\é\n ]{1,8}|\\PC{1,8}", name in "\\PC{0,300}", images in 0_usize..20,
+        alt in "[^']{0,9}",
     ) {
-        let hosted = format!("<img src=\"https://graph.microsoft.com{IMAGE}\">").repeat(images);
-        let body = json!({"contentType": "html", "content": piece.repeat(100_000) + &hosted});
+        let alt = alt.repeat(10_000);
+        let hosted = format!("<img src=\"https://graph.microsoft.com{IMAGE}\" alt='{alt}'>").repeat(images);
+        let body = json!({"contentType": "html", "content": hosted + &piece.repeat(100_000)});
         let from = json!({"user": {"displayName": name}});
         let message = with(with(message(""), "body", body), "from", from);
+        let message = with(message, "lastEditedDateTime", "2024-04-02T03:12:00Z");
         let message: ChatMessage = serde_json::from_value(message).unwrap();
         let readable = Readable::of(&message);
         let attachment = crate::genesys::InboundAttachment {
@@ -231,7 +294,9 @@ proptest! {
         };
         let content = || InboundContent { content_type: "Attachment", attachment: attachment.clone() };
         let content = readable.images.iter().map(|_| content());
-        let inbound = inbound("t", &message, edit(&readable.with_images([])), content.collect());
+        let words: Vec<_> = readable.images.iter().map(|image| named("image", &image.alt)).collect();
+        let text = said(&message, Some(0), readable.with_images(words.iter().map(String::as_str)));
+        let inbound = inbound("t", &message, text, content.collect());
         prop_assert!(serde_json::to_vec(&inbound).unwrap().len() < 512_000);
         prop_assert_eq!(inbound.channel.message_id.len(), 64);
         prop_assert!(inbound.channel.from.nickname.chars().count() <= MAX_NAME);
