@@ -24,7 +24,7 @@ const PUBLISHER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
 const LEEWAY_SECONDS: u64 = 300;
 
 /// Tokens remembered as good. Graph uses one for hours, for every notification of an app and tenant.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+pub const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Why a notification's tokens do not prove anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::Trouble;
 use crate::measure::{BatchFigures, FLOOR_WITH_CALL, Figures};
 use crate::webhook::{PostFigures, WebhookFigures};
+use crate::worker::OpenFigures;
 
 /// `budgets.toml`.
 #[derive(Debug, Deserialize)]
@@ -19,6 +20,7 @@ pub(crate) struct Budgets {
     ratios: Ratios,
     presence: Presence,
     webhook: Webhook,
+    worker: Worker,
 }
 
 /// What notifications may cost.
@@ -32,6 +34,14 @@ struct Webhook {
     many_p99_ms: f64,
     one_to_handshake: f64,
     many_to_handshake: f64,
+}
+
+/// What the worker behind the queue may cost.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Worker {
+    verify_and_decrypt_us: f64,
+    verify_and_decrypt_to_rsa: f64,
 }
 
 /// What presence may cost.
@@ -117,6 +127,22 @@ impl Budgets {
         ])
     }
 
+    /// Every budget that opening a rich notification breaks.
+    pub(crate) fn broken_by_opening(&self, figures: OpenFigures) -> Vec<String> {
+        let Worker { verify_and_decrypt_us, verify_and_decrypt_to_rsa } = self.worker;
+        let OpenFigures { new_token_us, known_token_us, rsa_us } = figures;
+        over([
+            ("to verify and decrypt: CPU in µs", new_token_us, verify_and_decrypt_us),
+            ("to decrypt with a known token: CPU in µs", known_token_us, verify_and_decrypt_us),
+            ("to verify and decrypt: CPU, as a ratio to RSA,", new_token_us / rsa_us, verify_and_decrypt_to_rsa),
+            (
+                "to decrypt with a known token: CPU, as a ratio to RSA,",
+                known_token_us / rsa_us,
+                verify_and_decrypt_to_rsa,
+            ),
+        ])
+    }
+
     /// Every budget that the answers to Graph break.
     pub(crate) fn broken_by_posts(&self, posts: PostFigures) -> Vec<String> {
         let Webhook { one_p99_ms, many_p99_ms, one_to_handshake, many_to_handshake, .. } = self.webhook;
@@ -185,6 +211,8 @@ mod tests {
         assert_eq!(budgets.broken(&[large], &floor, true).len(), 1);
         let dear = WebhookFigures { item_us: 30.1, rich_item_us: 30.1, whole_item_us: 1000.0, peak_memory_mb: 16.1 };
         assert_eq!(budgets.broken_by_notifications(dear).len(), 3);
+        let slow = OpenFigures { new_token_us: 1000.1, known_token_us: 1000.1, rsa_us: 500.0 };
+        assert_eq!(budgets.broken_by_opening(slow).len(), 4);
         let late = PostFigures { handshake_p50: 1.0, one_p50: 20.0, one_p99: 25.1, many_p50: 100.0, many_p99: 150.1 };
         assert_eq!(budgets.broken_by_posts(late).len(), 4);
     }

@@ -99,7 +99,7 @@ pub(crate) async fn batch(binaries: &Binaries, effort: Effort) -> Result<BatchFi
 }
 
 /// The rates of a real tenant and org are not what is measured here.
-fn unlimited(stand_ins: &StandIns) {
+pub(crate) fn unlimited(stand_ins: &StandIns) {
     stand_ins.world.directory().genesys_rate_per_minute = u32::MAX;
     stand_ins.world.set_presence_budget(usize::MAX, Duration::from_secs(1));
     stand_ins.world.set_chat_budget(usize::MAX, usize::MAX);
@@ -117,7 +117,7 @@ pub(crate) fn binary<'a>(binaries: &'a Binaries, name: &str) -> Result<&'a Path,
 
 /// Builds everything that is measured, as it is deployed.
 pub(crate) fn build() -> Result<Binaries, Trouble> {
-    functions::build_with(&["floor", FLOOR_WITH_CALL, "coalesce", "receive"], &["--release"])
+    functions::build_with(&["floor", FLOOR_WITH_CALL, "coalesce", "receive", "open"], &["--release"])
         .map_err(|error| Trouble(error.to_string()))
 }
 

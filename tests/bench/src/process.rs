@@ -22,6 +22,34 @@ pub(crate) struct Process {
     child: Child,
 }
 
+/// What a function of this bundle has in its environment, with the stand-ins for all that it talks to.
+pub(crate) fn environment(stand_ins: &StandIns) -> [(&'static str, String); 22] {
+    [
+        ("AWS_LAMBDA_FUNCTION_NAME", "bench".into()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".into()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".into()),
+        ("AWS_REGION", "eu-central-1".into()),
+        ("AWS_ACCESS_KEY_ID", "test".into()),
+        ("AWS_SECRET_ACCESS_KEY", "test".into()),
+        ("AWS_ENDPOINT_URL", stand_ins.aws.clone()),
+        ("ENTRA_SECRET_ID", ENTRA_SECRET.into()),
+        ("ENTRA_LOGIN_URL", stand_ins.entra.clone()),
+        ("GRAPH_URL", format!("{}/v1.0", stand_ins.graph)),
+        ("GENESYS_SECRET_ID", GENESYS_SECRET.into()),
+        ("GENESYS_LOGIN_URL", stand_ins.genesys.clone()),
+        ("GENESYS_API_URL", stand_ins.genesys.clone()),
+        ("STATE_TABLE", "records".into()),
+        ("SMS_FROM", SMS_NUMBER.into()),
+        ("PRESENCE_REQUESTS_PER_SECOND", "1000000".into()),
+        ("SUBSCRIPTIONS", "[]".into()),
+        ("WEBHOOK_URL", "https://bridge.example".into()),
+        ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET.into()),
+        ("OPEN_MESSAGING_INTEGRATION_ID", OPEN_MESSAGING_INTEGRATION.into()),
+        ("MEDIA_BUCKET", "media".into()),
+        ("NOTIFICATION_QUEUE_URL", format!("{}/000000000000/notifications.fifo", stand_ins.aws)),
+    ]
+}
+
 impl Process {
     /// Starts a binary against the stand-ins and waits until it is ready.
     pub(crate) async fn start(binary: &Path, stand_ins: &StandIns) -> Result<Self, Trouble> {
@@ -29,31 +57,8 @@ impl Process {
         let started = Instant::now();
         let child = Command::new(binary)
             .env_clear()
-            .envs([
-                ("AWS_LAMBDA_RUNTIME_API", runtime_api.address.as_str()),
-                ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-                ("AWS_REGION", "eu-central-1"),
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-                ("AWS_ENDPOINT_URL", &stand_ins.aws),
-                ("ENTRA_SECRET_ID", ENTRA_SECRET),
-                ("ENTRA_LOGIN_URL", &stand_ins.entra),
-                ("GRAPH_URL", &format!("{}/v1.0", stand_ins.graph)),
-                ("GENESYS_SECRET_ID", GENESYS_SECRET),
-                ("GENESYS_LOGIN_URL", &stand_ins.genesys),
-                ("GENESYS_API_URL", &stand_ins.genesys),
-                ("STATE_TABLE", "records"),
-                ("SMS_FROM", SMS_NUMBER),
-                ("PRESENCE_REQUESTS_PER_SECOND", "1000000"),
-                ("SUBSCRIPTIONS", "[]"),
-                ("WEBHOOK_URL", "https://bridge.example"),
-                ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET),
-                ("OPEN_MESSAGING_INTEGRATION_ID", OPEN_MESSAGING_INTEGRATION),
-                ("MEDIA_BUCKET", "media"),
-                ("NOTIFICATION_QUEUE_URL", &format!("{}/000000000000/notifications.fifo", stand_ins.aws)),
-            ])
+            .env("AWS_LAMBDA_RUNTIME_API", &runtime_api.address)
+            .envs(environment(stand_ins))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
