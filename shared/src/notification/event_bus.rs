@@ -157,7 +157,10 @@ struct Detail<'a> {
 }
 
 /// An event's type and detail. A resource that would make it too large is left out, and the detail says so.
-fn event(change: &Change, resource: Option<&[u8]>) -> Result<(String, String), EventBusError> {
+///
+/// # Errors
+/// When the detail cannot be written out.
+pub fn event(change: &Change, resource: Option<&[u8]>) -> Result<(String, String), EventBusError> {
     let kind = change.resource_type.rsplit('.').next().filter(|kind| !kind.is_empty()).unwrap_or("resource");
     let detail_type: String = format!("Graph {kind} {}", change.change_type).chars().take(MAX_DETAIL_TYPE).collect();
     let room = MAX_ENTRY_BYTES - SOURCE.len() - 4 * MAX_DETAIL_TYPE;

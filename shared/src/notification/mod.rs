@@ -18,6 +18,8 @@ pub mod collection;
 pub mod decrypt;
 pub mod event_bus;
 pub mod group;
+#[cfg(test)]
+mod hostile;
 pub mod key;
 mod lenient_json;
 pub mod media;

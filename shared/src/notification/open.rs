@@ -1,5 +1,6 @@
 //! From a notification to the resource it tells of: opened when it came along, fetched when it did not.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::http::RequestContext;
 use crate::secrets::Secret;
 
 /// What a notification turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Opened {
     /// The resource, as JSON.
     Content(Vec<u8>),
@@ -23,6 +24,17 @@ pub enum Opened {
     Gone,
     /// It is not Graph's, or not ours: it is to be dropped, and somebody should know.
     Refused(String),
+}
+
+// What somebody wrote does not belong in a log.
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content(content) => write!(f, "Content({} bytes)", content.len()),
+            Self::Gone => f.write_str("Gone"),
+            Self::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+        }
+    }
 }
 
 /// Who opens notifications.
