@@ -30,8 +30,8 @@ fn hostile_resources_do_no_harm() {
 /// Far more than anybody writes.
 const BYTES: usize = 50_000;
 
-/// What rendering so much takes at most: thirty times what it takes in a test's build, and less than half of what looking
-/// for each mark among all mentions would take.
+/// What rendering so much takes at most: thirty times what it takes in a test's build, and less than half of what
+/// looking for each mark among all mentions would take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The same over and over.

@@ -77,8 +77,8 @@ async fn run(short: bool) -> Result<bool, Trouble> {
     ))?;
     let opened = worker::measure(&binaries).await?;
     print(&format!(
-        "A rich notification of 3 kB: {:.0} µs of CPU to verify and decrypt it, {:.0} µs when its token is known, where one RSA \
-         decryption takes {:.0} µs: {:.2}x and {:.2}x.",
+        "A rich notification of 3 kB: {:.0} µs of CPU to verify and decrypt it, {:.0} µs when its token is known, where \
+         one RSA decryption takes {:.0} µs: {:.2}x and {:.2}x.",
         opened.new_token_us,
         opened.known_token_us,
         opened.rsa_us,

@@ -19,7 +19,7 @@ use sandbox::stand_ins::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::process::{Process, cpu_of_children};
+use crate::process::{Process, cpu_at_end};
 use crate::{Trouble, webhook};
 
 /// How much is done for a figure.
@@ -248,13 +248,14 @@ pub(crate) fn cpu_of(command: &mut Command, input: &str) -> Result<Duration, Tro
     let failed = |error: io::Error| Trouble(format!("A program could not be run: {error}"));
     let file = std::env::temp_dir().join(format!("bench-{}", Uuid::new_v4()));
     std::fs::write(&file, input).map_err(failed)?;
-    let before = cpu_of_children()?;
-    let status = command.stdin(File::open(&file).map_err(failed)?).status().map_err(failed)?;
+    let mut child = command.stdin(File::open(&file).map_err(failed)?).spawn().map_err(failed)?;
+    let cpu = cpu_at_end(child.id());
+    let status = child.wait().map_err(failed)?;
     let _ = std::fs::remove_file(&file);
     if !status.success() {
         return Err(Trouble(format!("A program failed: {status}")));
     }
-    Ok(cpu_of_children()?.saturating_sub(before))
+    cpu
 }
 
 /// The size that is uploaded: deflated as `sam deploy` does it.

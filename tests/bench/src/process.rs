@@ -89,19 +89,28 @@ impl Process {
     }
 }
 
-/// Processor time of this process's children that have ended.
-pub(crate) fn cpu_of_children() -> Result<Duration, Trouble> {
-    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|_| not_linux())?;
-    Ok(ticks(&stat, 16))
+/// Processor time of a child that nobody has waited for yet, once it has ended. Of those that were waited for, the
+/// kernel knows only the sum, and a function that was stopped before gets into it at any time.
+pub(crate) fn cpu_at_end(pid: u32) -> Result<Duration, Trouble> {
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|_| not_linux())?;
+        if after_name(&stat).starts_with('Z') {
+            return Ok(ticks(&stat, 14));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The sum of two fields of `/proc/PID/stat`, which are counted from 1.
 fn ticks(stat: &str, first: usize) -> Duration {
-    // The second field is the name in brackets, which may hold anything.
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let fields = after_name.split(' ').skip(first - 3).take(2);
+    let fields = after_name(stat).split(' ').skip(first - 3).take(2);
     let ticks: f64 = fields.filter_map(|field| field.parse::<f64>().ok()).sum();
     Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
+}
+
+/// The fields from the third on, the state. The second is the name in brackets, which may hold anything.
+fn after_name(stat: &str) -> &str {
+    stat.rsplit_once(") ").map_or("", |(_, rest)| rest)
 }
 
 fn not_linux() -> Trouble {

@@ -1,7 +1,8 @@
 //! What a rich notification costs the worker behind the queue: to check whose it is and to decrypt it.
 //!
 //! The Graph stand-in makes the notifications: each is encrypted anew for a certificate of this run, and comes with a
-//! token that Entra's stand-in has signed. The small program that opens them fetches keys and secrets from the stand-ins.
+//! token that Entra's stand-in has signed. The small program that opens them fetches keys and secrets from the
+//! stand-ins.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;

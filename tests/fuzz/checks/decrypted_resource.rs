@@ -37,8 +37,8 @@ const MAX_INBOUND_BYTES: usize = 512_000;
 /// Most bytes of an entry for EventBridge.
 const MAX_ENTRY_BYTES: usize = 256 * 1024;
 
-/// Looks at a resource's name, the first line, and a content, all the rest. Gives what the agent reads of it who has seen
-/// an earlier version.
+/// Looks at a resource's name, the first line, and a content, all the rest. Gives what the agent reads of it who has
+/// seen an earlier version.
 pub fn check(input: &[u8]) -> String {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (name, content) = (&input[..end], input.get(end + 1..).unwrap_or_default());
@@ -137,8 +137,8 @@ fn log() -> &'static Dispatch {
     DISPATCH.get_or_init(|| Dispatch::new(telemetry::subscriber(LevelFilter::TRACE, || Log)))
 }
 
-/// Serves the notification twice. It is delivered once to each sink that it is for, it never goes back to the queue, which
-/// would hold up its chat, and the log says nothing of it.
+/// Serves the notification twice. It is delivered once to each sink that it is for, it never goes back to the queue,
+/// which would hold up its chat, and the log says nothing of it.
 fn serve(change: &Change, content: &[u8]) -> Event {
     let (sinks, deliveries, heard) =
         (Taken::default(), MemoryDeliveries::default(), MemorySubscriptionNotes::default());

@@ -90,8 +90,8 @@ impl Readable {
 
 struct Renderer<'a> {
     message: &'a ChatMessage,
-    /// Whom mentions are of and their words, by the ids that the body marks them with; of several with one id, the first.
-    /// There may be thousands, and thousands of marks.
+    /// Whom mentions are of and their words, by the ids that the body marks them with; of several with one id, the
+    /// first. There may be thousands, and thousands of marks.
     mentions: HashMap<Cow<'a, str>, (Option<&'a str>, &'a str)>,
     /// The places of attachments, likewise.
     attachments: HashMap<&'a str, usize>,

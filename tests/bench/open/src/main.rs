@@ -1,7 +1,7 @@
-//! Reads rich notifications from standard input, opens each once and looks whether it says what it should. Then it opens
-//! them one after the other, as many as the second argument says. Keys and secrets come from where the environment says,
-//! once. With `rsa` as the first argument it does the one thing that nobody can do without: it decrypts as many symmetric
-//! keys. Whoever started it looks at its processor time.
+//! Reads rich notifications from standard input, opens each once and looks whether it says what it should. Then it
+//! opens them one after the other, as many as the second argument says. Keys and secrets come from where the
+//! environment says, once. With `rsa` as the first argument it does the one thing that nobody can do without: it
+//! decrypts as many symmetric keys. Whoever started it looks at its processor time.
 
 use std::collections::HashSet;
 use std::error::Error;
