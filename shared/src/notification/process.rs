@@ -190,13 +190,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
             }
             let delivered = async || self.deliver(cx, &event, receives, lease, &mut tally).await;
             if let Err(error) = patiently(cx, patience, delivered).await {
-                tracing::warn!(
-                    message = id,
-                    code = error.code.text(),
-                    error = error.message,
-                    cause = error.cause,
-                    "a notification goes back to the queue, and what comes after it"
-                );
+                note_failure(&id, receives, &error);
                 held_up = receives < MAX_RECEIVES;
                 back.push(id);
             }
@@ -205,7 +199,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
     }
 
     async fn open(&self, cx: &RequestContext, message: Message, patience: Instant, tally: &mut Tally) -> Turned {
-        let Message { id, body, .. } = message;
+        let Message { id, body, receives, .. } = message;
         let change = match serde_json::from_str(&body) {
             Ok(Queued::Change(change)) => change,
             Ok(Queued::Lifecycle(_)) => {
@@ -215,7 +209,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
             Err(error) => {
                 let (line, column) = (error.line(), error.column());
                 tracing::error!(
-                    message = id,
+                    message_id = id,
                     line,
                     column,
                     "a message that is no notification goes to the dead-letter queue"
@@ -251,18 +245,17 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                 Event { change, content: None, message: None }
             }
             Ok(Opened::Refused(why)) => {
-                tracing::error!(message = id, subscription = change.subscription_id, why, "a notification is dropped");
+                tracing::error!(
+                    message_id = id,
+                    subscription = change.subscription_id,
+                    why,
+                    "a notification is dropped"
+                );
                 tally.refused += 1;
                 return Turned::Done;
             }
             Err(error) => {
-                tracing::warn!(
-                    message = id,
-                    code = error.code.text(),
-                    error = error.message,
-                    cause = error.cause,
-                    "a notification goes back to the queue, and what comes after it"
-                );
+                note_failure(&id, receives, &error);
                 return Turned::Failed;
             }
         };
@@ -349,6 +342,11 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         }
         Ok(())
     }
+}
+
+fn note_failure(message_id: &str, receives: u32, error: &Error) {
+    let (code, cause) = (error.code.text(), error.cause.as_deref());
+    tracing::warn!(message_id, receives, code, error = error.message, cause, "a notification goes back to the queue");
 }
 
 fn not_noted(error: &StoreError) -> Error {

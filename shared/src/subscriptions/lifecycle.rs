@@ -30,7 +30,7 @@ impl Batch {
         for Message { id, body, .. } in messages {
             let Ok(Queued::Lifecycle(Lifecycle { subscription_id, lifecycle_event, .. })) = serde_json::from_str(&body)
             else {
-                tracing::warn!(message = id, "a message that is no lifecycle notification");
+                tracing::warn!(message_id = id, "a message that is no lifecycle notification");
                 batch.poison.push(id);
                 continue;
             };
@@ -39,7 +39,7 @@ impl Batch {
                 "subscriptionRemoved" => &mut batch.events.removed,
                 "missed" => &mut batch.events.missed,
                 _ => {
-                    tracing::warn!(message = id, "a lifecycle notification that is not known here");
+                    tracing::warn!(message_id = id, "a lifecycle notification that is not known here");
                     batch.ignored += 1;
                     continue;
                 }

@@ -25,7 +25,7 @@ processor time, memory, and calls. Fails when a budget of tests/bench/budgets.to
 
 Usage: cargo cost [--short]
 
-  --short   fewer invokes, and no budget on times";
+  --short   fewer invokes, and of the times only the CPU of single steps has a budget";
 
 fn is_short() -> Result<Option<bool>, lexopt::Error> {
     let mut short = false;
@@ -102,7 +102,7 @@ async fn run(short: bool) -> Result<bool, Trouble> {
         print(&format!("BROKEN: {line}"))?;
     }
     if broken.is_empty() {
-        print(if short { "Within budget (size, memory, calls)." } else { "Within budget." })?;
+        print(if short { "Within budget (size, memory, calls, CPU of single steps)." } else { "Within budget." })?;
     }
     Ok(broken.is_empty())
 }

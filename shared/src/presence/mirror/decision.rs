@@ -75,7 +75,7 @@ pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut 
                 continue;
             }
             Err(error) => {
-                tracing::warn!(message = id, %error, "a message that cannot be served");
+                tracing::warn!(message_id = id, %error, "a message that cannot be served");
                 tally.poison += 1;
                 poison.push(id);
                 continue;
