@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use flate2::Compression;
@@ -19,7 +19,7 @@ use sandbox::stand_ins::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::process::{Process, cpu_at_end};
+use crate::process::Process;
 use crate::{Trouble, webhook};
 
 /// How much is done for a figure.
@@ -61,6 +61,8 @@ const BATCH: usize = 1000;
 pub(crate) struct BatchFigures {
     /// Processor time to coalesce it and to decide about each user, in milliseconds.
     pub(crate) decide_ms: f64,
+    /// The same, as a ratio to reading its JSON.
+    pub(crate) decide_to_floor: f64,
     /// The most memory that the function had resident while it served such batches, in megabytes.
     pub(crate) peak_memory_mb: f64,
 }
@@ -76,12 +78,9 @@ pub(crate) async fn all(binaries: &Binaries, effort: Effort) -> Result<Vec<Figur
 }
 
 /// Measures full batches of presence events.
-pub(crate) async fn batch(binaries: &Binaries, effort: Effort) -> Result<BatchFigures, Trouble> {
+pub(crate) async fn batch(binaries: &Binaries) -> Result<BatchFigures, Trouble> {
     let event = presence_batch(BATCH);
-    let times = effort.invokes.div_ceil(20).max(20);
-    let decide_ms = cpu_of(Command::new(binary(binaries, "coalesce")?).arg(times.to_string()), &event)?.as_secs_f64()
-        * 1000.0
-        / times as f64;
+    let [floor_us, decide_us] = steps(binaries, "coalesce", [], &event)?;
 
     let stand_ins = StandIns::start([0; 4]).await.map_err(|error| Trouble(error.to_string()))?;
     unlimited(&stand_ins);
@@ -95,7 +94,11 @@ pub(crate) async fn batch(binaries: &Binaries, effort: Effort) -> Result<BatchFi
         check("mirror-presence", &answer)?;
         process.runtime_api.ready().await?;
     }
-    Ok(BatchFigures { decide_ms, peak_memory_mb: process.peak_memory_mb()? })
+    Ok(BatchFigures {
+        decide_ms: decide_us / 1000.0,
+        decide_to_floor: decide_us / floor_us,
+        peak_memory_mb: process.peak_memory_mb()?,
+    })
 }
 
 /// The rates of a real tenant and org are not what is measured here.
@@ -117,7 +120,7 @@ pub(crate) fn binary<'a>(binaries: &'a Binaries, name: &str) -> Result<&'a Path,
 
 /// Builds everything that is measured, as it is deployed.
 pub(crate) fn build() -> Result<Binaries, Trouble> {
-    functions::build_with(&["floor", FLOOR_WITH_CALL, "coalesce", "receive", "open"], &["--release"])
+    functions::build_with(&["floor", FLOOR_WITH_CALL, "steps"], &["--release"])
         .map_err(|error| Trouble(error.to_string()))
 }
 
@@ -243,19 +246,26 @@ pub(crate) fn check(name: &str, answer: &Value) -> Result<(), Trouble> {
     Err(Trouble(format!("{name} answered {code}: {}", body["message"])))
 }
 
-/// Processor time of a program, user and system, that reads this from its standard input.
-pub(crate) fn cpu_of(command: &mut Command, input: &str) -> Result<Duration, Trouble> {
-    let failed = |error: io::Error| Trouble(format!("A program could not be run: {error}"));
-    let file = std::env::temp_dir().join(format!("bench-{}", Uuid::new_v4()));
-    std::fs::write(&file, input).map_err(failed)?;
-    let mut child = command.stdin(File::open(&file).map_err(failed)?).spawn().map_err(failed)?;
-    let cpu = cpu_at_end(child.id());
-    let status = child.wait().map_err(failed)?;
-    let _ = std::fs::remove_file(&file);
-    if !status.success() {
-        return Err(Trouble(format!("A program failed: {status}")));
+/// What single steps take without any network, in microseconds and beside their floors, measured by a program of its own.
+pub(crate) fn steps<const N: usize>(
+    binaries: &Binaries,
+    what: &str,
+    environment: impl IntoIterator<Item = (&'static str, String)>,
+    input: &str,
+) -> Result<[f64; N], Trouble> {
+    let failed = |error: io::Error| Trouble(format!("`steps {what}` could not be run: {error}"));
+    let mut command = Command::new(binary(binaries, "steps")?);
+    command.arg(what).env_clear().envs(environment).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).map_err(failed)?;
     }
-    cpu
+    let output = child.wait_with_output().map_err(failed)?;
+    if !output.status.success() {
+        return Err(Trouble(format!("`steps {what}` failed, and says why above: {}", output.status)));
+    }
+    let micros: Vec<f64> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    micros.try_into().map_err(|_| Trouble(format!("`steps {what}` did not say what it measured.")))
 }
 
 /// The size that is uploaded: deflated as `sam deploy` does it.

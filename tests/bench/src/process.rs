@@ -71,8 +71,11 @@ impl Process {
 
     /// Processor time so far.
     pub(crate) fn cpu(&self) -> Result<Duration, Trouble> {
-        // User and system time are fields 14 and 15.
-        Ok(ticks(&self.proc("stat")?, 14))
+        let stat = self.proc("stat")?;
+        // User and system time are fields 14 and 15; the second is the name in brackets, which may hold anything.
+        let (_, fields) = stat.rsplit_once(") ").ok_or_else(not_linux)?;
+        let ticks: f64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+        Ok(Duration::from_secs_f64(ticks / TICKS_PER_SECOND))
     }
 
     /// The most memory that was resident at once, in megabytes.
@@ -87,30 +90,6 @@ impl Process {
         let pid = self.child.id().ok_or_else(|| Trouble("The function has ended.".into()))?;
         std::fs::read_to_string(format!("/proc/{pid}/{file}")).map_err(|_| not_linux())
     }
-}
-
-/// Processor time of a child that nobody has waited for yet, once it has ended. Of those that were waited for, the
-/// kernel knows only the sum, and a function that was stopped before gets into it at any time.
-pub(crate) fn cpu_at_end(pid: u32) -> Result<Duration, Trouble> {
-    loop {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|_| not_linux())?;
-        if after_name(&stat).starts_with('Z') {
-            return Ok(ticks(&stat, 14));
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// The sum of two fields of `/proc/PID/stat`, which are counted from 1.
-fn ticks(stat: &str, first: usize) -> Duration {
-    let fields = after_name(stat).split(' ').skip(first - 3).take(2);
-    let ticks: f64 = fields.filter_map(|field| field.parse::<f64>().ok()).sum();
-    Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
-}
-
-/// The fields from the third on, the state. The second is the name in brackets, which may hold anything.
-fn after_name(stat: &str) -> &str {
-    stat.rsplit_once(") ").map_or("", |(_, rest)| rest)
 }
 
 fn not_linux() -> Trouble {

@@ -1,6 +1,5 @@
 //! What Graph's notifications cost: by themselves, in the function, and on the local cloud, where Graph's clock runs.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sandbox::sandbox::{Ports, Sandbox};
@@ -9,7 +8,7 @@ use sandbox::stand_ins::aws::CLIENT_STATE;
 use serde_json::{Value, json};
 
 use crate::Trouble;
-use crate::measure::{Binaries, Effort, binary, cpu_of, percentile};
+use crate::measure::{Binaries, Effort, binary, percentile, steps};
 use crate::process::Process;
 
 /// Notifications of a large request.
@@ -23,8 +22,11 @@ pub(crate) const CONTENT_BYTES: usize = 3072;
 pub(crate) struct WebhookFigures {
     /// Processor time to read, check and write out one of a hundred, in microseconds, without the SDK.
     pub(crate) item_us: f64,
-    /// The same of one that brings its resource along.
+    /// The same, as a ratio to reading and writing its JSON.
+    pub(crate) item_to_floor: f64,
+    /// Both of one that brings its resource along.
     pub(crate) rich_item_us: f64,
+    pub(crate) rich_item_to_floor: f64,
     /// All the processor time of the function for one of a hundred, in microseconds.
     pub(crate) whole_item_us: f64,
     /// The most memory that the function had resident while it served requests of a hundred rich ones, in megabytes.
@@ -81,14 +83,9 @@ fn event_of(body: &str) -> String {
 
 /// Measures the function's own work, and the function with requests of a hundred.
 pub(crate) async fn measure(binaries: &Binaries, effort: Effort) -> Result<WebhookFigures, Trouble> {
-    let times = effort.invokes.max(200);
-    let own = |content_bytes| {
-        let body = collection(CLIENT_STATE, MANY, content_bytes, "1795239758480");
-        let mut receive = Command::new(binary(binaries, "receive")?);
-        let cpu = cpu_of(receive.args([&times.to_string(), CLIENT_STATE]), &body)?;
-        Ok::<_, Trouble>(cpu.as_secs_f64() * 1_000_000.0 / (times * MANY) as f64)
-    };
-    let (item_us, rich_item_us) = (own(0)?, own(CONTENT_BYTES)?);
+    let bodies = [0, CONTENT_BYTES].map(|bytes| collection(CLIENT_STATE, MANY, bytes, "1795239758480"));
+    let input = json!({"bodies": bodies, "client_state": CLIENT_STATE}).to_string();
+    let [floor_us, basic_us, rich_floor_us, rich_us] = steps(binaries, "receive", [], &input)?;
 
     let stand_ins = StandIns::start([0; 4]).await.map_err(|error| Trouble(error.to_string()))?;
     let mut process = Process::start(binary(binaries, "graph-webhook")?, &stand_ins).await?;
@@ -107,8 +104,10 @@ pub(crate) async fn measure(binaries: &Binaries, effort: Effort) -> Result<Webho
         }
     }
     Ok(WebhookFigures {
-        item_us,
-        rich_item_us,
+        item_us: basic_us / MANY as f64,
+        item_to_floor: basic_us / floor_us,
+        rich_item_us: rich_us / MANY as f64,
+        rich_item_to_floor: rich_us / rich_floor_us,
         whole_item_us: cpu.as_secs_f64() * 1_000_000.0 / (requests * MANY) as f64,
         peak_memory_mb: process.peak_memory_mb()?,
     })

@@ -6,9 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -23,19 +21,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::Trouble;
-use crate::measure::{Binaries, binary, cpu_of, unlimited};
+use crate::measure::{Binaries, steps, unlimited};
 use crate::process::environment;
 use crate::webhook::CONTENT_BYTES;
 
 /// Notifications that are opened in turn: more than the worker remembers tokens of.
 const NOTIFICATIONS: usize = 100;
-
-/// How many are opened for a figure, which takes the third of a second.
-const OPENED: usize = 400;
-
-/// How often each figure is taken, in turn with the others. The least counts: what is over it is what other programs of
-/// the same machine make of it, up to 1.7 times as much where they share a core.
-const ROUNDS: usize = 20;
 
 /// What a rich notification costs, in microseconds of processor time.
 #[derive(Debug, Clone, Copy)]
@@ -50,40 +41,17 @@ pub(crate) struct OpenFigures {
 
 /// Measures with the function's own opener.
 pub(crate) async fn measure(binaries: &Binaries) -> Result<OpenFigures, Trouble> {
-    let binary = binary(binaries, "open")?;
     let stand_ins = StandIns::start([0; 4]).await.map_err(trouble)?;
     unlimited(&stand_ins);
     let (certificate, private_key) = certificate(&stand_ins)?;
     let notifications = notifications(&stand_ins, &certificate).await?;
-    let new_tokens = json!({"notifications": notifications, "private_key": private_key}).to_string();
-    let mut one_token = notifications;
-    let token = one_token.first().map(|first| first["posted"]["validationTokens"].clone()).unwrap_or_default();
-    one_token.iter_mut().for_each(|notification| notification["posted"]["validationTokens"] = token.clone());
-    let one_token = json!({"notifications": one_token, "private_key": private_key}).to_string();
-
-    let run = |what: &str, times: usize, input: &str| {
-        let calls = stand_ins.world.calls().len();
-        let mut open = Command::new(binary);
-        open.env_clear().envs(environment(&stand_ins)).args([what, &times.to_string()]);
-        Ok::<_, Trouble>((cpu_of(&mut open, input)?, stand_ins.world.calls().len() - calls))
-    };
-    let runs = [("open", &new_tokens), ("open", &one_token), ("rsa", &one_token)];
-    let mut least = [[Duration::MAX; 2]; 3];
-    for _ in 0..ROUNDS {
-        for (least, (what, input)) in least.iter_mut().zip(runs) {
-            let (start, calls_at_start) = run(what, 0, input)?;
-            let (whole, calls) = run(what, OPENED, input)?;
-            // Who fetches keys or resources is not what is measured here.
-            if calls != calls_at_start {
-                return Err(Trouble(format!("{calls} calls were made, and {calls_at_start} with nothing to measure.")));
-            }
-            *least = [least[0].min(start), least[1].min(whole)];
-        }
-    }
-    let [new_token_us, known_token_us, rsa_us] =
-        least.map(|[start, whole]| whole.saturating_sub(start).as_secs_f64() * 1_000_000.0 / OPENED as f64);
-    if [new_token_us, known_token_us, rsa_us].contains(&0.0) {
-        return Err(Trouble("Opening notifications took no time, so they were not opened.".into()));
+    let input = json!({"notifications": notifications, "private_key": private_key}).to_string();
+    let calls = stand_ins.world.calls().len();
+    let [rsa_us, new_token_us, known_token_us] = steps(binaries, "open", environment(&stand_ins), &input)?;
+    let calls = stand_ins.world.calls().len() - calls;
+    // Who fetches keys or resources is not what is measured here.
+    if calls >= NOTIFICATIONS {
+        return Err(Trouble(format!("{calls} calls were made to open {NOTIFICATIONS} notifications.")));
     }
     Ok(OpenFigures { new_token_us, known_token_us, rsa_us })
 }

@@ -1,7 +1,7 @@
-//! Reads an SQS event's messages from standard input, coalesces them and decides about each user, again and again for as
-//! many times as the first argument says. Whoever started it looks at its processor time.
+//! A full batch of presence events: coalesced, and decided about for each user.
 
-use std::io;
+use std::hint::black_box;
+use std::time::Duration;
 
 use bridge::config::Environment;
 use bridge::presence::mirror::{Decision, MirrorSettings, Tally, decide, newest};
@@ -10,14 +10,15 @@ use bridge::store::last_presence::{Advanced, LastPresence, Sent, Wanted};
 use jiff::Timestamp;
 use serde_json::Value;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let times: usize = std::env::args().nth(1).unwrap_or_default().parse()?;
-    let event: Value = serde_json::from_reader(io::stdin())?;
+use crate::Failure;
+use crate::turns::taken;
+
+/// Of an SQS event with the batch. The floor is to read the events.
+pub(crate) fn measure(input: &str) -> Result<[Duration; 2], Failure> {
+    let event: Value = serde_json::from_str(input)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let messages: Vec<_> = event["Records"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let records = event["Records"].as_array().into_iter().flatten();
+    let messages: Vec<_> = records
         .map(|record| Message {
             id: text(&record["messageId"]),
             body: text(&record["body"]),
@@ -28,9 +29,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut env = Environment::of([("PRESENCE_MODE", "preferred")]);
     let settings = MirrorSettings::read(&mut env);
     let settings = env.finish(settings)?;
-    let mut jobs = 0;
-    for _ in 0..times {
+
+    let mut floor = || {
+        for message in &messages {
+            black_box(serde_json::from_str::<Value>(&message.body)?);
+        }
+        Ok(())
+    };
+    let mut batch = || {
         let (newest, _) = newest(messages.clone(), None, &mut Tally::default());
+        let mut jobs = 0;
         for newest in newest {
             let event = &newest.event;
             let Some(target) = settings.presence.target(event.definition, event.system) else { continue };
@@ -46,7 +54,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let decision = decide(newest, wanted, advanced, settings.presence.life(), Timestamp::UNIX_EPOCH);
             jobs += usize::from(matches!(decision, Decision::Send(_)));
         }
-    }
-    // The figure would say nothing if nothing had been decided.
-    if jobs == 0 { Err("no event led to anything".into()) } else { Ok(()) }
+        // The figure would say nothing if nothing had been decided.
+        if jobs == 0 { Err("no event led to anything".into()) } else { Ok(()) }
+    };
+    taken([&mut floor, &mut batch])
 }
