@@ -132,6 +132,7 @@ fn note(cx: &RequestContext, run: &Run) {
         ("subscriptionsNearExpiry", tally.near_expiry),
         ("silentSubscriptions", tally.silent),
         ("gapItems", tally.gap_items),
+        ("gapsCut", tally.gaps_cut),
     ] {
         cx.record.count(name, count);
     }

@@ -141,6 +141,8 @@ pub struct Closed {
     pub items: usize,
     /// Whether it came to its end.
     pub finished: bool,
+    /// Whether it began later than the gap did.
+    pub cut: bool,
 }
 
 /// A resource whose gap is to be closed.
@@ -182,18 +184,20 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         let began = at.under_way.unwrap_or(now);
         let mut closed = Closed::default();
         while !closed.finished {
-            let from = self.start(wanted, &at, now);
-            let batch = match self.pages(cx, &listing, at.link.as_deref(), from).await {
-                Err(GraphError::SyncStateGone { .. }) if at.link.take().is_some() => {
-                    tracing::warn!(entry = wanted.place, "Graph has forgotten a delta link; listing by time again");
-                    self.pages(cx, &listing, None, self.start(wanted, &at, now)).await
+            let mut start = self.start(wanted, &at, now);
+            let batch = match self.pages(cx, &listing, at.link.as_deref(), start.from).await {
+                Err(error) if is_of_no_use(&error) && at.link.take().is_some() => {
+                    tracing::warn!(entry = wanted.place, %error, "a listing cannot go on from its link; by time again");
+                    start = self.start(wanted, &at, now);
+                    self.pages(cx, &listing, None, start.from).await
                 }
                 other => other,
             }?;
+            closed.cut |= start.cut;
             let Batch { mut items, next, delta, trouble } = batch;
             items.sort_by_key(|item| item.modified);
             let changes: Vec<Change> =
-                items.into_iter().filter_map(|item| self.change(item, wanted.changes, from)).collect();
+                items.iter().flat_map(|item| self.changes(item, wanted.changes, start.from)).collect();
             let count = changes.len();
             if count > 0 {
                 self.put(cx, &changes).await?;
@@ -226,16 +230,15 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     }
 
     /// What is put on the queue for an item; nothing when no notification of it was wanted.
-    fn change(&self, item: Item, wanted: ChangeTypes, since: Timestamp) -> Option<Change> {
-        let change_type = change_type(&item, wanted, since)?;
-        Some(Change {
+    fn changes(&self, item: &Item, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = Change> {
+        change_types(item, wanted, since).map(move |change_type| Change {
             // No subscription has told of it, and none must be taken to be alive for it.
             subscription_id: String::new(),
             tenant_id: self.tenant_id.to_owned(),
             change_type: change_type.to_owned(),
-            resource: item.resource,
+            resource: item.resource.clone(),
             resource_type: item.resource_type.to_owned(),
-            etag: item.etag,
+            etag: item.etag.clone(),
             encrypted_content: None,
             validation_tokens: Vec::new(),
             received_at: Timestamp::now(),
@@ -253,15 +256,16 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         Ok(())
     }
 
-    /// From when on a listing by time begins: somewhat before the last one did, and no further back than the settings
-    /// allow.
-    fn start(&self, wanted: &Wanted, at: &Progress, now: Timestamp) -> Timestamp {
+    /// Where a listing begins: somewhat before the last one did, and by time no further back than the settings allow. A
+    /// link brings whatever has changed since, however long that is.
+    fn start(&self, wanted: &Wanted, at: &Progress, now: Timestamp) -> Start {
         let from = at.closed_until.checked_sub(OVERLAP).unwrap_or(at.closed_until);
         let bound = now.checked_sub(self.settings.resync).unwrap_or(from);
-        if from < bound && at.link.is_none() {
+        let cut = from < bound && at.link.is_none();
+        if cut {
             tracing::warn!(entry = wanted.place, %from, "the gap is longer than SUBSCRIPTION_RESYNC_HOURS");
         }
-        from.max(bound)
+        Start { from: if cut { bound } else { from }, cut }
     }
 
     /// Reads pages from a link, or where there is none, from a time. A page that cannot be read after others ends the
@@ -301,6 +305,26 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     }
 }
 
+/// Where a listing begins.
+#[derive(Clone, Copy)]
+struct Start {
+    from: Timestamp,
+    /// Whether what is before it, and was not listed either, is left.
+    cut: bool,
+}
+
+/// Whether a link may be why Graph refuses: it has forgotten what is behind it, which it does not always say as it should.
+/// Asked without one, it says what else is wrong.
+fn is_of_no_use(error: &GraphError) -> bool {
+    matches!(
+        error,
+        GraphError::SyncStateGone { .. }
+            | GraphError::Rejected { .. }
+            | GraphError::NotFound { .. }
+            | GraphError::Unreadable { .. }
+    )
+}
+
 /// What was read before it goes to the queue.
 #[derive(Default)]
 struct Batch {
@@ -311,16 +335,15 @@ struct Batch {
     trouble: Option<GraphError>,
 }
 
-/// Which notification would have told of it; nothing when none was wanted. A list says only how things are now: what
-/// was made and changed in the gap comes as changed, or as made where changes are not wanted.
-fn change_type(item: &Item, wanted: ChangeTypes, since: Timestamp) -> Option<&'static str> {
+/// Which notifications would have told of it; none when none was wanted. A list says only how things are now: what was
+/// made and changed since comes as both, for who waits for the one or the other.
+fn change_types(item: &Item, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = &'static str> {
     let is_new = item.created.is_some_and(|created| created >= since);
     let is_unchanged = item.created.is_some() && item.created == item.modified;
-    if item.gone {
-        wanted.deleted.then_some("deleted")
-    } else if wanted.created && is_new && (is_unchanged || !wanted.updated) {
-        Some("created")
-    } else {
-        wanted.updated.then_some("updated")
-    }
+    let deleted = wanted.deleted && item.gone;
+    let created = wanted.created && !item.gone && is_new;
+    let updated = wanted.updated && !item.gone && !(created && is_unchanged);
+    [(created, "created"), (updated, "updated"), (deleted, "deleted")]
+        .into_iter()
+        .filter_map(|(is, change_type)| is.then_some(change_type))
 }

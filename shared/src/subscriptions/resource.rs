@@ -130,10 +130,19 @@ impl Resource {
         })
     }
 
+    /// Whether it may be a part of what its path names: what a filter or a search finds.
+    fn may_be_a_part(&self) -> bool {
+        let query = self.path.split_once('?').map_or("", |(_, query)| query).to_ascii_lowercase();
+        !query.split('&').all(|it| it.is_empty() || it.starts_with("$select=") || it.starts_with("model="))
+    }
+
     /// How what has changed can be listed, where it can. Of a whole mailbox that is the inbox: Graph lists changes
-    /// folder by folder.
+    /// folder by folder. Where only a part is wanted, a list would tell of everything.
     #[must_use]
     pub fn listing(&self) -> Option<Listing> {
+        if self.may_be_a_part() {
+            return None;
+        }
         let segments = self.segments();
         let is = |place: usize, name: &str| segments.get(place).is_some_and(|it: &&str| it.eq_ignore_ascii_case(name));
         match segments.as_slice() {
@@ -187,15 +196,20 @@ mod tests {
     fn what_has_changed_is_listed_for_chats_and_mail() {
         let listing = |path| Resource::new(path).listing();
         assert_eq!(listing("/users/U/chats/getAllMessages"), Some(Listing::UserChats { user: "U".into() }));
-        assert_eq!(listing("/chats/19:Ab/messages?$search=x"), Some(Listing::Chat { chat: "19:Ab".into() }));
+        assert_eq!(listing("/chats/19:Ab/messages?model=B"), Some(Listing::Chat { chat: "19:Ab".into() }));
         let inbox = Listing::MailFolder { user: "U".into(), folder: "inbox".into() };
-        for path in
-            ["/users/U/mailFolders('inbox')/messages", "/users/U/mailFolders/inbox/messages", "/users/U/messages"]
-        {
+        for path in [
+            "/users/U/mailFolders('inbox')/messages",
+            "/users/U/mailFolders/inbox/messages",
+            "/users/U/messages?$select=id",
+        ] {
             assert_eq!(listing(path), Some(inbox.clone()), "{path}");
         }
         for path in ["/chats/getAllMessages", "/users/U/events", "/teams/t/channels/c/messages", "/users/U/chats"] {
             assert_eq!(listing(path), None, "{path}");
+        }
+        for part in ["$search=x", "$Filter=isRead eq false", "$select=id&$filter=mentions/any(m: true)"] {
+            assert_eq!(Resource::new(&format!("/chats/19:Ab/messages?{part}")).listing(), None, "{part}");
         }
     }
 }

@@ -119,12 +119,13 @@ impl SubscriptionNotes for DynamoSubscriptionNotes {
             .key("id", text(&key(resource)))
             .update_expression(
                 "SET subscription_id = :subscription, client_state = :client_state, certificate_id = :certificate, \
-                 begun_at = :begun, granted_seconds = :granted, renewed_at = :renewed, expires = :expires",
+                 begun_at = :begun, made_at = :made, granted_seconds = :granted, renewed_at = :renewed, expires = :expires",
             )
             .expression_attribute_values(":subscription", text(&kept.subscription_id))
             .expression_attribute_values(":client_state", text(&kept.client_state))
             .expression_attribute_values(":certificate", text(&kept.certificate_id))
             .expression_attribute_values(":begun", number(kept.begun.as_millisecond()))
+            .expression_attribute_values(":made", number(kept.made.map_or(0, Timestamp::as_millisecond)))
             .expression_attribute_values(":granted", number(kept.granted.as_secs()))
             .expression_attribute_values(":renewed", number(kept.renewed.map_or(0, Timestamp::as_millisecond)))
             .expression_attribute_values(":expires", number(expires()));
@@ -198,6 +199,7 @@ fn kept(item: &Item) -> Option<Kept> {
         client_state: text("client_state")?,
         certificate_id: text("certificate_id")?,
         begun: time(item, "begun_at")?,
+        made: time(item, "made_at"),
         granted: Duration::from_secs(seconds),
         renewed: time(item, "renewed_at"),
     })

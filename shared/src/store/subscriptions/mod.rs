@@ -34,8 +34,10 @@ pub struct Kept {
     pub client_state: String,
     /// The certificate it was last given; empty where it has none.
     pub certificate_id: String,
-    /// When its creation began.
+    /// When the first try to create it began: whatever happened since then is to be told of.
     pub begun: Timestamp,
+    /// When it was there.
+    pub made: Option<Timestamp>,
     /// How long Graph let it live when it was last asked.
     pub granted: Duration,
     /// When it was last renewed.

@@ -2,7 +2,7 @@
 
 mod steps;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::gap::{Closing, Gap, LEAST_TIME, Listings};
 use super::not_noted;
-use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, is_silent, plan};
+use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, is_sent_here, is_silent, plan};
 use super::settings::KeeperSettings;
 use crate::error::Error;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
@@ -169,6 +169,8 @@ pub struct Tally {
     pub silent: usize,
     /// Changes put on the queue because no notification may have come.
     pub gap_items: usize,
+    /// Gaps that were not closed as far back as they go.
+    pub gaps_cut: usize,
 }
 
 /// What an invocation came to.
@@ -222,11 +224,13 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
         let now = Timestamp::now();
         let actual = self.graph.list(cx).await?;
         let resources: Vec<_> = wanted.iter().map(|wanted| wanted.resource.path()).collect();
-        let ids: Vec<_> = actual
+        // Sorted and each once: a page may repeat what another has, and the table does not read an item twice.
+        let ids: BTreeSet<_> = actual
             .iter()
-            .filter(|it| wanted.iter().any(|wanted| is_resource(it, wanted)))
+            .filter(|it| is_sent_here(it, self.settings) || wanted.iter().any(|wanted| is_resource(it, wanted)))
             .map(|it| it.id.as_str())
             .collect();
+        let ids: Vec<_> = ids.into_iter().collect();
         let notes = self.notes.read(cx, &resources, &ids).await.map_err(not_noted)?;
         let plan = plan(self.settings, &actual, &notes, events, &self.credentials.current(), now);
 
@@ -243,7 +247,7 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        self.resolve_doubts(cx, &mut ended, now).await;
+        self.resolve_doubts(cx, &mut ended, &notes, events, now).await;
 
         self.close_gaps(cx, events, &ended, &notes, now, &mut run).await;
         self.count(&ended, &notes, now, &mut run);
@@ -273,13 +277,15 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
             .iter()
             .enumerate()
             .filter_map(|(place, wanted)| {
-                let Ended { became, live: Some(live), .. } = ended.get(&place)? else { return None };
+                let Ended { became, live, .. } = ended.get(&place)?;
                 let note = notes.by_resource.get(wanted.resource.path());
                 let is_new = matches!(became, Became::Created | Became::Recreated | Became::Adopted);
-                let urgent = is_new || events.missed.contains(&live.id);
+                let urgent = is_new || live.as_ref().is_some_and(|live| events.missed.contains(&live.id));
                 let listing = wanted.resource.listing().filter(|_| is_listing_due(note, self.settings, urgent, now))?;
                 let progress = note.and_then(|note| note.progress.clone());
-                Some(Gap { wanted, listing, since: live.note.begun, progress })
+                // Where there is no subscription, a list is all that tells of anything.
+                let kept = live.as_ref().map(|live| &live.note).or_else(|| note?.kept.as_ref())?;
+                Some(Gap { wanted, listing, since: kept.begun, progress })
             })
             .collect();
         let closed: Vec<_> = stream::iter(gaps)
@@ -297,6 +303,7 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
             match closed {
                 Some(Ok(closed)) => {
                     run.tally.gap_items += closed.items;
+                    run.tally.gaps_cut += usize::from(closed.cut);
                     if !closed.finished {
                         run.open.insert(place);
                     }

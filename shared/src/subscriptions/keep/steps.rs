@@ -12,7 +12,7 @@ use crate::graph::subscriptions::{NewSubscription, Subscription};
 use crate::http::{NoReply, RequestContext};
 use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
 use crate::subscriptions::gap::LEAST_TIME;
-use crate::subscriptions::plan::{Due, Step, has_shape, is_far_from, is_resource};
+use crate::subscriptions::plan::{Due, Events, Step, has_shape, is_alive, is_far_from, is_resource};
 use crate::subscriptions::{Resource, Wanted, not_noted};
 
 /// Graph refuses a subscription that would live too long by its own clock.
@@ -36,13 +36,13 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         let has_time = cx.deadline.for_a_call() >= LEAST_TIME;
         match step {
             Step::Keep(it) => Ended::well(Became::AsItWas, live(&it)),
-            Step::Create if has_time => self.create(cx, wanted, Became::Created).await,
+            Step::Create if has_time => self.create(cx, wanted, kept, Became::Created).await,
             Step::Adopt(it) if has_time => self.adopt(cx, wanted, live(&it)).await,
             Step::Renew(it, due) if has_time => self.renew(cx, wanted, live(&it), due).await,
             Step::Replace(it, why) if has_time => {
                 tracing::info!(entry = wanted.place, subscription = it.id, ?why, "a subscription is made anew");
                 match self.graph.delete(cx, &it.id).await {
-                    Ok(()) => self.create(cx, wanted, Became::Recreated).await,
+                    Ok(()) => self.create(cx, wanted, kept, Became::Recreated).await,
                     Err(error) => Ended::failed(error, Some(live(&it))),
                 }
             }
@@ -53,14 +53,15 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         }
     }
 
-    /// What is known of a subscription that is begun now.
-    fn note(&self, wanted: &Wanted, id: &str, now: Timestamp) -> Kept {
+    /// What is known of a subscription that is begun at this time.
+    fn note(&self, wanted: &Wanted, id: &str, begun: Timestamp) -> Kept {
         let current = self.credentials.current();
         Kept {
             subscription_id: id.to_owned(),
             client_state: current.client_state,
             certificate_id: if wanted.rich { current.certificate_id } else { String::new() },
-            begun: now,
+            begun,
+            made: None,
             granted: wanted.life,
             renewed: None,
         }
@@ -68,9 +69,9 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
 
     /// The intention is noted first, so that whoever meets the subscription before its creation was noted knows with
     /// what client state it was made.
-    async fn create(&self, cx: &RequestContext, wanted: &Wanted, as_what: Became) -> Ended {
+    async fn create(&self, cx: &RequestContext, wanted: &Wanted, kept: Option<&Kept>, as_what: Became) -> Ended {
         let now = Timestamp::now();
-        let note = self.note(wanted, "", now);
+        let note = self.note(wanted, "", first_try(kept, now));
         if let Err(error) = self.notes.keep(cx, wanted.resource.path(), &note).await {
             return Ended::failed(not_noted(error), None);
         }
@@ -102,17 +103,27 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
 
     async fn renew(&self, cx: &RequestContext, wanted: &Wanted, live: Live, due: Due) -> Ended {
         let asked = expiry(wanted, Timestamp::now());
-        let encryption = self.credentials.certificate.as_ref().filter(|_| due == Due::Certificate);
-        match self.graph.renew(cx, &live.id, asked, encryption, wanted.permission).await {
+        let newest = self.credentials.certificate.as_ref();
+        let mut encryption = newest.filter(|it| wanted.rich && it.id != live.note.certificate_id);
+        let mut renewed = self.graph.renew(cx, &live.id, asked, encryption, wanted.permission).await;
+        let mut refused = None;
+        if due != Due::Certificate && encryption.is_some() && matches!(renewed, Err(GraphError::Rejected { .. })) {
+            // A certificate that Graph does not take must not cost the subscription its life.
+            encryption = None;
+            let without = self.graph.renew(cx, &live.id, asked, None, wanted.permission).await;
+            refused = std::mem::replace(&mut renewed, without).err().map(Error::from);
+        }
+        match renewed {
             Ok(renewed) => {
                 let mut note = Kept { renewed: Some(Timestamp::now()), ..live.note };
                 if let Some(certificate) = encryption {
                     note.certificate_id.clone_from(&certificate.id);
                 }
                 let renewed = Subscription { id: live.id, ..renewed };
-                self.made(cx, wanted, note, renewed, asked, Became::Renewed).await
+                let ended = self.made(cx, wanted, note, renewed, asked, Became::Renewed).await;
+                Ended { error: refused, ..ended }
             }
-            Err(error) if error.is_not_found() => self.create(cx, wanted, Became::Recreated).await,
+            Err(error) if error.is_not_found() => self.create(cx, wanted, Some(&live.note), Became::Recreated).await,
             Err(error) => Ended::failed(error, Some(live)),
         }
     }
@@ -135,6 +146,7 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
             tracing::warn!(entry, subscription, %asked, granted = %expires, "another expiry than asked for");
         }
         note.subscription_id.clone_from(&made.id);
+        note.made.get_or_insert(now);
         note.granted = Duration::try_from(expires.duration_since(now)).unwrap_or_default();
         if let Err(error) = self.notes.keep(cx, wanted.resource.path(), &note).await {
             tracing::warn!(entry = wanted.place, %error, "a subscription could not be noted");
@@ -142,7 +154,8 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         Ended { expiry_differs, ..Ended::well(became, Live { id: made.id, expires: Some(expires), note }) }
     }
 
-    async fn adopt(&self, cx: &RequestContext, wanted: &Wanted, live: Live) -> Ended {
+    async fn adopt(&self, cx: &RequestContext, wanted: &Wanted, mut live: Live) -> Ended {
+        live.note.made.get_or_insert_with(Timestamp::now);
         match self.notes.keep(cx, wanted.resource.path(), &live.note).await {
             Ok(()) => Ended::well(Became::Adopted, live),
             Err(error) => Ended::failed(not_noted(error), Some(live)),
@@ -150,7 +163,14 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
     }
 
     /// Looks into the list for what may have been created, once for all.
-    pub(super) async fn resolve_doubts(&self, cx: &RequestContext, ended: &mut HashMap<usize, Ended>, now: Timestamp) {
+    pub(super) async fn resolve_doubts(
+        &self,
+        cx: &RequestContext,
+        ended: &mut HashMap<usize, Ended>,
+        notes: &Notes,
+        events: &Events,
+        now: Timestamp,
+    ) {
         if ended.values().all(|ended| !ended.in_doubt) {
             return;
         }
@@ -164,12 +184,11 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         for (place, ended) in ended.iter_mut().filter(|(_, ended)| ended.in_doubt) {
             let Some(wanted) = self.settings.wanted.get(*place) else { continue };
             let mut ours = actual.iter().filter(|it| {
-                it.notification_url.as_deref() == Some(self.settings.notification_url.as_str())
-                    && is_resource(it, wanted)
-                    && has_shape(it, wanted, self.settings)
+                is_alive(it, events, now) && is_resource(it, wanted) && has_shape(it, wanted, self.settings)
             });
             if let Some(found) = ours.next() {
-                let note = self.note(wanted, &found.id, now);
+                let kept = notes.by_resource.get(wanted.resource.path()).and_then(|note| note.kept.as_ref());
+                let note = self.note(wanted, &found.id, first_try(kept, now));
                 *ended = self.adopt(cx, wanted, Live { id: found.id.clone(), expires: found.expires, note }).await;
             }
         }
@@ -197,6 +216,11 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
             }
         }
     }
+}
+
+/// Since when what happens in a resource is to be told of: since the first try to subscribe to it that came to nothing.
+fn first_try(kept: Option<&Kept>, now: Timestamp) -> Timestamp {
+    kept.filter(|kept| kept.subscription_id.is_empty()).map_or(now, |kept| kept.begun)
 }
 
 fn no_such_entry() -> Error {

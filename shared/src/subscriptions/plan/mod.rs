@@ -42,7 +42,7 @@ pub struct Current {
 /// Why a subscription is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outdated {
-    /// Other change types, another kind of notification, or another URL for lifecycle notifications.
+    /// Other change types, another kind of notification, or other URLs.
     Shape,
     /// It was made with another client state, or nobody knows with which.
     ClientState,
@@ -55,7 +55,7 @@ pub enum Due {
     HalfLife,
     /// Graph asks for it.
     Reauthorization,
-    /// There is a newer certificate.
+    /// There is a newer certificate, and nothing else is due.
     Certificate,
 }
 
@@ -107,10 +107,15 @@ pub fn plan(
     current: &Current,
     now: Timestamp,
 ) -> Plan {
+    let kept_id = |wanted: &Wanted| {
+        let kept = notes.by_resource.get(wanted.resource.path()).and_then(|note| note.kept.as_ref());
+        kept.map(|kept| kept.subscription_id.as_str())
+    };
+    let noted: HashSet<&str> = settings.wanted.iter().filter_map(kept_id).collect();
     let mut ours: Vec<&Subscription> = actual
         .iter()
-        .filter(|it| it.notification_url.as_deref() == Some(settings.notification_url.as_str()))
-        .filter(|it| !events.removed.contains(&it.id) && it.expires.is_none_or(|expires| expires > now))
+        .filter(|it| is_sent_here(it, settings) || noted.contains(it.id.as_str()))
+        .filter(|it| is_alive(it, events, now))
         .collect();
     ours.sort_by(|a, b| a.id.cmp(&b.id));
     ours.dedup_by(|a, b| a.id == b.id);
@@ -119,7 +124,8 @@ pub fn plan(
         .wanted
         .iter()
         .map(|wanted| {
-            let mut of_resource = ours.iter().filter(|it| is_resource(it, wanted));
+            let noted = kept_id(wanted);
+            let mut of_resource = ours.iter().filter(|it| is_resource(it, wanted) || noted == Some(it.id.as_str()));
             let first = of_resource.clone().next();
             let Some(found) = of_resource.find(|it| has_shape(it, wanted, settings)).or(first) else {
                 return Step::Create;
@@ -133,6 +139,16 @@ pub fn plan(
     Plan { steps, delete }
 }
 
+/// Whether it is still there, though Graph lists it.
+pub(super) fn is_alive(it: &Subscription, events: &Events, now: Timestamp) -> bool {
+    !events.removed.contains(&it.id) && it.expires.is_none_or(|expires| expires > now)
+}
+
+/// Whether a subscription's notifications come here.
+pub(super) fn is_sent_here(it: &Subscription, settings: &KeeperSettings) -> bool {
+    it.notification_url.as_deref() == Some(settings.notification_url.as_str())
+}
+
 /// Whether a subscription watches this resource; a slash before it makes no difference.
 pub(super) fn is_resource(it: &Subscription, wanted: &Wanted) -> bool {
     it.resource.trim_start_matches('/') == wanted.resource.path().trim_start_matches('/')
@@ -143,6 +159,7 @@ pub(super) fn is_resource(it: &Subscription, wanted: &Wanted) -> bool {
 pub(super) fn has_shape(it: &Subscription, wanted: &Wanted, settings: &KeeperSettings) -> bool {
     let is_rich = it.include_resource_data.or(it.encryption_certificate_id.is_some().then_some(true));
     it.change_type.parse() == Ok(wanted.changes)
+        && is_sent_here(it, settings)
         && it.lifecycle_notification_url.as_deref() == Some(settings.lifecycle_url.as_str())
         && is_rich != Some(!wanted.rich)
 }
@@ -166,15 +183,15 @@ fn step(
     if kept.subscription_id != found.id {
         return Step::Adopt(found.clone());
     }
-    if needs_certificate(wanted, found, kept, current) {
-        return Step::Renew(found.clone(), Due::Certificate);
-    }
     let just_renewed = kept.renewed.is_some_and(|at| now.duration_since(at).unsigned_abs() < RENEWED_JUST_NOW);
     if events.reauthorize.contains(&found.id) && !just_renewed {
         return Step::Renew(found.clone(), Due::Reauthorization);
     }
     if found.expires.is_none_or(|expires| half_life_is_over(&found.id, kept.granted, expires, now)) {
         return Step::Renew(found.clone(), Due::HalfLife);
+    }
+    if needs_certificate(wanted, found, kept, current) {
+        return Step::Renew(found.clone(), Due::Certificate);
     }
     Step::Keep(found.clone())
 }
@@ -205,7 +222,8 @@ pub fn is_near_expiry(expires: Option<Timestamp>, granted: Duration, now: Timest
 /// Whether nothing was heard of a subscription for longer than the settings allow.
 #[must_use]
 pub fn is_silent(kept: &Kept, heard: Option<Timestamp>, silence: Option<Duration>, now: Timestamp) -> bool {
-    let last = heard.map_or(kept.begun, |heard| heard.max(kept.begun));
+    let made = kept.made.unwrap_or(kept.begun);
+    let last = heard.map_or(made, |heard| heard.max(made));
     silence
         .is_some_and(|silence| now.duration_since(last) > jiff::SignedDuration::try_from(silence).unwrap_or_default())
 }

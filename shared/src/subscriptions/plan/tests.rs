@@ -49,6 +49,7 @@ fn kept(id: &str, resource: &str) -> Kept {
         client_state: "now".into(),
         certificate_id: if resource == RICH { "new".into() } else { String::new() },
         begun: at(0),
+        made: None,
         granted: Duration::from_secs(60 * if resource == RICH { 4_320 } else { 10_080 }),
         renewed: None,
     }
@@ -98,11 +99,17 @@ fn half_of_the_life_that_was_granted_counts_and_not_of_that_which_was_asked_for(
 #[test]
 fn what_cannot_be_changed_is_replaced() {
     type Change = fn(&mut Subscription);
-    let changes: [Change; 4] = [
+    let changes: [Change; 6] = [
         |it| it.change_type = "created".into(),
         |it| it.include_resource_data = Some(false),
         |it| it.lifecycle_notification_url = None,
         |it| it.lifecycle_notification_url = Some(OURS.into()),
+        // The bridge's URL was another one when it was made; and Graph may spell a resource in its own way.
+        |it| it.notification_url = Some("https://earlier.example/graph/notifications".into()),
+        |it| {
+            it.resource = it.resource.to_uppercase();
+            it.change_type = "created".into();
+        },
     ];
     for change in changes {
         let (mut actual, notes) = both();

@@ -1,6 +1,7 @@
 //! Closing the gap.
 
 use super::*;
+use crate::store::subscriptions::SubscriptionNotes;
 
 async fn started(resource: &str) -> Scene {
     let scene = Scene::new(&[resource]);
@@ -65,34 +66,99 @@ async fn a_page_that_cannot_be_read_is_read_by_the_next_and_none_before_it_is_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_forgotten_makes_the_listing_begin_by_time() {
-    let scene = started(CHATS).await;
-    (1..=3).for_each(|id| scene.tenant.write(id));
-    scene.run_with(&missed(&scene), 300).await;
-    scene.tenant.queued();
-    scene.tenant.write(4);
-    scene.tenant.state().forgotten = 4;
-    let run = scene.run_with(&missed(&scene), 300).await.tally;
-    assert_eq!((run.failed, scene.tenant.queued().len()), (0, 4), "all that is younger than the overlap");
-    scene.tenant.state().forgotten = 0;
-    assert_eq!(scene.run_with(&missed(&scene), 300).await.tally.gap_items, 0);
+async fn a_link_that_is_forgotten_makes_the_listing_begin_by_time_whatever_graph_calls_it() {
+    let rejected = GraphError::Rejected { status: 400, code: "BadRequest".into(), message: String::new() };
+    for forgets_as in [None, Some(rejected), Some(GraphError::NotFound { code: "NotFound".into() })] {
+        let scene = started(CHATS).await;
+        (1..=3).for_each(|id| scene.tenant.write(id));
+        scene.run_with(&missed(&scene), 300).await;
+        scene.tenant.queued();
+        scene.tenant.write(4);
+        scene.tenant.state().forgotten = 4;
+        scene.tenant.state().forgets_as = forgets_as;
+        // Its own links are good until they are followed.
+        scene.tenant.state().messages.drain(..2);
+        let run = scene.run_with(&missed(&scene), 300).await.tally;
+        assert_eq!((run.failed, scene.tenant.queued().len()), (0, 2), "all that is younger than the overlap");
+        scene.tenant.state().forgotten = 0;
+        assert_eq!(scene.run_with(&missed(&scene), 300).await.tally.gap_items, 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_older_than_the_settings_allow_is_left() {
+async fn a_link_that_may_work_again_is_kept() {
+    let scene = started(CHATS).await;
+    scene.tenant.write(1);
+    scene.tenant.state().forgotten = 1;
+    scene.tenant.state().forgets_as = Some(GraphError::Unavailable { status: 503, code: String::new() });
+    scene.tenant.calls();
+    assert_eq!(scene.run_with(&missed(&scene), 300).await.tally.failed, 1);
+    assert_eq!(scene.tenant.calls(), ["list", "page"]);
+    scene.tenant.state().forgotten = 0;
+    assert_eq!(scene.run_with(&missed(&scene), 300).await.tally.gap_items, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_brings_back_all_that_has_changed_since_however_long_that_is() {
+    let mut scene = started(CHATS).await;
+    scene.settings.wanted[0].changes = "created".parse().unwrap();
+    scene.tenant.state().subscriptions[0].change_type = "created".into();
+    scene.settings.resync = Duration::from_secs(60);
+    scene.tenant.write(1);
+    {
+        let mut state = scene.tenant.state();
+        let long_ago = Some(Timestamp::now() - Duration::from_secs(120));
+        (state.messages[0].created, state.messages[0].modified) = (long_ago, long_ago);
+    }
+    let run = scene.run_with(&missed(&scene), 300).await.tally;
+    assert_eq!((run.gap_items, run.gaps_cut), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_there_is_no_subscription_what_happens_is_listed_from_the_first_try_on() {
+    for resource in [CHATS, CHAT] {
+        let mut scene = Scene::new(&[resource]);
+        scene.settings.reconcile = Some(Duration::ZERO);
+        scene.settings.silence = Some(Duration::from_secs(60));
+        let refuse = || scene.tenant.state().faults.push_back(Fault::Refused);
+        refuse();
+        assert_eq!(scene.run().await.tally.missing, 1);
+        scene.tenant.write(1);
+        refuse();
+        let run = scene.run().await.tally;
+        assert_eq!((run.missing, run.gap_items, scene.tenant.queued()), (1, 1, vec!["1".into()]), "{resource}");
+    }
+    // Nor can it be listed, and it is not the last try that counts: what was written between the two comes in the end.
+    let scene = Scene::new(&[CHATS]);
+    scene.tenant.state().faults.extend([Fault::Refused, Fault::Refused]);
+    scene.tenant.state().broken_page = Some(0);
+    scene.run().await;
+    let cx = RequestContext::new("test", Deadline::after(DAY));
+    let read = async || scene.notes.read(&cx, &[CHATS], &[]).await.unwrap().by_resource[CHATS].clone();
+    let first = read().await.kept.unwrap().begun;
+    scene.run().await;
+    assert_eq!(read().await.kept.unwrap().begun, first);
+    scene.tenant.state().broken_page = None;
+    scene.run().await;
+    let kept = read().await.kept.unwrap();
+    assert!(kept.begun == first && kept.made > Some(first), "silence is counted from when it was there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_older_than_the_settings_allow_is_left_and_that_is_counted() {
     let mut scene = started(CHAT).await;
     scene.tenant.write(1);
     scene.tenant.state().messages[0].modified = Some(Timestamp::now() - Duration::from_secs(120));
     scene.tenant.write(2);
     scene.settings.resync = Duration::from_secs(60);
-    scene.run_with(&missed(&scene), 300).await;
-    assert_eq!(scene.tenant.queued(), ["2"]);
+    let run = scene.run_with(&missed(&scene), 300).await.tally;
+    assert_eq!((run.gaps_cut, scene.tenant.queued()), (1, vec!["2".into()]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_comes_as_what_it_is_and_only_where_it_is_wanted() {
     for (changes, expected) in [
-        ("created,updated,deleted", vec!["created", "updated", "deleted"]),
+        ("created,updated,deleted", vec!["created", "created", "updated", "deleted"]),
         ("created", vec!["created", "created"]),
         ("updated", vec!["updated", "updated"]),
         ("deleted", vec!["deleted"]),

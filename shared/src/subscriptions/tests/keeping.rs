@@ -69,6 +69,53 @@ async fn one_that_sends_elsewhere_is_in_the_way_and_that_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_the_bridge_s_url_changes_its_subscriptions_are_made_anew() {
+    let mut scene = Scene::new(&[CHATS, EVENTS]);
+    scene.run().await;
+    let mut env = Environment::of([
+        ("SUBSCRIPTIONS", r#"[{"resource": "/users/u/events", "changeTypes": "created,updated,deleted"}]"#),
+        ("WEBHOOK_URL", "https://new.example"),
+    ]);
+    let settings = KeeperSettings::read(&mut env);
+    scene.settings = env.finish(settings).unwrap();
+    let run = scene.run().await.tally;
+    assert_eq!((run.recreated, run.missing, run.failed), (1, 0, 0));
+    let events = scene.tenant.of(EVENTS);
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].notification_url.as_deref(), Some("https://new.example/graph/notifications"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_graph_says_is_removed_is_not_adopted_though_the_list_still_has_it() {
+    let scene = Scene::new(&[CHATS]);
+    scene.run().await;
+    let id = scene.tenant.of(CHATS)[0].id.clone();
+    let removed = Events { removed: [id.clone()].into(), ..Events::default() };
+    let run = scene.run_with(&removed, 300).await.tally;
+    assert_eq!((run.adopted, run.missing, run.failed), (0, 1, 1));
+    scene.tenant.state().subscriptions.clear();
+    let run = scene.run_with(&removed, 300).await.tally;
+    assert_eq!((run.created, run.missing), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_graph_does_not_take_costs_no_subscription_its_life() {
+    let mut scene = Scene::new(&[CHATS]);
+    scene.run().await;
+    scene.credentials.certificate = certificate("bad");
+    scene.tenant.state().bad_certificate = Some("bad");
+    scene.tenant.calls();
+    let run = scene.run().await.tally;
+    assert_eq!((run.renewed, run.failed, scene.tenant.calls()), (0, 1, vec!["list", "renew"]), "nothing else is due");
+    scene.later(DAY * 2).await;
+    let run = scene.run().await.tally;
+    assert_eq!((run.renewed, run.failed, run.near_expiry), (1, 1, 0));
+    scene.credentials.certificate = certificate("good");
+    assert_eq!(scene.run().await.tally, Tally { renewed: 1, ..Tally::default() });
+    assert_eq!(scene.tenant.of(CHATS)[0].encryption_certificate_id.as_deref(), Some("good"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_certificate_is_given_and_a_new_client_state_makes_all_anew() {
     let mut scene = Scene::new(&[CHATS, EVENTS]);
     scene.run().await;

@@ -46,12 +46,16 @@ struct State {
     faults: VecDeque<Fault>,
     /// How long a subscription is let live, if it is not as long as asked for.
     grants: Option<Duration>,
+    /// Graph takes no certificate of this id.
+    bad_certificate: Option<&'static str>,
     /// The next one to be renewed is gone by then.
     vanishes: bool,
     /// Messages in the order in which they changed.
     messages: Vec<Item>,
-    /// Delta links of changes before this one are forgotten.
+    /// Links of changes before this one are forgotten.
     forgotten: usize,
+    /// What Graph says then, if it is not what it should say.
+    forgets_as: Option<GraphError>,
     /// Which page cannot be read.
     broken_page: Option<usize>,
     queue: Vec<Change>,
@@ -147,6 +151,9 @@ impl Graph for Tenant {
         if std::mem::take(&mut state.vanishes) {
             state.subscriptions.retain(|it| it.id != id);
         }
+        if encryption.is_some_and(|it| Some(it.id.as_str()) == state.bad_certificate) {
+            return Err(GraphError::Rejected { status: 400, code: "BadRequest".into(), message: String::new() });
+        }
         let Some(it) = state.subscriptions.iter_mut().find(|it| it.id == id) else {
             return Err(GraphError::NotFound { code: "ResourceNotFound".into() });
         };
@@ -181,8 +188,9 @@ impl Listings for Tenant {
             changes.reverse();
         }
         let first = match from {
-            PageFrom::Link(link) if link.starts_with("delta") && at(link) < state.forgotten => {
-                return Err(GraphError::SyncStateGone { code: "syncStateNotFound".into() });
+            PageFrom::Link(link) if at(link) < state.forgotten => {
+                let gone = GraphError::SyncStateGone { code: "syncStateNotFound".into() };
+                return Err(state.forgets_as.clone().unwrap_or(gone));
             }
             PageFrom::Link(link) => at(link),
             PageFrom::Since(since) if is_chat => {

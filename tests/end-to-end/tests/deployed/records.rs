@@ -213,6 +213,7 @@ async fn the_notes_rules(notes: &impl SubscriptionNotes) {
         client_state: "fingerprint".into(),
         certificate_id: String::new(),
         begun: at(0),
+        made: None,
         granted: Duration::from_secs(3600),
         renewed: None,
     };
@@ -220,8 +221,13 @@ async fn the_notes_rules(notes: &impl SubscriptionNotes) {
     let first = Progress { version: 1, closed_until: at(0), under_way: Some(at(5)), link: Some("next".into()) };
     assert!(notes.advance(&cx, &resource, &first).await.unwrap());
     assert!(!notes.advance(&cx, &resource, &first).await.unwrap(), "two have begun at the same point");
-    let made =
-        Kept { subscription_id: id.clone(), certificate_id: "c".into(), renewed: Some(at(9)), ..intended.clone() };
+    let made = Kept {
+        subscription_id: id.clone(),
+        certificate_id: "c".into(),
+        made: Some(at(2)),
+        renewed: Some(at(9)),
+        ..intended.clone()
+    };
     notes.keep(&cx, &resource, &made).await.unwrap();
     let note = &read().await.by_resource[&resource];
     assert_eq!((note.kept.as_ref(), note.progress.as_ref()), (Some(&made), Some(&first)));
