@@ -79,14 +79,14 @@ pub async fn handle<N: SubscriptionNotes, Q: Queues>(
         }
     }
     let credentials = app.credentials(cx).await?;
-    let tenant_id = &app.graph.app(cx).await?.tenant_id;
+    let entra = app.graph.app(cx).await?;
     let keeper = Keeper {
         graph: &app.graph,
         notes: &app.notes,
         queues: &app.queues,
         settings: &app.settings,
         credentials: &credentials,
-        tenant_id,
+        app: &entra,
     };
     // Boxed: the future of all that may have to be done is too deep for the compiler to lay out.
     let run = Box::pin(keeper.run(cx, &batch.events)).await?;

@@ -69,7 +69,8 @@ impl Credential for EntraCredential {
             (None, None, Some(secret)) => Proof::Secret(secret.into()),
             (None, None, None) => return Err("`client_secret` is missing".into()),
         };
-        Ok(Self { tenant_id: required("tenant_id")?, client_id: required("client_id")?, proof })
+        let id = |name: &str| required(name).map(plain);
+        Ok(Self { tenant_id: id("tenant_id")?, client_id: id("client_id")?, proof })
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -83,6 +84,12 @@ impl Credential for EntraCredential {
         };
         proofs_match && self.tenant_id == other.tenant_id && self.client_id == other.client_id
     }
+}
+
+/// A guid in the spelling that Microsoft uses, so that it can be compared with what comes from there; anything else, such
+/// as a tenant's domain name, as it is.
+fn plain(id: String) -> String {
+    id.parse::<Uuid>().map_or(id, |guid| guid.to_string())
 }
 
 impl Certificate {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::cache::{Cached, Fresh};
 use crate::error::{Code, Error};
@@ -36,6 +37,21 @@ pub struct App {
     pub client_id: String,
     /// The tenant, as the credential names it; empty where there is none.
     pub tenant_id: String,
+}
+
+impl App {
+    /// The tenant's guid, by which Microsoft names it.
+    ///
+    /// # Errors
+    /// When the credential names the tenant by a domain.
+    pub fn tenant_guid(&self) -> Result<&str, Error> {
+        if self.tenant_id.parse::<Uuid>().is_err() {
+            let message = "`tenant_id` of the Entra secret is a domain name. Put the tenant's guid there: Microsoft Graph's \
+                           notifications name it so.";
+            return Err(Error::new(Code::MISCONFIGURED, message));
+        }
+        Ok(&self.tenant_id)
+    }
 }
 
 impl fmt::Debug for Token {

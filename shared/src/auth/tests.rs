@@ -160,7 +160,7 @@ async fn a_certificate_signs_a_client_assertion() {
     let claims = jsonwebtoken::decode::<Value>(assertion, &key, &checks).unwrap().claims;
     assert_eq!(claims["sub"], "app-1");
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 300);
-    assert!(uuid::Uuid::try_parse(claims["jti"].as_str().unwrap()).is_ok());
+    assert!(Uuid::try_parse(claims["jti"].as_str().unwrap()).is_ok());
 }
 
 #[tokio::test]

@@ -4,9 +4,8 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::decrypt::{DecryptError, DecryptionKeys};
+use super::patience::Replication;
 use super::resource::Resource;
 use super::validation::{Audience, TokenError, ValidationTokens};
 use super::{Change, EncryptedContent};
@@ -83,13 +82,9 @@ impl Opener {
         content: &EncryptedContent,
     ) -> Result<Option<Opened>, Error> {
         let app = self.graph.app(cx).await?;
-        if app.tenant_id.parse::<Uuid>().is_err() {
-            let message = "`tenant_id` of the Entra secret is a domain name. Put the tenant's guid there: validation tokens name \
-                           it so.";
-            return Err(Error::new(Code::MISCONFIGURED, message));
-        }
-        let audience = Audience { app_id: &app.client_id, tenant_id: &app.tenant_id };
-        match self.tokens.check(cx, &change.validation_tokens, audience, &change.tenant_id).await {
+        let audience = Audience { app_id: &app.client_id, tenant_id: app.tenant_guid()? };
+        let Change { validation_tokens, tenant_id, received_at, .. } = change;
+        match self.tokens.check(cx, validation_tokens, audience, tenant_id, *received_at).await {
             Ok(()) => {}
             Err(TokenError::Refused(why)) => return Ok(Some(Opened::Refused(why.into()))),
             Err(error) => return Err(error.into()),
@@ -114,10 +109,14 @@ impl Opener {
         let Ok(resource) = change.resource.parse::<Resource>() else {
             return Ok(Opened::Refused("it names no resource".into()));
         };
-        match self.graph.get_resource(cx, resource.segments(), resource.permission()).await {
-            Ok(content) => Ok(Opened::Content(content)),
-            Err(GraphError::NotFound { .. }) => Ok(Opened::Gone),
-            Err(error) => Err(error.into()),
+        let mut replication = Replication::of(change);
+        loop {
+            match self.graph.get_resource(cx, resource.segments(), resource.permission()).await {
+                Ok(content) => return Ok(Opened::Content(content)),
+                Err(error) if replication.again(cx, &error).await => {}
+                Err(GraphError::NotFound { .. }) => return Ok(Opened::Gone),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }

@@ -110,9 +110,10 @@ impl<M: MediaStore> OpenMessaging<M> {
         if event == MessageEvent::Deleted && before.is_none() {
             return Ok(Delivered::LeftOut("deleted before it was delivered"));
         }
-        let age = message.created().map(|created| change.received_at.duration_since(created));
-        let is_old = age.is_some_and(|age| age > FORGOTTEN);
-        if event == MessageEvent::Created && before.is_none() && change.change_type == "updated" && is_old {
+        // A reaction is no version of its own.
+        let version = Timestamp::from_millisecond(message.version()).ok().filter(|_| message.version() > 0);
+        let is_old = version.is_some_and(|version| change.received_at.duration_since(version) > FORGOTTEN);
+        if before.is_none() && change.change_type == "updated" && is_old {
             return Ok(Delivered::LeftOut("an old message that somebody reacted to"));
         }
         if message.is_from_app(&self.graph.app(cx).await?.client_id) {
@@ -122,7 +123,7 @@ impl<M: MediaStore> OpenMessaging<M> {
             MessageEvent::Deleted => (String::new(), Vec::new()),
             MessageEvent::Created | MessageEvent::Edited => {
                 let readable = Readable::of(message);
-                let images = self.images(cx, &message.chat_id, &readable, receives).await?;
+                let images = self.images(cx, change, &message.chat_id, &readable, receives).await?;
                 (readable.with_images(images.words.iter().map(String::as_str)), images.content)
             }
         };

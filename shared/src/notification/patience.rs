@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
+use super::Change;
 use super::process::LEAST_TIME;
 use crate::error::{Code, Error};
+use crate::graph::GraphError;
 use crate::http::RequestContext;
 
 /// How long an outage is sat out. Every chat of the batch waits for the end of it.
@@ -13,6 +16,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Pause before the next try.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// Pauses before Graph is asked once more for something young that it does not know.
+const REPLICATION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+
+/// So long after a notification, what Graph does not know is not young any more but gone.
+const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 
 /// What passes by itself.
 const OUTAGES: [Code; 6] = [
@@ -41,5 +50,72 @@ pub(super) async fn patiently<T>(
         }
         tracing::warn!(code = error.code.text(), cause = error.cause, "trying again in a moment");
         sleep(PAUSE).await;
+    }
+}
+
+/// How often Graph is asked again for what it has told of before all of its replicas know it.
+pub(super) struct Replication(std::slice::Iter<'static, Duration>);
+
+impl Replication {
+    /// For what this notification tells of: not at all when it is deleted, or not young any more.
+    pub(super) fn of(change: &Change) -> Self {
+        let is_told = !change.subscription_id.is_empty() && change.change_type != "deleted";
+        let is_young = Timestamp::now().duration_since(change.received_at) < YOUNG;
+        Self(if is_told && is_young { REPLICATION.iter() } else { [].iter() })
+    }
+
+    /// Whether to ask again after this answer; waits for a moment before it says so.
+    pub(super) async fn again(&mut self, cx: &RequestContext, error: &GraphError) -> bool {
+        if !error.is_not_found() {
+            return false;
+        }
+        let pause = self.0.next().filter(|pause| cx.deadline.for_a_call() > **pause + LEAST_TIME);
+        if let Some(pause) = pause {
+            tracing::info!("Microsoft Graph does not know yet what it told of; asking again in a moment");
+            sleep(*pause).await;
+        }
+        pause.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::context;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_young_is_asked_for_three_times_in_all_and_nothing_else_is() {
+        let now = Timestamp::now();
+        let change = |subscription: &str, change_type: &str, received_at| Change {
+            subscription_id: subscription.into(),
+            tenant_id: String::new(),
+            change_type: change_type.into(),
+            resource: String::new(),
+            resource_type: String::new(),
+            etag: String::new(),
+            encrypted_content: None,
+            validation_tokens: Vec::new(),
+            received_at,
+        };
+        let long_ago = now - SignedDuration::from_mins(2);
+        let not_found = GraphError::NotFound { code: String::new() };
+        let refused = GraphError::PermissionMissing { permission: "", status: 403, code: String::new() };
+        for (change, error, seconds, times) in [
+            (change("s", "created", now), &not_found, 60, 2),
+            (change("s", "updated", now), &not_found, 60, 2),
+            (change("s", "deleted", now), &not_found, 60, 0),
+            (change("s", "created", long_ago), &not_found, 60, 0),
+            // What a listing has found was there.
+            (change("", "created", now), &not_found, 60, 0),
+            (change("s", "created", now), &refused, 60, 0),
+            (change("s", "created", now), &not_found, 3, 0),
+        ] {
+            let (mut replication, cx) = (Replication::of(&change), context(seconds));
+            let mut again = 0;
+            while replication.again(&cx, error).await {
+                again += 1;
+            }
+            assert_eq!(again, times, "{change:?} {error}");
+        }
     }
 }

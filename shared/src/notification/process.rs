@@ -118,6 +118,8 @@ pub struct Worker<'a, R, D, S, N> {
 struct Item {
     id: String,
     receives: u32,
+    /// By which it is put in order. What has none stays behind what came before it.
+    version: i64,
     event: Box<Event>,
 }
 
@@ -170,7 +172,10 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
             // What is open already does not wait for it.
             let patience = if open.is_empty() { patience } else { Instant::now() };
             match self.open(cx, message, patience, &mut tally).await {
-                Turned::Open(event) => open.push(Item { id, receives, event }),
+                Turned::Open(event) => {
+                    let before = open.last().map_or(0, |item: &Item| item.version);
+                    open.push(Item { id, receives, version: event.version().unwrap_or(before), event });
+                }
                 Turned::Done => {}
                 Turned::Poison => back.push(id),
                 Turned::Failed => {
@@ -180,15 +185,16 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
             }
         }
         // Graph promises no order. What it mixed up within a batch is put right here.
-        open.sort_by_key(|item| item.event.version());
+        open.sort_by_key(|item| item.version);
         let mut held_up = false;
-        for Item { id, receives, event } in open {
+        for Item { id, receives, event, .. } in open {
             if held_up || cx.deadline.for_a_call() < LEAST_TIME {
                 held_up = true;
                 back.push(id);
                 continue;
             }
-            let delivered = async || self.deliver(cx, &event, receives, lease, &mut tally).await;
+            let mut sinks: Vec<Sink> = self.sinks.all().collect();
+            let delivered = async || self.deliver(cx, &event, &mut sinks, receives, lease, &mut tally).await;
             if let Err(error) = patiently(cx, patience, delivered).await {
                 note_failure(&id, receives, &error);
                 held_up = receives < MAX_RECEIVES;
@@ -290,57 +296,76 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         is_for_any
     }
 
+    /// Delivers to each of these sinks, and leaves those that failed: one that is out keeps nothing from the others.
     async fn deliver(
         &self,
         cx: &RequestContext,
         event: &Event,
+        sinks: &mut Vec<Sink>,
         receives: u32,
         lease: Timestamp,
         tally: &mut Tally,
     ) -> Result<(), Error> {
-        for sink in self.sinks.all() {
-            let Some((key, version)) = key::of(event, sink) else {
-                tally.left_out += 1;
-                continue;
-            };
-            let now = Timestamp::now();
-            let begun = self.deliveries.begin(cx, &key, version, lease, now).await;
-            let before = match begun.map_err(|error| not_noted(&error))? {
-                Begun::Granted { before } => before,
-                Begun::Delivered => {
-                    tally.duplicates += 1;
-                    continue;
-                }
-                Begun::InProgress => {
-                    let message = "Another instance is at work on it, or died at it a moment ago.";
-                    return Err(Error::new(Code::IN_PROGRESS, message));
-                }
-            };
-            match self.sinks.deliver(cx, sink, event, before, receives).await {
-                Ok(delivered) => {
-                    // It is there. Giving it back because the note failed would deliver it twice for certain.
-                    if let Err(error) = self.deliveries.done(cx, &key, version).await {
-                        tracing::warn!(%error, "a delivery was not noted");
-                    }
-                    match delivered {
-                        Delivered::Delivered => tally.delivered += 1,
-                        Delivered::LeftOut(why) => {
-                            tracing::debug!(why, "left out");
-                            tally.left_out += 1;
-                        }
-                    }
-                    let lag = now.as_millisecond() - event.change.received_at.as_millisecond();
-                    tally.worst_lag_ms = tally.worst_lag_ms.max(lag);
-                }
-                Err(error) => {
-                    if let Err(error) = self.deliveries.give_up(cx, &key, version).await {
-                        tracing::warn!(%error, "the next try has to wait for the end of this one's lease");
-                    }
-                    return Err(error);
-                }
+        let mut failure = None;
+        for sink in std::mem::take(sinks) {
+            if let Err(error) = self.deliver_to(cx, event, sink, receives, lease, tally).await {
+                sinks.push(sink);
+                failure = failure.or(Some(error));
             }
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn deliver_to(
+        &self,
+        cx: &RequestContext,
+        event: &Event,
+        sink: Sink,
+        receives: u32,
+        lease: Timestamp,
+        tally: &mut Tally,
+    ) -> Result<(), Error> {
+        let Some((key, version)) = key::of(event, sink) else {
+            tally.left_out += 1;
+            return Ok(());
+        };
+        let now = Timestamp::now();
+        let begun = self.deliveries.begin(cx, &key, version, lease, now).await;
+        let before = match begun.map_err(|error| not_noted(&error))? {
+            Begun::Granted { before } => before,
+            Begun::Delivered => {
+                tally.duplicates += 1;
+                return Ok(());
+            }
+            Begun::InProgress => {
+                let message = "Another instance is at work on it, or died at it a moment ago.";
+                return Err(Error::new(Code::IN_PROGRESS, message));
+            }
+        };
+        match self.sinks.deliver(cx, sink, event, before, receives).await {
+            Ok(delivered) => {
+                // It is there. Giving it back because the note failed would deliver it twice for certain.
+                if let Err(error) = self.deliveries.done(cx, &key, version).await {
+                    tracing::warn!(%error, "a delivery was not noted");
+                }
+                match delivered {
+                    Delivered::Delivered => tally.delivered += 1,
+                    Delivered::LeftOut(why) => {
+                        tracing::debug!(why, "left out");
+                        tally.left_out += 1;
+                    }
+                }
+                let lag = now.as_millisecond() - event.change.received_at.as_millisecond();
+                tally.worst_lag_ms = tally.worst_lag_ms.max(lag);
+                Ok(())
+            }
+            Err(error) => {
+                if let Err(error) = self.deliveries.give_up(cx, &key, version).await {
+                    tracing::warn!(%error, "the next try has to wait for the end of this one's lease");
+                }
+                Err(error)
+            }
+        }
     }
 }
 
@@ -357,7 +382,11 @@ fn not_noted(error: &StoreError) -> Error {
 fn message_of(change: &Change, content: &[u8]) -> Option<ChatMessage> {
     let resource: Resource = change.resource.parse().ok()?;
     let (chat, id) = resource.chat_message()?;
-    let mut message: ChatMessage = read_json(content)?;
+    let Some(mut message) = read_json::<ChatMessage>(content) else {
+        let (subscription, bytes) = (&change.subscription_id, content.len());
+        tracing::error!(subscription, bytes, "a chat's message is no JSON object, and nobody is shown it");
+        return None;
+    };
     // A content need not repeat what its notification's name says.
     if message.chat_id.is_empty() {
         message.chat_id = chat.to_owned();
@@ -369,9 +398,9 @@ fn message_of(change: &Change, content: &[u8]) -> Option<ChatMessage> {
 }
 
 impl Event {
-    /// Which version of the resource it tells of: the larger, the younger.
-    pub(super) fn version(&self) -> i64 {
-        self.message.as_ref().map_or(0, ChatMessage::version)
+    /// Which version of the resource it tells of, where versions can be compared: the larger, the younger.
+    fn version(&self) -> Option<i64> {
+        self.message.as_ref().map(ChatMessage::version)
     }
 }
 

@@ -4,9 +4,10 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Validation};
 use lru::LruCache;
 use serde::Deserialize;
@@ -21,7 +22,7 @@ use crate::http::RequestContext;
 const PUBLISHER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
 
 /// How far clocks may differ, in seconds.
-const LEEWAY_SECONDS: u64 = 300;
+const LEEWAY_SECONDS: i64 = 300;
 
 /// Tokens remembered as good. Graph uses one for hours, for every notification of an app and tenant.
 pub const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
@@ -50,8 +51,8 @@ pub struct Audience<'a> {
 pub struct ValidationTokens {
     keys: SigningKeys,
     login: Origin,
-    /// Hashes of good tokens, with the second from which on they are good no more.
-    good: Mutex<LruCache<[u8; 32], u64>>,
+    /// Hashes of good tokens, with the seconds in which they are good.
+    good: Mutex<LruCache<[u8; 32], Range<i64>>>,
 }
 
 impl fmt::Debug for ValidationTokens {
@@ -63,7 +64,8 @@ impl fmt::Debug for ValidationTokens {
 /// What is looked at beside what every token has. A v1 token names its publisher as `appid`, a v2 token as `azp`.
 #[derive(Deserialize)]
 struct Claims {
-    exp: u64,
+    exp: i64,
+    nbf: Option<i64>,
     iss: String,
     tid: Option<String>,
     ver: Option<String>,
@@ -78,7 +80,8 @@ impl ValidationTokens {
         Self { keys, login, good: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
-    /// Lets a notification of this tenant pass if every token is genuine and made out for the audience.
+    /// Lets a notification of this tenant pass if every token is genuine, made out for the audience, and was valid when the
+    /// notification came: how long it has waited in the queue since says nothing against it.
     ///
     /// # Errors
     /// [`TokenError`]
@@ -88,6 +91,7 @@ impl ValidationTokens {
         tokens: &[String],
         audience: Audience<'_>,
         tenant_id: &str,
+        received_at: Timestamp,
     ) -> Result<(), TokenError> {
         if tokens.is_empty() {
             return Err(TokenError::Refused("it has content and no validation token"));
@@ -96,20 +100,25 @@ impl ValidationTokens {
             return Err(TokenError::Refused("it is of another tenant"));
         }
         for token in tokens {
-            self.check_one(cx, token, audience).await?;
+            self.check_one(cx, token, audience, received_at.as_second()).await?;
         }
         Ok(())
     }
 
-    async fn check_one(&self, cx: &RequestContext, token: &str, audience: Audience<'_>) -> Result<(), TokenError> {
+    async fn check_one(
+        &self,
+        cx: &RequestContext,
+        token: &str,
+        audience: Audience<'_>,
+        received_at: i64,
+    ) -> Result<(), TokenError> {
         let mut hash = Sha256::new();
         for part in [token, audience.app_id, audience.tenant_id] {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
         let hash: [u8; 32] = hash.finalize().into();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        if self.good().get(&hash).is_some_and(|until| now < *until) {
+        if self.good().get(&hash).is_some_and(|valid| valid.contains(&received_at)) {
             return Ok(());
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Refused("a token is no JWT"))?;
@@ -119,13 +128,19 @@ impl ValidationTokens {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_audience(&[audience.app_id]);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY_SECONDS;
+        // By the clock of now; ours is that of the notification.
+        validation.validate_exp = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
             .map_err(|error| TokenError::Refused(refusal(error.kind())))?
             .claims;
+        if received_at >= claims.exp.saturating_add(LEEWAY_SECONDS) {
+            return Err(TokenError::Refused("a token had expired when it came"));
+        }
+        if claims.nbf.is_some_and(|from| received_at < from.saturating_sub(LEEWAY_SECONDS)) {
+            return Err(TokenError::Refused("a token was not valid yet when it came"));
+        }
         self.is_ours(&claims, audience)?;
-        self.good().put(hash, claims.exp);
+        self.good().put(hash, claims.nbf.unwrap_or(i64::MIN)..claims.exp);
         Ok(())
     }
 
@@ -154,7 +169,7 @@ impl ValidationTokens {
         Ok(())
     }
 
-    fn good(&self) -> MutexGuard<'_, LruCache<[u8; 32], u64>> {
+    fn good(&self) -> MutexGuard<'_, LruCache<[u8; 32], Range<i64>>> {
         self.good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,8 +178,6 @@ fn refusal(kind: &jsonwebtoken::errors::ErrorKind) -> &'static str {
     use jsonwebtoken::errors::ErrorKind;
     match kind {
         ErrorKind::InvalidSignature => "a token's signature is wrong",
-        ErrorKind::ExpiredSignature => "a token has expired",
-        ErrorKind::ImmatureSignature => "a token is not valid yet",
         ErrorKind::InvalidAudience => "a token is made out for another app",
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "a token is not signed with RS256",
         _ => "a token cannot be read",
@@ -208,8 +221,8 @@ mod tests {
         Signer { key: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(), jwk }
     }
 
-    fn now() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    fn now() -> i64 {
+        Timestamp::now().as_second()
     }
 
     /// As the documentation shows them.
@@ -258,7 +271,13 @@ mod tests {
 
     impl Scene {
         async fn check(&self, tokens: &[String], tenant: &str) -> Result<(), TokenError> {
-            self.tokens.check(&self.cx, tokens, Audience { app_id: APP, tenant_id: TENANT }, tenant).await
+            self.check_at(tokens, tenant, now()).await
+        }
+
+        async fn check_at(&self, tokens: &[String], tenant: &str, received_at: i64) -> Result<(), TokenError> {
+            let audience = Audience { app_id: APP, tenant_id: TENANT };
+            let received_at = Timestamp::from_second(received_at).unwrap();
+            self.tokens.check(&self.cx, tokens, audience, tenant, received_at).await
         }
     }
 
@@ -270,6 +289,17 @@ mod tests {
             assert_eq!(scene.check(&tokens, TENANT).await, Ok(()));
         }
         assert_eq!(scene.check(&tokens, &TENANT.to_uppercase()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn the_time_at_which_a_notification_came_counts_and_not_how_long_it_has_waited() {
+        let scene = scene().await;
+        let long_ago = now() - 24 * 3600;
+        let token = [signed(&scene.entra, &with(with(v1(), "nbf", long_ago), "exp", long_ago + 3600))];
+        for (second, passes) in [(-600, false), (0, true), (3599, true), (3899, true), (3900, false), (-600, false)] {
+            let outcome = scene.check_at(&token, TENANT, long_ago + second).await;
+            assert_eq!(outcome.is_ok(), passes, "{second}: {outcome:?}");
+        }
     }
 
     #[tokio::test]
@@ -328,7 +358,7 @@ mod tests {
         let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
         let token = signed(&signer("known"), &v1());
         let audience = Audience { app_id: APP, tenant_id: TENANT };
-        let outcome = tokens.check(&cx, &[token], audience, TENANT).await;
+        let outcome = tokens.check(&cx, &[token], audience, TENANT, Timestamp::now()).await;
         assert!(matches!(outcome, Err(TokenError::NoKeys(_))), "{outcome:?}");
     }
 }

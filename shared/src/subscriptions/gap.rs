@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::not_noted;
 use super::resource::Listing;
 use super::settings::{ChangeTypes, KeeperSettings, Wanted};
+use crate::auth::App;
 use crate::error::{Code, Error};
 use crate::graph::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
 use crate::http::RequestContext;
@@ -169,8 +170,8 @@ pub struct Closing<'a, L, N, Q> {
     pub queues: &'a Q,
     /// How far back, for one thing.
     pub settings: &'a KeeperSettings,
-    /// The tenant that is listed.
-    pub tenant_id: &'a str,
+    /// Whose tenant is listed.
+    pub app: &'a App,
 }
 
 impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
@@ -180,6 +181,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     /// What kept it from going on. What was put on the queue before is noted.
     pub async fn close(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp) -> Result<Closed, Error> {
         let Gap { wanted, listing, since, progress } = gap;
+        let tenant_id = self.app.tenant_guid()?;
         let mut at = progress.unwrap_or(Progress { version: 0, closed_until: since, under_way: None, link: None });
         let began = at.under_way.unwrap_or(now);
         let mut closed = Closed::default();
@@ -197,7 +199,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
             let Batch { mut items, next, delta, trouble } = batch;
             items.sort_by_key(|item| item.modified);
             let changes: Vec<Change> =
-                items.iter().flat_map(|item| self.changes(item, wanted.changes, start.from)).collect();
+                items.iter().flat_map(|item| changes(item, tenant_id, wanted.changes, start.from)).collect();
             let count = changes.len();
             if count > 0 {
                 self.put(cx, &changes).await?;
@@ -227,22 +229,6 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
             }
         }
         Ok(closed)
-    }
-
-    /// What is put on the queue for an item; nothing when no notification of it was wanted.
-    fn changes(&self, item: &Item, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = Change> {
-        change_types(item, wanted, since).map(move |change_type| Change {
-            // No subscription has told of it, and none must be taken to be alive for it.
-            subscription_id: String::new(),
-            tenant_id: self.tenant_id.to_owned(),
-            change_type: change_type.to_owned(),
-            resource: item.resource.clone(),
-            resource_type: item.resource_type.to_owned(),
-            etag: item.etag.clone(),
-            encrypted_content: None,
-            validation_tokens: Vec::new(),
-            received_at: Timestamp::now(),
-        })
     }
 
     /// Puts changes on the queue, in their order.
@@ -333,6 +319,23 @@ struct Batch {
     delta: Option<String>,
     /// Why it went no further.
     trouble: Option<GraphError>,
+}
+
+/// What is put on the queue for an item; nothing when no notification of it was wanted.
+fn changes(item: &Item, tenant_id: &str, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = Change> {
+    change_types(item, wanted, since).map(move |change_type| Change {
+        // No subscription has told of it, and none must be taken to be alive for it.
+        subscription_id: String::new(),
+        // As notifications name it: the worker knows a message by it.
+        tenant_id: tenant_id.to_owned(),
+        change_type: change_type.to_owned(),
+        resource: item.resource.clone(),
+        resource_type: item.resource_type.to_owned(),
+        etag: item.etag.clone(),
+        encrypted_content: None,
+        validation_tokens: Vec::new(),
+        received_at: Timestamp::now(),
+    })
 }
 
 /// Which notifications would have told of it; none when none was wanted. A list says only how things are now: what was

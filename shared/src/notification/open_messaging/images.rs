@@ -10,7 +10,9 @@ use crate::error::{Code, Error};
 use crate::genesys::{InboundAttachment, InboundContent};
 use crate::graph::GraphError;
 use crate::http::{NoReply, RequestContext};
+use crate::notification::Change;
 use crate::notification::media::{Media, MediaError, MediaStore};
+use crate::notification::patience::Replication;
 use crate::notification::text::{HostedImage, Readable, named};
 
 /// How often the queue hands a message out before it is delivered without an image that could not be had until then.
@@ -72,6 +74,7 @@ impl<M: MediaStore> OpenMessaging<M> {
     pub(super) async fn images(
         &self,
         cx: &RequestContext,
+        change: &Change,
         chat: &str,
         readable: &Readable,
         receives: u32,
@@ -79,8 +82,9 @@ impl<M: MediaStore> OpenMessaging<M> {
         let until = Instant::now() + cx.deadline.for_a_call() / 2;
         let mut images = Images { words: Vec::new(), content: Vec::new() };
         for (place, image) in readable.images.iter().enumerate() {
-            let name = named("image", &image.alt);
-            let fetched = tokio::time::timeout_at(until, self.image(cx, chat, image, place + 1)).await;
+            let name = named(image.kind, &image.alt);
+            let fetched =
+                tokio::time::timeout_at(until, self.image(cx, chat, image, place + 1, Replication::of(change))).await;
             let missing = match fetched {
                 Ok(Ok(attachment)) => {
                     images.words.push(name);
@@ -113,6 +117,7 @@ impl<M: MediaStore> OpenMessaging<M> {
         chat: &str,
         image: &HostedImage,
         number: usize,
+        mut replication: Replication,
     ) -> Result<InboundAttachment, Missing> {
         // Who writes a message may name an image of any chat. The bridge may read them all; who is in this one may not.
         let at = self.graph.hosted_content_url(&image.src).filter(|at| at.is_in(chat));
@@ -120,7 +125,12 @@ impl<M: MediaStore> OpenMessaging<M> {
         let Ok(_room) = self.room.acquire().await else {
             return Err(Missing::LeftOut("the bridge has no room for it".into()));
         };
-        let content = self.graph.get_hosted_content(cx, &at, self.settings.media.max_bytes).await?;
+        let content = loop {
+            match self.graph.get_hosted_content(cx, &at, self.settings.media.max_bytes).await {
+                Err(error) if replication.again(cx, &error).await => {}
+                content => break content?,
+            }
+        };
         if !self.settings.media.types.allow(&content.content_type) {
             return Err(Missing::LeftOut("files of its kind are not passed on".into()));
         }
@@ -129,7 +139,7 @@ impl<M: MediaStore> OpenMessaging<M> {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        let (mime, filename) = (content.content_type, format!("image-{number}.{extension}"));
+        let (mime, filename) = (content.content_type, format!("{}-{number}.{extension}", image.kind));
         let media =
             Media { content_type: mime.clone(), bytes: content.bytes, sha256: sha256.clone(), name: filename.clone() };
         let url = self.store.put(cx, media).await?;

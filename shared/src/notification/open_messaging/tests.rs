@@ -168,6 +168,9 @@ async fn a_reaction_to_a_message_of_last_week_does_not_show_it() {
         scene.deliver_change(&change(change_type, received_at), &message("<p>x</p>"), None, 1).await.unwrap()
     };
     assert_eq!(deliver("updated", "2024-04-09T03:10:45Z").await, reaction);
+    let long_ago = with(message("<p>x</p>"), "lastEditedDateTime", "2024-04-02T05:00:00Z");
+    let again = scene.deliver_change(&change("updated", "2024-04-09T03:10:45Z"), &long_ago, None, 1).await.unwrap();
+    assert_eq!(again, reaction, "nor one that was edited long ago");
     // Created but not notified of until now, or changed before anybody knew of it.
     for (change_type, received_at) in [("created", "2024-04-09T03:10:45Z"), ("updated", "2024-04-03T03:10:45Z")] {
         scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(200)).await;
@@ -217,6 +220,18 @@ async fn an_image_that_cannot_be_had_is_named_with_the_reason() {
         let sent = scene.sent(&message(&html), None, 1).await;
         assert_eq!(sent["text"], "[image] (not shown: it does not belong to this chat)");
     }
+}
+
+#[tokio::test]
+async fn an_image_that_not_every_replica_has_yet_is_asked_for_again() {
+    let scene = Scene::of(Kept::default()).await;
+    let image = message(&scene.html("<img src=\"GRAPHIMAGE\">").replace("IMAGE", IMAGE));
+    scene.image(1, ResponseTemplate::new(404)).await;
+    scene.image(1, png()).await;
+    scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(200)).await;
+    let young = change("created", &Timestamp::now().to_string());
+    assert_eq!(scene.deliver_change(&young, &image, None, 1).await.unwrap(), Delivered::Delivered);
+    assert_eq!(scene.sink.store.media.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

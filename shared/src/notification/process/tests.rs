@@ -89,7 +89,7 @@ impl Sinks for Genesys {
         {
             return Err(Error::new(code, "test"));
         }
-        if locked(&self.refused).contains(&event.change.resource) {
+        if sink == Sink::OpenMessaging && locked(&self.refused).contains(&event.change.resource) {
             return Err(Error::new(Code::GENESYS_REJECTED, "test"));
         }
         match (sink, &event.message) {
@@ -304,6 +304,29 @@ async fn every_event_is_published_whatever_it_is_and_each_sink_remembers_its_own
         scene.serve(vec![updated.clone()]).await;
         assert_eq!(locked(&scene.genesys.published).len(), published);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_out_keeps_nothing_from_the_other() {
+    let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
+    let message = scene.write("a", 10, None);
+    let (resource, _) = chat_message("a", 10, None);
+    locked(&scene.genesys.refused).insert(resource);
+    let (failed, tally) = scene.serve(vec![message.clone()]).await;
+    assert_eq!((failed.len(), tally.delivered, locked(&scene.genesys.published).len()), (1, 1, 1));
+    locked(&scene.genesys.refused).clear();
+    let (failed, _) = scene.serve(vec![message]).await;
+    assert_eq!((failed.len(), scene.arrived("a").len(), locked(&scene.genesys.published).len()), (0, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_version_stays_behind_what_came_before_it() {
+    let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
+    let (first, second) = (chat_message("a", 10, None).0, chat_message("a", 20, None).0);
+    let gone = "chats('a')/messages('1')";
+    let batch = vec![scene.write("a", 20, None), notification("a", gone, "1"), scene.write("a", 10, None)];
+    scene.serve(batch).await;
+    assert_eq!(*locked(&scene.genesys.published), [first, second, gone.to_owned()]);
 }
 
 #[tokio::test(start_paused = true)]

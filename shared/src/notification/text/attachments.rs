@@ -86,7 +86,9 @@ impl Renderer<'_> {
                 self.writer.text(&named("code", first([text(&json, "name"), text(&json, "title"), &attachment.name])));
                 self.block_of(text(&json, "language"));
             }
-            image if image.starts_with("image/") => self.picture(attachment.content_url.clone(), &attachment.name),
+            image if image.starts_with("image/") => {
+                self.picture("image", attachment.content_url.clone(), &attachment.name)
+            }
             card if card.contains(".card.") && self.card(&json()) => {}
             _ => self.linked("attachment", attachment),
         }
@@ -138,7 +140,7 @@ impl Renderer<'_> {
         }
         for line in &lines {
             // Older cards write HTML, newer ones Markdown.
-            if line.contains('<') {
+            if is_html(line) {
                 self.html(line, 1);
             } else {
                 self.writer.preformatted(line);
@@ -147,6 +149,20 @@ impl Renderer<'_> {
         }
         !lines.is_empty()
     }
+}
+
+/// Whether a line of a card has an element that cards are written with. A `<` may as well be a sign of its own.
+fn is_html(line: &str) -> bool {
+    const ELEMENTS: &str = "a at b blockquote br code div em h1 h2 h3 hr i img li ol p pre script span strong style table td \
+                            th tr u ul";
+    let last = line.rfind('>').unwrap_or_default();
+    line.match_indices('<').any(|(at, _)| {
+        let tag = line.get(at + 1..).unwrap_or_default().trim_start_matches('/');
+        let (name, rest) = tag.split_at(tag.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tag.len()));
+        let ends = rest.starts_with(['>', '/']) || (rest.starts_with(char::is_whitespace) && at < last);
+        let is_element = || ELEMENTS.split(' ').any(|element| element.eq_ignore_ascii_case(name));
+        tag.starts_with("!--") || (ends && is_element())
+    })
 }
 
 fn read_card(value: &Value, depth: usize, lines: &mut Vec<String>) {

@@ -30,9 +30,11 @@ const MAX_NESTING: usize = 2;
 /// What a text that is too long ends with.
 const SHORTENED: &str = "[shortened: the whole message is in Teams]";
 
-/// An image that Graph keeps for a message. Fetching it needs a token.
+/// An image, or a recording, that Graph keeps for a message. Fetching it needs a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HostedImage {
+    /// What it is, as the text names it: `image`, `video`, `audio`.
+    pub kind: &'static str,
     /// Its URL, as the message has it: to be checked before a token goes there.
     pub src: String,
     /// What the sender calls it, on one line and of a bounded length; or empty.
@@ -203,6 +205,8 @@ impl<'a> Renderer<'a> {
             }
             b"customemoji" => self.writer.text(&format!(":{}:", attribute(tag, "alt"))),
             b"img" => self.image(tag),
+            b"video" => self.picture("video", attribute(tag, "src"), &attribute(tag, "alt")),
+            b"audio" => self.picture("audio", attribute(tag, "src"), &attribute(tag, "alt")),
             b"attachment" if nesting == 0 => self.marked_attachment(&attribute(tag, "id")),
             name if is_block(name) => writer.block(),
             _ => {}
@@ -281,20 +285,20 @@ impl<'a> Renderer<'a> {
         if kind.ends_with("/Emoji") {
             self.writer.text(if alt.is_empty() { "[emoji]" } else { &alt });
         } else {
-            self.picture(src, &alt);
+            self.picture("image", src, &alt);
         }
     }
 
     /// An image: one that Graph keeps is left to be fetched, of any other its words and address are shown.
-    fn picture(&mut self, src: String, alt: &str) {
+    fn picture(&mut self, kind: &'static str, src: String, alt: &str) {
         if src.contains("/hostedContents/") {
             if self.images.len() == MAX_IMAGES {
                 self.writer.text(&format!("[image: not shown, the message has more than {MAX_IMAGES}]"));
             } else if self.writer.image() {
-                self.images.push(HostedImage { src, alt: one_line(alt, MAX_ALT) });
+                self.images.push(HostedImage { kind, src, alt: one_line(alt, MAX_ALT) });
             }
         } else {
-            self.writer.text(&named("image", alt));
+            self.writer.text(&named(kind, alt));
             if let Some(address) = address(&src) {
                 self.writer.text(&format!(" ({address})"));
             }

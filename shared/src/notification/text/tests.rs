@@ -86,6 +86,28 @@ mod as_it_is_read {
     }
 
     #[test]
+    fn recordings() {
+        let html =
+            format!("<div>See<video src=\"{HOSTED}\" itemtype=\"http://schema.skype.com/AMSVideo\"></video></div>");
+        let readable = Readable::of(&message(&html, json!([]), json!([])));
+        let kinds: Vec<_> = readable.images.iter().map(|image| (image.kind, image.src.as_str())).collect();
+        assert_eq!((kinds, readable.with_images(["[clip]"])), (vec![("video", HOSTED)], "See[clip]".into()));
+        assert_eq!(read("<audio src=\"https://x.example/a.mp3\"></audio>"), "[audio] (https://x.example/a.mp3)");
+    }
+
+    #[test]
+    fn a_sign_in_a_card_is_no_element() {
+        let card = |text: &str| {
+            let card = json!({"type": "AdaptiveCard", "body": [{"type": "TextBlock", "text": text}]});
+            with_attachment("<attachment id=\"a1\">", "application/vnd.microsoft.card.adaptive", &card)
+        };
+        for text in ["Stock <MIN for 3 days, call back", "a <b and c", "x <title y", "<3", "a<"] {
+            assert_eq!(card(text), text);
+        }
+        assert_eq!(card("<at>Kim</at>: <B>now</B><br/>or never<br>"), "@Kim: now\nor never");
+    }
+
+    #[test]
     fn scripts_of_the_right_and_of_the_left() {
         insta::assert_snapshot!(read(
             "<p dir=\"rtl\">שלום <at id=\"0\">דנה</at>, הפגישה ב-10:30</p>\

@@ -13,6 +13,7 @@ use super::gap::{Closing, Gap, LEAST_TIME, Listings};
 use super::not_noted;
 use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, is_sent_here, is_silent, plan};
 use super::settings::KeeperSettings;
+use crate::auth::App;
 use crate::error::Error;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::{GraphClient, GraphError};
@@ -110,8 +111,8 @@ pub struct Keeper<'a, G, N, Q> {
     pub settings: &'a KeeperSettings,
     /// With what.
     pub credentials: &'a Credentials,
-    /// The tenant that is watched.
-    pub tenant_id: &'a str,
+    /// Whose tenant is watched.
+    pub app: &'a App,
 }
 
 /// What became of a subscription that is wanted.
@@ -269,7 +270,7 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
             notes: self.notes,
             queues: self.queues,
             settings: self.settings,
-            tenant_id: self.tenant_id,
+            app: self.app,
         };
         let gaps: Vec<_> = self
             .settings

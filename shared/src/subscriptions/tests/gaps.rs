@@ -156,6 +156,16 @@ async fn what_is_older_than_the_settings_allow_is_left_and_that_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_not_named_as_notifications_name_it_is_not_listed() {
+    let mut scene = started(CHAT).await;
+    scene.tenant.write(1);
+    scene.app.tenant_id = "contoso.onmicrosoft.com".into();
+    let run = scene.run_with(&missed(&scene), 300).await;
+    assert_eq!((run.tally.failed, run.tally.missing, scene.tenant.queued().len()), (1, 0, 0));
+    assert!(run.troubles[0].error.message.contains("guid"), "{:?}", run.troubles);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_comes_as_what_it_is_and_only_where_it_is_wanted() {
     for (changes, expected) in [
         ("created,updated,deleted", vec!["created", "created", "updated", "deleted"]),

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::gap::{Item, Listings};
 use super::*;
+use crate::auth::App;
 use crate::config::Environment;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::{GraphError, Page, PageFrom};
@@ -23,6 +24,7 @@ use crate::store::subscriptions::MemorySubscriptionNotes;
 
 const CHATS: &str = "/users/u/chats/getAllMessages";
 const CHAT: &str = "/chats/19:a@thread.v2/messages";
+const TENANT: &str = "22222222-0000-4000-8000-00000000000a";
 const EVENTS: &str = "/users/u/events";
 
 /// What goes wrong with a creation.
@@ -220,6 +222,7 @@ impl Queues for Tenant {
         for entry in entries {
             assert_eq!(entry.group, "chat/19:a@thread.v2");
             let Queued::Change(change) = serde_json::from_str(&entry.body).unwrap() else { panic!("{}", entry.body) };
+            assert_eq!(change.tenant_id, TENANT);
             self.state().queue.push(change);
         }
         Ok(())
@@ -231,6 +234,7 @@ struct Scene {
     notes: MemorySubscriptionNotes,
     settings: KeeperSettings,
     credentials: Credentials,
+    app: App,
 }
 
 fn certificate(id: &str) -> Option<EncryptionCertificate> {
@@ -256,6 +260,7 @@ impl Scene {
             notes: MemorySubscriptionNotes::default(),
             settings: env.finish(settings).unwrap(),
             credentials: Credentials { client_state: client_state("first"), certificate: certificate("old") },
+            app: App { tenant_id: TENANT.into(), ..App::default() },
         }
     }
 
@@ -270,7 +275,7 @@ impl Scene {
             queues: &self.tenant,
             settings: &self.settings,
             credentials: &self.credentials,
-            tenant_id: "t",
+            app: &self.app,
         };
         let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(seconds)));
         keeper.run(&cx, events).await.unwrap()

@@ -43,7 +43,7 @@ impl Notification {
     /// As it comes from the queue.
     fn change(&self) -> Result<Change, Failure> {
         let collection = Collection::parse(self.posted.get().as_bytes())?;
-        let first = collection.notifications(Timestamp::UNIX_EPOCH).next().flatten();
+        let first = collection.notifications(Timestamp::now()).next().flatten();
         match first.map(|notification| notification.queued) {
             Some(Queued::Change(change)) => Ok(Change { validation_tokens: collection.validation_tokens, ..change }),
             _ => Err("there is no notification of a change".into()),
