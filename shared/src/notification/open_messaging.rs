@@ -12,7 +12,7 @@ mod images;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::genesys::{GenesysClient, InboundChannel, InboundContent, InboundMessage, InboundSender};
 use crate::graph::GraphClient;
 use crate::http::RequestContext;
+use crate::store::deliveries::REMEMBERED;
 use crate::store::hash;
 
 /// What the agent sees of somebody who has no name.
@@ -33,10 +34,6 @@ const NAMELESS: &str = "Teams user";
 
 /// Most characters of a name.
 const MAX_NAME: usize = 100;
-
-/// After so long it is not certain any more that a delivery is remembered. A reaction to an older message must not show it
-/// again, or for the first time.
-const FORGOTTEN: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// Images that are in memory at once, of all messages together.
 const IMAGES_AT_ONCE: usize = 2;
@@ -110,9 +107,10 @@ impl<M: MediaStore> OpenMessaging<M> {
         if event == MessageEvent::Deleted && before.is_none() {
             return Ok(Delivered::LeftOut("deleted before it was delivered"));
         }
-        // A reaction is no version of its own.
+        // A reaction is no version of its own. To a message that may be forgotten, it must not show it again, or for the first
+        // time.
         let version = Timestamp::from_millisecond(message.version()).ok().filter(|_| message.version() > 0);
-        let is_old = version.is_some_and(|version| change.received_at.duration_since(version) > FORGOTTEN);
+        let is_old = version.is_some_and(|version| change.received_at.duration_since(version) > REMEMBERED);
         if before.is_none() && change.change_type == "updated" && is_old {
             return Ok(Delivered::LeftOut("an old message that somebody reacted to"));
         }

@@ -33,6 +33,11 @@ const OUTAGES: [Code; 6] = [
     Code::DELIVERY_FAILED,
 ];
 
+/// Whether a failure passes by itself.
+pub(super) fn passes(error: &Error) -> bool {
+    OUTAGES.contains(&error.code)
+}
+
 /// Tries until it works, or an error will not pass by itself, or until then. Who asks to slow down is not asked again:
 /// the client has waited for as long as it was told to, or there was no time for it.
 pub(super) async fn patiently<T>(
@@ -42,7 +47,7 @@ pub(super) async fn patiently<T>(
 ) -> Result<T, Error> {
     loop {
         let error = match attempt().await {
-            Err(error) if OUTAGES.contains(&error.code) => error,
+            Err(error) if passes(&error) => error,
             done => return done,
         };
         if Instant::now() >= until || cx.deadline.for_a_call() < PAUSE + LEAST_TIME {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use super::chat_message::ChatMessage;
 use super::key::{self, Sink};
 use super::lenient_json::read_json;
 use super::open::{Opened, Resources};
-use super::patience::{PATIENCE, patiently};
+use super::patience::{PATIENCE, passes, patiently};
 use super::resource::Resource;
 use super::{Change, Queued};
 use crate::error::{Code, Error};
@@ -135,6 +136,14 @@ enum Turned {
     Failed,
 }
 
+/// What became of an event at a sink.
+enum Ended {
+    Delivered,
+    LeftOut,
+    /// It had been delivered before.
+    Known,
+}
+
 impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, D, S, N> {
     /// Serves a batch. Gives the messages that go back to the queue, and what became of all.
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, Tally) {
@@ -173,7 +182,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
             let patience = if open.is_empty() { patience } else { Instant::now() };
             match self.open(cx, message, patience, &mut tally).await {
                 Turned::Open(event) => {
-                    let before = open.last().map_or(0, |item: &Item| item.version);
+                    let before = open.iter().map(|item: &Item| item.version).max().unwrap_or_default();
                     open.push(Item { id, receives, version: event.version().unwrap_or(before), event });
                 }
                 Turned::Done => {}
@@ -186,19 +195,26 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         }
         // Graph promises no order. What it mixed up within a batch is put right here.
         open.sort_by_key(|item| item.version);
-        let mut held_up = false;
+        // Those that nothing has failed at.
+        let mut sinks: Vec<Sink> = self.sinks.all().collect();
+        let all = sinks.len();
         for Item { id, receives, event, .. } in open {
-            if held_up || cx.deadline.for_a_call() < LEAST_TIME {
-                held_up = true;
+            if sinks.is_empty() || cx.deadline.for_a_call() < LEAST_TIME {
+                sinks.clear();
                 back.push(id);
                 continue;
             }
-            let mut sinks: Vec<Sink> = self.sinks.all().collect();
-            let delivered = async || self.deliver(cx, &event, &mut sinks, receives, lease, &mut tally).await;
-            if let Err(error) = patiently(cx, patience, delivered).await {
-                note_failure(&id, receives, &error);
-                held_up = receives < MAX_RECEIVES;
+            let mut open = sinks.clone();
+            let delivered = async || self.deliver(cx, &event, &mut open, receives, lease, &mut tally).await;
+            let delivered = patiently(cx, patience, delivered).await;
+            if let Err(error) = &delivered {
+                note_failure(&id, receives, error);
+            }
+            if delivered.is_err() || sinks.len() < all {
                 back.push(id);
+            }
+            if receives < MAX_RECEIVES {
+                sinks.retain(|sink| !open.contains(sink));
             }
         }
         (back, tally)
@@ -296,7 +312,8 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         is_for_any
     }
 
-    /// Delivers to each of these sinks, and leaves those that failed: one that is out keeps nothing from the others.
+    /// Delivers to these sinks side by side, and leaves those that failed: one that is out, or hangs, keeps nothing from the
+    /// others.
     async fn deliver(
         &self,
         cx: &RequestContext,
@@ -306,14 +323,39 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         lease: Timestamp,
         tally: &mut Tally,
     ) -> Result<(), Error> {
-        let mut failure = None;
-        for sink in std::mem::take(sinks) {
-            if let Err(error) = self.deliver_to(cx, event, sink, receives, lease, tally).await {
-                sinks.push(sink);
-                failure = failure.or(Some(error));
+        let each = sinks.iter().map(|sink| self.deliver_to(cx, event, *sink, receives, lease));
+        let ended = join_all(each).await;
+        let mut failures = Vec::new();
+        for (sink, ended) in std::mem::take(sinks).into_iter().zip(ended) {
+            match ended {
+                Ok(Ended::Delivered) => {
+                    tally.delivered += 1;
+                    let lag = Timestamp::now().as_millisecond() - event.change.received_at.as_millisecond();
+                    tally.worst_lag_ms = tally.worst_lag_ms.max(lag);
+                }
+                Ok(Ended::LeftOut) => tally.left_out += 1,
+                Ok(Ended::Known) => tally.duplicates += 1,
+                Err(error) => {
+                    sinks.push(sink);
+                    failures.push(error);
+                }
             }
         }
-        failure.map_or(Ok(()), Err)
+        if failures.is_empty() {
+            return Ok(());
+        }
+        // What passes by itself is what is tried again.
+        let told = failures.iter().position(passes).unwrap_or_default();
+        let error = failures.swap_remove(told);
+        for other in failures {
+            tracing::warn!(
+                code = other.code.text(),
+                error = other.message,
+                cause = other.cause,
+                "nor did the other sink"
+            );
+        }
+        Err(error)
     }
 
     async fn deliver_to(
@@ -323,20 +365,12 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         sink: Sink,
         receives: u32,
         lease: Timestamp,
-        tally: &mut Tally,
-    ) -> Result<(), Error> {
-        let Some((key, version)) = key::of(event, sink) else {
-            tally.left_out += 1;
-            return Ok(());
-        };
-        let now = Timestamp::now();
-        let begun = self.deliveries.begin(cx, &key, version, lease, now).await;
+    ) -> Result<Ended, Error> {
+        let Some((key, version)) = key::of(event, sink) else { return Ok(Ended::LeftOut) };
+        let begun = self.deliveries.begin(cx, &key, version, lease, Timestamp::now()).await;
         let before = match begun.map_err(|error| not_noted(&error))? {
             Begun::Granted { before } => before,
-            Begun::Delivered => {
-                tally.duplicates += 1;
-                return Ok(());
-            }
+            Begun::Delivered => return Ok(Ended::Known),
             Begun::InProgress => {
                 let message = "Another instance is at work on it, or died at it a moment ago.";
                 return Err(Error::new(Code::IN_PROGRESS, message));
@@ -348,16 +382,13 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                 if let Err(error) = self.deliveries.done(cx, &key, version).await {
                     tracing::warn!(%error, "a delivery was not noted");
                 }
-                match delivered {
-                    Delivered::Delivered => tally.delivered += 1,
+                Ok(match delivered {
+                    Delivered::Delivered => Ended::Delivered,
                     Delivered::LeftOut(why) => {
                         tracing::debug!(why, "left out");
-                        tally.left_out += 1;
+                        Ended::LeftOut
                     }
-                }
-                let lag = now.as_millisecond() - event.change.received_at.as_millisecond();
-                tally.worst_lag_ms = tally.worst_lag_ms.max(lag);
-                Ok(())
+                })
             }
             Err(error) => {
                 if let Err(error) = self.deliveries.give_up(cx, &key, version).await {

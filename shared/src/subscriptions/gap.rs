@@ -10,7 +10,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::not_noted;
@@ -23,6 +23,7 @@ use crate::http::RequestContext;
 use crate::notification::group::group;
 use crate::notification::queue::{MAX_ENTRIES, Queue};
 use crate::notification::{Change, Entry, QueueError, Queued, Queues};
+use crate::store::deliveries::REMEMBERED;
 use crate::store::hash;
 use crate::store::subscriptions::{Progress, SubscriptionNotes};
 
@@ -31,6 +32,9 @@ const OVERLAP: Duration = Duration::from_secs(5 * 60);
 
 /// Pages that are read before what is on them goes to the queue: some thousand changes at most are held at once.
 const PAGES_AT_ONCE: usize = 20;
+
+/// After this time, a link that Graph refuses is given up.
+const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// Graph allows one request a second for each chat.
 const CHAT_PACE: Duration = Duration::from_secs(1);
@@ -136,7 +140,7 @@ fn not_queued(error: QueueError) -> Error {
 }
 
 /// What a listing came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Closed {
     /// Changes put on the queue.
     pub items: usize,
@@ -144,6 +148,8 @@ pub struct Closed {
     pub finished: bool,
     /// Whether it began later than the gap did.
     pub cut: bool,
+    /// What kept it from going on.
+    pub trouble: Option<Error>,
 }
 
 /// A resource whose gap is to be closed.
@@ -175,21 +181,24 @@ pub struct Closing<'a, L, N, Q> {
 }
 
 impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
-    /// Lists what has changed, from where the last listing came to, and puts it on the queue.
-    ///
-    /// # Errors
-    /// What kept it from going on. What was put on the queue before is noted.
-    pub async fn close(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp) -> Result<Closed, Error> {
+    /// Lists what has changed, from where the last listing came to, and puts it on the queue. What was put there is noted,
+    /// whatever kept it from going on.
+    pub async fn close(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp) -> Closed {
+        let mut closed = Closed::default();
+        closed.trouble = self.go_on(cx, gap, now, &mut closed).await.err();
+        closed
+    }
+
+    async fn go_on(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp, closed: &mut Closed) -> Result<(), Error> {
         let Gap { wanted, listing, since, progress } = gap;
         let tenant_id = self.app.tenant_guid()?;
         let mut at = progress.unwrap_or(Progress { version: 0, closed_until: since, under_way: None, link: None });
-        let began = at.under_way.unwrap_or(now);
-        let mut closed = Closed::default();
         while !closed.finished {
             let mut start = self.start(wanted, &at, now);
             let batch = match self.pages(cx, &listing, at.link.as_deref(), start.from).await {
-                Err(error) if is_of_no_use(&error) && at.link.take().is_some() => {
+                Err(error) if at.link.is_some() && is_of_no_use(&at, &error, now) => {
                     tracing::warn!(entry = wanted.place, %error, "a listing cannot go on from its link; by time again");
+                    at = Progress { link: None, under_way: None, ..at };
                     start = self.start(wanted, &at, now);
                     self.pages(cx, &listing, None, start.from).await
                 }
@@ -205,17 +214,13 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
                 self.put(cx, &changes).await?;
             }
             closed.items += count;
+            let (version, began) = (at.version + 1, at.under_way.unwrap_or(now));
+            closed.finished = next.is_none();
             at = match next {
-                Some(next) => Progress {
-                    version: at.version + 1,
-                    closed_until: at.closed_until,
-                    under_way: Some(began),
-                    link: Some(next),
-                },
-                None => {
-                    closed.finished = true;
-                    Progress { version: at.version + 1, closed_until: began, under_way: None, link: delta }
+                Some(next) => {
+                    Progress { version, closed_until: at.closed_until, under_way: Some(began), link: Some(next) }
                 }
+                None => Progress { version, closed_until: began, under_way: None, link: delta },
             };
             if !self.notes.advance(cx, wanted.resource.path(), &at).await.map_err(not_noted)? {
                 // Another invocation has gone on from the same point, and goes on from here.
@@ -228,7 +233,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
                 break;
             }
         }
-        Ok(closed)
+        Ok(())
     }
 
     /// Puts changes on the queue, in their order.
@@ -242,16 +247,19 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         Ok(())
     }
 
-    /// Where a listing begins: somewhat before the last one did, and by time no further back than the settings allow. A
-    /// link brings whatever has changed since, however long that is.
+    /// Where a listing begins: somewhat before the last one did; by time no further back than the settings allow, and by a
+    /// link, which brings whatever has changed since, no further than deliveries are remembered.
     fn start(&self, wanted: &Wanted, at: &Progress, now: Timestamp) -> Start {
         let from = at.closed_until.checked_sub(OVERLAP).unwrap_or(at.closed_until);
-        let bound = now.checked_sub(self.settings.resync).unwrap_or(from);
-        let cut = from < bound && at.link.is_none();
+        let by_time = SignedDuration::try_from(self.settings.resync).unwrap_or(REMEMBERED);
+        let back = if at.link.is_some() { REMEMBERED } else { by_time };
+        let bound = now.checked_sub(back).unwrap_or(from);
+        // Where nothing is listed now and again, no listing for long is no gap.
+        let cut = from < bound && self.settings.reconcile.is_some();
         if cut {
-            tracing::warn!(entry = wanted.place, %from, "the gap is longer than SUBSCRIPTION_RESYNC_HOURS");
+            tracing::warn!(entry = wanted.place, %from, %bound, "a gap is too long: what is before the bound is left");
         }
-        Start { from: if cut { bound } else { from }, cut }
+        Start { from: from.max(bound), cut }
     }
 
     /// Reads pages from a link, or where there is none, from a time. A page that cannot be read after others ends the
@@ -295,20 +303,20 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
 #[derive(Clone, Copy)]
 struct Start {
     from: Timestamp,
-    /// Whether what is before it, and was not listed either, is left.
+    /// Whether what is before it, and nobody may have told of, is left.
     cut: bool,
 }
 
-/// Whether a link may be why Graph refuses: it has forgotten what is behind it, which it does not always say as it should.
-/// Asked without one, it says what else is wrong.
-fn is_of_no_use(error: &GraphError) -> bool {
-    matches!(
-        error,
-        GraphError::SyncStateGone { .. }
-            | GraphError::Rejected { .. }
-            | GraphError::NotFound { .. }
-            | GraphError::Unreadable { .. }
-    )
+/// Whether it is because of its link that a listing cannot go on: Graph says that it has forgotten what is behind it, or
+/// has refused it in other words for so long that nothing else is likely. To begin by time is not for free: what has
+/// changed in older mail is not listed that way.
+fn is_of_no_use(at: &Progress, error: &GraphError, now: Timestamp) -> bool {
+    let is_stuck = now.duration_since(at.under_way.unwrap_or(at.closed_until)) > STUCK_AFTER;
+    match error {
+        GraphError::SyncStateGone { .. } => true,
+        GraphError::Rejected { .. } | GraphError::NotFound { .. } | GraphError::Unreadable { .. } => is_stuck,
+        _ => false,
+    }
 }
 
 /// What was read before it goes to the queue.

@@ -342,13 +342,19 @@ fn subscriptions_are_looked_after_by_the_clock_and_whenever_graph_says_so() {
         (alarm["MetricName"].as_str(), alarm["TreatMissingData"].as_str()),
         (Some("subscriptionsMissing"), Some("breaching"))
     );
-    for metric in ["subscriptionsMissing", "subscriptionsNearExpiry", "silentSubscriptions", "failed", "gapsCut"] {
+    for (metric, statistic) in [
+        ("subscriptionsMissing", "Minimum"),
+        ("subscriptionsNearExpiry", "Minimum"),
+        ("silentSubscriptions", "Minimum"),
+        ("failed", "Minimum"),
+        ("gapsCut", "Sum"),
+    ] {
         let alarms = resources(&template, "AWS::CloudWatch::Alarm");
-        let of_the_function = alarms.values().any(|alarm| {
-            alarm["MetricName"].as_str() == Some(metric)
-                && line(&alarm["Dimensions"]) == "[{Name: function, Value: !Ref RenewSubscriptions}]"
-        });
-        assert!(of_the_function, "{metric}");
+        let ours = "[{Name: function, Value: !Ref RenewSubscriptions}]";
+        let is_it = |alarm: &&Value| alarm["MetricName"].as_str() == Some(metric) && line(&alarm["Dimensions"]) == ours;
+        let alarm = alarms.into_values().find(is_it).unwrap_or_else(|| panic!("nothing watches {metric}"));
+        assert_eq!((alarm["Statistic"].as_str(), alarm["Threshold"].as_u64()), (Some(statistic), Some(0)), "{metric}");
+        assert_eq!(alarm["ComparisonOperator"].as_str(), Some("GreaterThanThreshold"), "{metric}");
     }
     for (name, resource) in template["Resources"].as_mapping().unwrap() {
         let name = name.as_str().unwrap();

@@ -79,12 +79,13 @@ impl<M: MediaStore> OpenMessaging<M> {
         readable: &Readable,
         receives: u32,
     ) -> Result<Images, Error> {
+        let mut replication = Replication::of(change);
         let until = Instant::now() + cx.deadline.for_a_call() / 2;
         let mut images = Images { words: Vec::new(), content: Vec::new() };
         for (place, image) in readable.images.iter().enumerate() {
             let name = named(image.kind, &image.alt);
             let fetched =
-                tokio::time::timeout_at(until, self.image(cx, chat, image, place + 1, Replication::of(change))).await;
+                tokio::time::timeout_at(until, self.image(cx, chat, image, place + 1, &mut replication)).await;
             let missing = match fetched {
                 Ok(Ok(attachment)) => {
                     images.words.push(name);
@@ -117,18 +118,22 @@ impl<M: MediaStore> OpenMessaging<M> {
         chat: &str,
         image: &HostedImage,
         number: usize,
-        mut replication: Replication,
+        replication: &mut Replication,
     ) -> Result<InboundAttachment, Missing> {
         // Who writes a message may name an image of any chat. The bridge may read them all; who is in this one may not.
         let at = self.graph.hosted_content_url(&image.src).filter(|at| at.is_in(chat));
         let at = at.ok_or_else(|| Missing::LeftOut("it does not belong to this chat".into()))?;
-        let Ok(_room) = self.room.acquire().await else {
-            return Err(Missing::LeftOut("the bridge has no room for it".into()));
-        };
-        let content = loop {
-            match self.graph.get_hosted_content(cx, &at, self.settings.media.max_bytes).await {
-                Err(error) if replication.again(cx, &error).await => {}
-                content => break content?,
+        let (content, _room) = loop {
+            let room = self.room.acquire().await;
+            let room = room.map_err(|_| Missing::LeftOut("the bridge has no room for it".into()))?;
+            let error = match self.graph.get_hosted_content(cx, &at, self.settings.media.max_bytes).await {
+                Ok(content) => break (content, room),
+                Err(error) => error,
+            };
+            // What is waited for takes no room from others.
+            drop(room);
+            if !replication.again(cx, &error).await {
+                return Err(error.into());
             }
         };
         if !self.settings.media.types.allow(&content.content_type) {

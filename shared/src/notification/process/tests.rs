@@ -64,6 +64,7 @@ struct Genesys {
     failures: Mutex<f64>,
     outage: Mutex<Option<(Code, Instant)>>,
     refused: Mutex<HashSet<String>>,
+    hangs: Mutex<HashSet<String>>,
     bus: bool,
 }
 
@@ -88,6 +89,10 @@ impl Sinks for Genesys {
             && Instant::now() < until
         {
             return Err(Error::new(code, "test"));
+        }
+        let hangs = sink == Sink::OpenMessaging && locked(&self.hangs).contains(&event.change.resource);
+        if hangs {
+            std::future::pending::<()>().await;
         }
         if sink == Sink::OpenMessaging && locked(&self.refused).contains(&event.change.resource) {
             return Err(Error::new(Code::GENESYS_REJECTED, "test"));
@@ -309,24 +314,38 @@ async fn every_event_is_published_whatever_it_is_and_each_sink_remembers_its_own
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_is_out_keeps_nothing_from_the_other() {
     let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
-    let message = scene.write("a", 10, None);
-    let (resource, _) = chat_message("a", 10, None);
-    locked(&scene.genesys.refused).insert(resource);
-    let (failed, tally) = scene.serve(vec![message.clone()]).await;
-    assert_eq!((failed.len(), tally.delivered, locked(&scene.genesys.published).len()), (1, 1, 1));
+    let batch: Vec<_> = [10, 20].map(|second| scene.write("a", second, None)).into();
+    let published = || locked(&scene.genesys.published).len();
+    locked(&scene.genesys.refused).insert(chat_message("a", 10, None).0);
+    let (failed, tally) = scene.serve(batch.clone()).await;
+    assert_eq!((failed.len(), tally.delivered, published()), (2, 2, 2));
+    assert_eq!(scene.arrived("a"), Vec::<i64>::new(), "nothing overtakes what failed");
     locked(&scene.genesys.refused).clear();
-    let (failed, _) = scene.serve(vec![message]).await;
-    assert_eq!((failed.len(), scene.arrived("a").len(), locked(&scene.genesys.published).len()), (0, 1, 1));
+    let (failed, _) = scene.serve(batch).await;
+    assert_eq!((failed.len(), scene.arrived("a"), published()), (0, vec![10, 20], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_hangs_keeps_nothing_from_the_other() {
+    let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
+    let message = scene.write("a", 10, None);
+    locked(&scene.genesys.hangs).insert(chat_message("a", 10, None).0);
+    assert!(tokio::time::timeout(Duration::from_secs(20), scene.serve(vec![message])).await.is_err());
+    assert_eq!(locked(&scene.genesys.published).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_has_no_version_stays_behind_what_came_before_it() {
-    let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
-    let (first, second) = (chat_message("a", 10, None).0, chat_message("a", 20, None).0);
-    let gone = "chats('a')/messages('1')";
-    let batch = vec![scene.write("a", 20, None), notification("a", gone, "1"), scene.write("a", 10, None)];
-    scene.serve(batch).await;
-    assert_eq!(*locked(&scene.genesys.published), [first, second, gone.to_owned()]);
+    for (seconds, expected) in [([20, 10], [10, 20]), ([10, 20], [10, 20])] {
+        let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
+        let gone = "chats('a')/messages('1')";
+        let mut batch: Vec<_> = seconds.map(|second| scene.write("a", second, None)).into();
+        batch.push(notification("a", gone, "1"));
+        scene.serve(batch).await;
+        let mut names = expected.map(|second| chat_message("a", second, None).0).to_vec();
+        names.push(gone.into());
+        assert_eq!(*locked(&scene.genesys.published), names);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ mod memory;
 use std::future::Future;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use dynamo::DynamoDeliveries;
 pub use memory::MemoryDeliveries;
@@ -28,6 +28,9 @@ use crate::http::RequestContext;
 /// How long a delivery is remembered: longer than Graph repeats itself (four hours), and than a subscription that was lost
 /// over a weekend leaves a gap.
 pub const DELIVERY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// For so long a delivery is certainly remembered, however long its event was on its way.
+pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// How a delivery may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -302,14 +302,16 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
             .await;
         for (place, closed) in closed {
             match closed {
-                Some(Ok(closed)) => {
+                Some(closed) => {
                     run.tally.gap_items += closed.items;
                     run.tally.gaps_cut += usize::from(closed.cut);
                     if !closed.finished {
                         run.open.insert(place);
                     }
+                    if let Some(error) = closed.trouble {
+                        run.trouble(place, error);
+                    }
                 }
-                Some(Err(error)) => run.trouble(place, error),
                 None => drop(run.open.insert(place)),
             }
         }

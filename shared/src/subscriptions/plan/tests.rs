@@ -191,6 +191,8 @@ fn silence_is_counted_from_the_last_notification_or_the_creation() {
     assert!(!is_silent(&kept, Some(at(30)), hour, at(90)) && is_silent(&kept, Some(at(30)), hour, at(91)));
     assert!(!is_silent(&kept, Some(at(-9000)), hour, at(60)), "that was before it was made");
     assert!(!is_silent(&kept, None, None, at(100_000)), "switched off");
+    let made_late = Kept { made: Some(at(30)), ..kept };
+    assert!(!is_silent(&made_late, None, hour, at(90)) && is_silent(&made_late, None, hour, at(91)));
 }
 
 #[test]

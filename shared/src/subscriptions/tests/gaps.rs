@@ -1,13 +1,22 @@
 //! Closing the gap.
 
 use super::*;
-use crate::store::subscriptions::SubscriptionNotes;
+use crate::store::subscriptions::{Progress, SubscriptionNotes};
 
 async fn started(resource: &str) -> Scene {
     let scene = Scene::new(&[resource]);
     scene.run().await;
     scene.tenant.queued();
     scene
+}
+
+/// The last listing was so long ago.
+async fn listed_before(scene: &Scene, resource: &str, age: Duration) {
+    let cx = RequestContext::new("test", Deadline::after(DAY));
+    let notes = scene.notes.read(&cx, &[resource], &[]).await.unwrap();
+    let last = notes.by_resource[resource].progress.clone().unwrap();
+    let earlier = Progress { version: last.version + 1, closed_until: last.closed_until - age, ..last };
+    assert!(scene.notes.advance(&cx, resource, &earlier).await.unwrap());
 }
 
 fn missed(scene: &Scene) -> Events {
@@ -78,6 +87,11 @@ async fn a_link_that_is_forgotten_makes_the_listing_begin_by_time_whatever_graph
         scene.tenant.state().forgets_as = forgets_as;
         // Its own links are good until they are followed.
         scene.tenant.state().messages.drain(..2);
+        if scene.tenant.state().forgets_as.is_some() {
+            let run = scene.run_with(&missed(&scene), 300).await.tally;
+            assert_eq!((run.failed, run.gap_items), (1, 0), "it may be something else");
+            listed_before(&scene, CHATS, Duration::from_secs(2 * 60 * 60)).await;
+        }
         let run = scene.run_with(&missed(&scene), 300).await.tally;
         assert_eq!((run.failed, scene.tenant.queued().len()), (0, 2), "all that is younger than the overlap");
         scene.tenant.state().forgotten = 0;
@@ -115,6 +129,37 @@ async fn a_link_brings_back_all_that_has_changed_since_however_long_that_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_have_been_delivered_and_forgotten_is_not_told_of_as_new() {
+    let scene = started(CHATS).await;
+    listed_before(&scene, CHATS, DAY * 10).await;
+    (1..=2).for_each(|id| scene.tenant.write(id));
+    for (message, days) in scene.tenant.state().messages.iter_mut().zip([8, 5]) {
+        let written = Some(Timestamp::now() - DAY * days);
+        (message.created, message.modified) = (written, written);
+    }
+    let run = scene.run_with(&missed(&scene), 300).await.tally;
+    assert_eq!((run.gap_items, run.gaps_cut), (2, 1));
+    let types: Vec<_> = scene.tenant.state().queue.iter().map(|change| change.change_type.clone()).collect();
+    assert_eq!(types, ["updated", "created"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_gap_was_cut_is_counted_though_a_later_page_cannot_be_read() {
+    let mut scene = started(CHAT).await;
+    scene.settings.resync = Duration::from_secs(60);
+    (1..=3).for_each(|id| scene.tenant.write(id));
+    scene.tenant.state().broken_page = Some(2);
+    let run = scene.run_with(&missed(&scene), 300).await.tally;
+    assert_eq!((run.failed, run.gap_items, run.gaps_cut), (1, 2, 1));
+    // Without listings now and again, nobody says that there was a gap.
+    scene.settings.reconcile = None;
+    scene.tenant.state().broken_page = None;
+    scene.run().await;
+    let run = scene.run_with(&missed(&scene), 300).await.tally;
+    assert_eq!((run.failed, run.gap_items, run.gaps_cut), (0, 3, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_there_is_no_subscription_what_happens_is_listed_from_the_first_try_on() {
     for resource in [CHATS, CHAT] {
         let mut scene = Scene::new(&[resource]);
@@ -127,6 +172,7 @@ async fn while_there_is_no_subscription_what_happens_is_listed_from_the_first_tr
         refuse();
         let run = scene.run().await.tally;
         assert_eq!((run.missing, run.gap_items, scene.tenant.queued()), (1, 1, vec!["1".into()]), "{resource}");
+        assert_eq!(run.silent, 0);
     }
     // Nor can it be listed, and it is not the last try that counts: what was written between the two comes in the end.
     let scene = Scene::new(&[CHATS]);

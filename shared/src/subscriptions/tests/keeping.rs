@@ -80,6 +80,7 @@ async fn when_the_bridge_s_url_changes_its_subscriptions_are_made_anew() {
     scene.settings = env.finish(settings).unwrap();
     let run = scene.run().await.tally;
     assert_eq!((run.recreated, run.missing, run.failed), (1, 0, 0));
+    assert_eq!(scene.tenant.of(CHATS).len(), 1, "nobody remembers whose it is once it is not wanted");
     let events = scene.tenant.of(EVENTS);
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].notification_url.as_deref(), Some("https://new.example/graph/notifications"));

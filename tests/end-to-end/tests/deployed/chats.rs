@@ -50,6 +50,19 @@ fn what_is_written_in_teams_is_shown_in_genesys_cloud_with_its_photo() {
 }
 
 #[test]
+fn a_photo_that_not_every_replica_of_graph_s_has_yet_comes_along_all_the_same() {
+    alone(async |sandbox| {
+        sandbox.look_after_subscriptions().await.unwrap();
+        let chat = chat(sandbox);
+        sandbox.world.faults.add(Fault::at(Vendor::Graph, "hostedContents").times(2).status(404));
+        let message = NewMessage::html(guest(), "<p>Look</p>").image("image/png", b"a picture");
+        sandbox.world.write_message(&chat, message).unwrap();
+        let shown = until(|| conversation(sandbox, &chat).filter(|it| !it.messages.is_empty())).await;
+        assert_eq!(shown.messages[0].attachments.len(), 1, "{}", shown.messages[0].text);
+    });
+}
+
+#[test]
 fn edits_deletions_repetitions_and_failures_come_out_once_and_in_order() {
     alone(async |sandbox| {
         sandbox.look_after_subscriptions().await.unwrap();
