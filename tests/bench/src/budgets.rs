@@ -29,7 +29,6 @@ pub(crate) struct Budgets {
 struct Webhook {
     zipped_mb: f64,
     peak_memory_mb: f64,
-    item_us: f64,
     item_to_json: f64,
     rich_item_to_json: f64,
     one_p99_ms: f64,
@@ -42,7 +41,6 @@ struct Webhook {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Worker {
-    verify_and_decrypt_us: f64,
     verify_and_decrypt_to_rsa: f64,
 }
 
@@ -51,7 +49,6 @@ struct Worker {
 #[serde(deny_unknown_fields)]
 struct Presence {
     batch_peak_memory_mb: f64,
-    batch_decide_ms: f64,
     batch_decide_to_json: f64,
     call_warm_p50: f64,
     call_cpu: f64,
@@ -122,41 +119,23 @@ impl Budgets {
     }
 
     /// Every budget that requests of a hundred notifications break.
-    pub(crate) fn broken_by_notifications(&self, figures: WebhookFigures, short: bool) -> Vec<String> {
-        let Webhook { peak_memory_mb, item_us, item_to_json, rich_item_to_json, .. } = self.webhook;
-        let mut broken = over([
+    pub(crate) fn broken_by_notifications(&self, figures: WebhookFigures) -> Vec<String> {
+        let Webhook { peak_memory_mb, item_to_json, rich_item_to_json, .. } = self.webhook;
+        over([
             ("100 rich notifications: peak memory in MB", figures.peak_memory_mb, peak_memory_mb),
             ("a notification: CPU, as a ratio to its JSON,", figures.item_to_floor, item_to_json),
             ("a rich notification: CPU, as a ratio to its JSON,", figures.rich_item_to_floor, rich_item_to_json),
-        ]);
-        if !short {
-            broken.extend(over([
-                ("a notification: CPU in µs", figures.item_us, item_us),
-                ("a rich notification: CPU in µs", figures.rich_item_us, item_us),
-            ]));
-        }
-        broken
+        ])
     }
 
     /// Every budget that opening a rich notification breaks.
-    pub(crate) fn broken_by_opening(&self, figures: OpenFigures, short: bool) -> Vec<String> {
-        let Worker { verify_and_decrypt_us, verify_and_decrypt_to_rsa } = self.worker;
+    pub(crate) fn broken_by_opening(&self, figures: OpenFigures) -> Vec<String> {
         let OpenFigures { new_token_us, known_token_us, rsa_us } = figures;
-        let mut broken = over([
-            ("to verify and decrypt: CPU, as a ratio to RSA,", new_token_us / rsa_us, verify_and_decrypt_to_rsa),
-            (
-                "to decrypt with a known token: CPU, as a ratio to RSA,",
-                known_token_us / rsa_us,
-                verify_and_decrypt_to_rsa,
-            ),
-        ]);
-        if !short {
-            broken.extend(over([
-                ("to verify and decrypt: CPU in µs", new_token_us, verify_and_decrypt_us),
-                ("to decrypt with a known token: CPU in µs", known_token_us, verify_and_decrypt_us),
-            ]));
-        }
-        broken
+        let budget = self.worker.verify_and_decrypt_to_rsa;
+        over([
+            ("to verify and decrypt: CPU, as a ratio to RSA,", new_token_us / rsa_us, budget),
+            ("to decrypt with a known token: CPU, as a ratio to RSA,", known_token_us / rsa_us, budget),
+        ])
     }
 
     /// Every budget that the answers to Graph break.
@@ -172,16 +151,12 @@ impl Budgets {
     }
 
     /// Every budget that a full batch of presence events breaks.
-    pub(crate) fn broken_by_batch(&self, batch: BatchFigures, short: bool) -> Vec<String> {
-        let Presence { batch_peak_memory_mb, batch_decide_ms, batch_decide_to_json, .. } = self.presence;
-        let mut broken = over([
+    pub(crate) fn broken_by_batch(&self, batch: BatchFigures) -> Vec<String> {
+        let Presence { batch_peak_memory_mb, batch_decide_to_json, .. } = self.presence;
+        over([
             ("a full batch: peak memory in MB", batch.peak_memory_mb, batch_peak_memory_mb),
             ("a full batch: CPU, as a ratio to its JSON,", batch.decide_to_floor, batch_decide_to_json),
-        ]);
-        if !short {
-            broken.extend(over([("a full batch: CPU to coalesce and decide in ms", batch.decide_ms, batch_decide_ms)]));
-        }
-        broken
+        ])
     }
 }
 
@@ -227,8 +202,7 @@ mod tests {
         let busy = [Figures { cpu_s_per_1000: 9.0, ..figures("update-presence") }, figures(FLOOR_WITH_CALL)];
         assert_eq!(budgets.broken(&busy, &floor, false).len(), 1);
         let batch = BatchFigures { decide_ms: 20.1, decide_to_floor: 10.0, peak_memory_mb: 32.1 };
-        assert_eq!(budgets.broken_by_batch(batch, true).len(), 2);
-        assert_eq!(budgets.broken_by_batch(batch, false).len(), 3);
+        assert_eq!(budgets.broken_by_batch(batch).len(), 2);
         let large = Figures { zipped_mb: 3.01, upstream_calls: 0.0, ..figures("graph-webhook") };
         assert_eq!(budgets.broken(&[large], &floor, true).len(), 1);
         let dear = WebhookFigures {
@@ -239,11 +213,9 @@ mod tests {
             whole_item_us: 1000.0,
             peak_memory_mb: 16.1,
         };
-        assert_eq!(budgets.broken_by_notifications(dear, true).len(), 3);
-        assert_eq!(budgets.broken_by_notifications(dear, false).len(), 5);
+        assert_eq!(budgets.broken_by_notifications(dear).len(), 3);
         let slow = OpenFigures { new_token_us: 1000.1, known_token_us: 1000.1, rsa_us: 500.0 };
-        assert_eq!(budgets.broken_by_opening(slow, true).len(), 2);
-        assert_eq!(budgets.broken_by_opening(slow, false).len(), 4);
+        assert_eq!(budgets.broken_by_opening(slow).len(), 2);
         let late = PostFigures { handshake_p50: 1.0, one_p50: 20.0, one_p99: 25.1, many_p50: 100.0, many_p99: 150.1 };
         assert_eq!(budgets.broken_by_posts(late).len(), 4);
     }

@@ -25,7 +25,7 @@ processor time, memory, and calls. Fails when a budget of tests/bench/budgets.to
 
 Usage: cargo cost [--short]
 
-  --short   fewer invokes, and of the times only the ratios of single steps to their floors have a budget";
+  --short   fewer invokes, and no budget on times but for those of single steps, as ratios to their floors";
 
 fn is_short() -> Result<Option<bool>, lexopt::Error> {
     let mut short = false;
@@ -92,9 +92,9 @@ async fn run(short: bool) -> Result<bool, Trouble> {
         opened.known_token_us / opened.rsa_us
     ))?;
     let mut broken = budgets.broken(&all, floor, short);
-    broken.extend(budgets.broken_by_batch(batch, short));
-    broken.extend(budgets.broken_by_notifications(notifications, short));
-    broken.extend(budgets.broken_by_opening(opened, short));
+    broken.extend(budgets.broken_by_batch(batch));
+    broken.extend(budgets.broken_by_notifications(notifications));
+    broken.extend(budgets.broken_by_opening(opened));
     if !short {
         let posts = webhook::posts(&binaries).await?;
         print(&format!(
