@@ -132,17 +132,8 @@ mod tests {
     use crate::notification::chat_message::ChatMessage;
 
     fn change(resource: &str, change_type: &str, etag: &str) -> Change {
-        Change {
-            subscription_id: String::new(),
-            tenant_id: "t".into(),
-            change_type: change_type.into(),
-            resource: resource.into(),
-            resource_type: String::new(),
-            etag: etag.into(),
-            encrypted_content: None,
-            validation_tokens: Vec::new(),
-            received_at: Timestamp::UNIX_EPOCH,
-        }
+        let [tenant_id, change_type, resource, etag] = ["t", change_type, resource, etag].map(str::to_owned);
+        Change { tenant_id, change_type, resource, etag, ..Change::default() }
     }
 
     fn event(change: &Change, content: &Value) -> Event {

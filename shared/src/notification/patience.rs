@@ -93,14 +93,9 @@ mod tests {
         let now = Timestamp::now();
         let change = |subscription: &str, change_type: &str, received_at| Change {
             subscription_id: subscription.into(),
-            tenant_id: String::new(),
             change_type: change_type.into(),
-            resource: String::new(),
-            resource_type: String::new(),
-            etag: String::new(),
-            encrypted_content: None,
-            validation_tokens: Vec::new(),
             received_at,
+            ..Change::default()
         };
         let long_ago = now - SignedDuration::from_mins(2);
         let not_found = GraphError::NotFound { code: String::new() };

@@ -22,6 +22,7 @@ pub enum Queued {
 ///
 /// <https://learn.microsoft.com/graph/api/resources/changenotification>
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// The subscription that asked for it; empty where no notification came and it was found by listing what has

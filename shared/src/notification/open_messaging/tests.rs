@@ -98,12 +98,8 @@ fn change(change_type: &str, received_at: &str) -> Change {
         subscription_id: "s-1".into(),
         tenant_id: "t-1".into(),
         change_type: change_type.into(),
-        resource: String::new(),
-        resource_type: String::new(),
-        etag: String::new(),
-        encrypted_content: None,
-        validation_tokens: Vec::new(),
         received_at: received_at.parse().unwrap(),
+        ..Change::default()
     }
 }
 
