@@ -198,23 +198,27 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         // Those that nothing has failed at.
         let mut sinks: Vec<Sink> = self.sinks.all().collect();
         let all = sinks.len();
-        for Item { id, receives, event, .. } in open {
-            if sinks.is_empty() || cx.deadline.for_a_call() < LEAST_TIME {
-                sinks.clear();
-                back.push(id);
+        for item in open {
+            // The queue gives it up after this, and must not because of another one.
+            let is_last = item.receives >= MAX_RECEIVES;
+            let mut open: Vec<Sink> = if is_last { self.sinks.all().collect() } else { sinks.clone() };
+            if open.is_empty() || cx.deadline.for_a_call() < LEAST_TIME {
+                back.push(item.id);
                 continue;
             }
-            let mut open = sinks.clone();
-            let delivered = async || self.deliver(cx, &event, &mut open, receives, lease, &mut tally).await;
-            let delivered = patiently(cx, patience, delivered).await;
-            if let Err(error) = &delivered {
-                note_failure(&id, receives, error);
+            let mut failed = Vec::new();
+            let delivered = async || self.deliver(cx, &item, lease, &mut open, &mut failed, &mut tally).await;
+            if let Err(error) = patiently(cx, patience, delivered).await {
+                failed.extend(open.into_iter().map(|sink| (sink, error.clone())));
             }
-            if delivered.is_err() || sinks.len() < all {
-                back.push(id);
+            for (_, error) in &failed {
+                note_failure(&item.id, item.receives, error);
             }
-            if receives < MAX_RECEIVES {
-                sinks.retain(|sink| !open.contains(sink));
+            if !failed.is_empty() || (!is_last && sinks.len() < all) {
+                back.push(item.id);
+            }
+            if !is_last {
+                sinks.retain(|sink| failed.iter().all(|(failed, _)| failed != sink));
             }
         }
         (back, tally)
@@ -312,60 +316,41 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         is_for_any
     }
 
-    /// Delivers to these sinks side by side, and leaves those that failed: one that is out, or hangs, keeps nothing from the
-    /// others.
+    /// Delivers to these sinks side by side: one that is out, or hangs, keeps nothing from the others. Leaves those that may
+    /// work in a moment, and gives an error then; the others that did not take it are put to those that failed.
     async fn deliver(
         &self,
         cx: &RequestContext,
-        event: &Event,
-        sinks: &mut Vec<Sink>,
-        receives: u32,
+        item: &Item,
         lease: Timestamp,
+        sinks: &mut Vec<Sink>,
+        failed: &mut Vec<(Sink, Error)>,
         tally: &mut Tally,
     ) -> Result<(), Error> {
-        let each = sinks.iter().map(|sink| self.deliver_to(cx, event, *sink, receives, lease));
+        let each = sinks.iter().map(|sink| self.deliver_to(cx, item, lease, *sink));
         let ended = join_all(each).await;
-        let mut failures = Vec::new();
+        let mut passing = None;
         for (sink, ended) in std::mem::take(sinks).into_iter().zip(ended) {
             match ended {
                 Ok(Ended::Delivered) => {
                     tally.delivered += 1;
-                    let lag = Timestamp::now().as_millisecond() - event.change.received_at.as_millisecond();
+                    let lag = Timestamp::now().as_millisecond() - item.event.change.received_at.as_millisecond();
                     tally.worst_lag_ms = tally.worst_lag_ms.max(lag);
                 }
                 Ok(Ended::LeftOut) => tally.left_out += 1,
                 Ok(Ended::Known) => tally.duplicates += 1,
-                Err(error) => {
+                Err(error) if passes(&error) => {
                     sinks.push(sink);
-                    failures.push(error);
+                    passing = Some(error);
                 }
+                Err(error) => failed.push((sink, error)),
             }
         }
-        if failures.is_empty() {
-            return Ok(());
-        }
-        // What passes by itself is what is tried again.
-        let told = failures.iter().position(passes).unwrap_or_default();
-        let error = failures.swap_remove(told);
-        for other in failures {
-            tracing::warn!(
-                code = other.code.text(),
-                error = other.message,
-                cause = other.cause,
-                "nor did the other sink"
-            );
-        }
-        Err(error)
+        passing.map_or(Ok(()), Err)
     }
 
-    async fn deliver_to(
-        &self,
-        cx: &RequestContext,
-        event: &Event,
-        sink: Sink,
-        receives: u32,
-        lease: Timestamp,
-    ) -> Result<Ended, Error> {
+    async fn deliver_to(&self, cx: &RequestContext, item: &Item, lease: Timestamp, sink: Sink) -> Result<Ended, Error> {
+        let Item { event, receives, .. } = item;
         let Some((key, version)) = key::of(event, sink) else { return Ok(Ended::LeftOut) };
         let begun = self.deliveries.begin(cx, &key, version, lease, Timestamp::now()).await;
         let before = match begun.map_err(|error| not_noted(&error))? {
@@ -376,7 +361,15 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                 return Err(Error::new(Code::IN_PROGRESS, message));
             }
         };
-        match self.sinks.deliver(cx, sink, event, before, receives).await {
+        // What hangs leaves time for what comes after it, and has the minute in which Genesys Cloud's rate limit passes.
+        let delivered = self.sinks.deliver(cx, sink, event, before, *receives);
+        let delivered = match tokio::time::timeout(cx.deadline.for_a_call() * 3 / 4, delivered).await {
+            Ok(delivered) => delivered,
+            Err(_) => {
+                Err(Error::new(Code::DELIVERY_FAILED, "A delivery took too long. The notification waits in the queue."))
+            }
+        };
+        match delivered {
             Ok(delivered) => {
                 // It is there. Giving it back because the note failed would deliver it twice for certain.
                 if let Err(error) = self.deliveries.done(cx, &key, version).await {

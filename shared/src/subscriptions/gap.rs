@@ -19,7 +19,7 @@ use super::settings::{ChangeTypes, KeeperSettings, Wanted};
 use crate::auth::App;
 use crate::error::{Code, Error};
 use crate::graph::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
-use crate::http::RequestContext;
+use crate::http::{NoReply, RequestContext};
 use crate::notification::group::group;
 use crate::notification::queue::{MAX_ENTRIES, Queue};
 use crate::notification::{Change, Entry, QueueError, Queued, Queues};
@@ -33,7 +33,7 @@ const OVERLAP: Duration = Duration::from_secs(5 * 60);
 /// Pages that are read before what is on them goes to the queue: some thousand changes at most are held at once.
 const PAGES_AT_ONCE: usize = 20;
 
-/// After this time, a link that Graph refuses is given up.
+/// A link that Graph has refused for so long is given up.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// Graph allows one request a second for each chat.
@@ -192,7 +192,8 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     async fn go_on(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp, closed: &mut Closed) -> Result<(), Error> {
         let Gap { wanted, listing, since, progress } = gap;
         let tenant_id = self.app.tenant_guid()?;
-        let mut at = progress.unwrap_or(Progress { version: 0, closed_until: since, under_way: None, link: None });
+        let at_first = || Progress { version: 0, closed_until: since, under_way: None, link: None, refused: None };
+        let mut at = progress.unwrap_or_else(at_first);
         while !closed.finished {
             let mut start = self.start(wanted, &at, now);
             let batch = match self.pages(cx, &listing, at.link.as_deref(), start.from).await {
@@ -200,10 +201,17 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
                     tracing::warn!(entry = wanted.place, %error, "a listing cannot go on from its link; by time again");
                     at = Progress { link: None, under_way: None, ..at };
                     start = self.start(wanted, &at, now);
-                    self.pages(cx, &listing, None, start.from).await
+                    self.pages(cx, &listing, None, start.from).await?
                 }
-                other => other,
-            }?;
+                Err(error) => {
+                    if at.link.is_some() && at.refused.is_none() && is_refusal(&error) {
+                        let refused = Progress { version: at.version + 1, refused: Some(now), ..at };
+                        self.notes.advance(cx, wanted.resource.path(), &refused).await.map_err(not_noted)?;
+                    }
+                    return Err(error.into());
+                }
+                Ok(batch) => batch,
+            };
             closed.cut |= start.cut;
             let Batch { mut items, next, delta, trouble } = batch;
             items.sort_by_key(|item| item.modified);
@@ -216,12 +224,11 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
             closed.items += count;
             let (version, began) = (at.version + 1, at.under_way.unwrap_or(now));
             closed.finished = next.is_none();
-            at = match next {
-                Some(next) => {
-                    Progress { version, closed_until: at.closed_until, under_way: Some(began), link: Some(next) }
-                }
-                None => Progress { version, closed_until: began, under_way: None, link: delta },
+            let (closed_until, under_way, link) = match next {
+                Some(next) => (at.closed_until, Some(began), Some(next)),
+                None => (began, None, delta),
             };
+            at = Progress { version, closed_until, under_way, link, refused: None };
             if !self.notes.advance(cx, wanted.resource.path(), &at).await.map_err(not_noted)? {
                 // Another invocation has gone on from the same point, and goes on from here.
                 closed.finished = true;
@@ -280,7 +287,11 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
                 tokio::time::sleep(CHAT_PACE).await;
             }
             let from = batch.next.as_deref().map_or(PageFrom::Since(since), PageFrom::Link);
-            match self.listings.page(cx, listing, from).await {
+            // What was read has to get onto the queue, though the next page hangs.
+            let patience =
+                cx.deadline.for_a_call().saturating_sub(if page > 0 { LEAST_TIME / 2 } else { Duration::ZERO });
+            let read = tokio::time::timeout(patience, self.listings.page(cx, listing, from)).await;
+            match read.unwrap_or_else(|_| Err(NoReply::Ambiguous("a page took too long".into()).into())) {
                 Ok(page) => {
                     batch.items.extend(page.value);
                     (batch.next, batch.delta) = (page.next, page.delta);
@@ -308,15 +319,16 @@ struct Start {
 }
 
 /// Whether it is because of its link that a listing cannot go on: Graph says that it has forgotten what is behind it, or
-/// has refused it in other words for so long that nothing else is likely. To begin by time is not for free: what has
+/// has refused it in other words for so long that nothing else is likely. To begin by time is not the same: what has
 /// changed in older mail is not listed that way.
 fn is_of_no_use(at: &Progress, error: &GraphError, now: Timestamp) -> bool {
-    let is_stuck = now.duration_since(at.under_way.unwrap_or(at.closed_until)) > STUCK_AFTER;
-    match error {
-        GraphError::SyncStateGone { .. } => true,
-        GraphError::Rejected { .. } | GraphError::NotFound { .. } | GraphError::Unreadable { .. } => is_stuck,
-        _ => false,
-    }
+    let is_stuck = at.refused.is_some_and(|since| now.duration_since(since) > STUCK_AFTER);
+    matches!(error, GraphError::SyncStateGone { .. }) || (is_refusal(error) && is_stuck)
+}
+
+/// Whether a link may be why.
+fn is_refusal(error: &GraphError) -> bool {
+    matches!(error, GraphError::Rejected { .. } | GraphError::NotFound { .. } | GraphError::Unreadable { .. })
 }
 
 /// What was read before it goes to the queue.

@@ -65,7 +65,9 @@ struct Genesys {
     outage: Mutex<Option<(Code, Instant)>>,
     refused: Mutex<HashSet<String>>,
     hangs: Mutex<HashSet<String>>,
+    /// Whether there is one; then an outage is its.
     bus: bool,
+    tried: Mutex<Vec<Sink>>,
 }
 
 impl Sinks for Genesys {
@@ -81,12 +83,14 @@ impl Sinks for Genesys {
         before: Option<i64>,
         _receives: u32,
     ) -> Result<Delivered, Error> {
+        locked(&self.tried).push(sink);
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
         if fastrand::f64() < *locked(&self.failures) {
             return Err(trouble());
         }
         if let Some((code, until)) = *locked(&self.outage)
             && Instant::now() < until
+            && (sink == Sink::EventBus || !self.bus)
         {
             return Err(Error::new(code, "test"));
         }
@@ -264,6 +268,16 @@ async fn what_the_queue_gives_up_takes_nothing_along() {
     let (failed, _) = scene.serve(last.clone()).await;
     let expected: HashSet<_> = last[..2].iter().map(|message| message.id.clone()).collect();
     assert_eq!((failed.into_iter().collect::<HashSet<_>>(), scene.arrived("a")), (expected, vec![30]));
+    // Nor does one that hangs, nor one that is older and was received less often.
+    for hangs in [true, false] {
+        let scene = Scene::default();
+        let [older, last] = [10, 20].map(|second| scene.write("a", second, None));
+        let older = Message { receives: if hangs { MAX_RECEIVES } else { MAX_RECEIVES - 1 }, ..older };
+        let last = Message { receives: MAX_RECEIVES, ..last };
+        locked(if hangs { &scene.genesys.hangs } else { &scene.genesys.refused }).insert(names[0].clone());
+        let (failed, _) = scene.serve(vec![last, older.clone()]).await;
+        assert_eq!((failed, scene.arrived("a")), (vec![older.id], vec![20]), "{hangs}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -328,10 +342,25 @@ async fn a_sink_that_is_out_keeps_nothing_from_the_other() {
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_hangs_keeps_nothing_from_the_other() {
     let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
-    let message = scene.write("a", 10, None);
+    let batch: Vec<_> = [10, 20].map(|second| scene.write("a", second, None)).into();
     locked(&scene.genesys.hangs).insert(chat_message("a", 10, None).0);
-    assert!(tokio::time::timeout(Duration::from_secs(20), scene.serve(vec![message])).await.is_err());
-    assert_eq!(locked(&scene.genesys.published).len(), 1);
+    let (failed, _) = scene.serve(batch.clone()).await;
+    assert_eq!((failed.len(), locked(&scene.genesys.published).len(), scene.arrived("a").len()), (2, 2, 0));
+    locked(&scene.genesys.hangs).clear();
+    let (failed, _) = scene.serve(batch).await;
+    assert_eq!((failed.len(), scene.arrived("a")), (0, vec![10, 20]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_no_is_not_asked_again_because_the_other_sink_is_out() {
+    let scene = Scene { genesys: Genesys { bus: true, ..Genesys::default() }, ..Scene::default() };
+    let message = scene.write("a", 10, None);
+    locked(&scene.genesys.refused).insert(chat_message("a", 10, None).0);
+    *locked(&scene.genesys.outage) = Some((Code::DELIVERY_FAILED, Instant::now() + Duration::from_secs(5)));
+    let (failed, tally) = scene.serve(vec![message]).await;
+    assert_eq!((failed.len(), tally.delivered, locked(&scene.genesys.published).len()), (1, 1, 1));
+    let tried = locked(&scene.genesys.tried).iter().filter(|sink| **sink == Sink::OpenMessaging).count();
+    assert_eq!(tried, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -404,10 +433,11 @@ proptest! {
         messages in proptest::collection::vec((0..3_usize, 1..4_usize), 1..60),
         seed in any::<u64>(),
         gives_up in any::<bool>(),
+        bus in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         fastrand::seed(seed);
-        let scene = Scene::default();
+        let scene = Scene { genesys: Genesys { bus, ..Genesys::default() }, ..Scene::default() };
         *locked(&scene.graph.failures) = 0.1;
         *locked(&scene.genesys.failures) = 0.1;
         let mut queue = VecDeque::new();
@@ -443,6 +473,11 @@ proptest! {
             }
         });
         prop_assert!(gives_up || given_up.is_empty());
+        let published = locked(&scene.genesys.published).clone();
+        let once: HashSet<_> = published.iter().collect();
+        prop_assert_eq!(once.len(), published.len(), "published once");
+        let all = if bus { messages.len() } else { 0 };
+        prop_assert!(gives_up || published.len() == all, "all are published");
         for (chat, mut seconds) in expected {
             let mut arrived = scene.arrived(&chat);
             let all: HashSet<_> = arrived.iter().copied().collect();

@@ -142,13 +142,14 @@ impl SubscriptionNotes for DynamoSubscriptionNotes {
             .key("id", text(&key(resource)))
             .update_expression(
                 "SET pass_version = :version, closed_until = :closed, pass_began_at = :began, pass_link = :link, \
-                 expires = :expires",
+                 link_refused_at = :refused, expires = :expires",
             )
             .condition_expression(format!("{absent}pass_version = :before"))
             .expression_attribute_values(":before", number(before))
             .expression_attribute_values(":version", number(progress.version))
             .expression_attribute_values(":closed", number(progress.closed_until.as_millisecond()))
             .expression_attribute_values(":began", number(progress.under_way.map_or(0, Timestamp::as_millisecond)))
+            .expression_attribute_values(":refused", number(progress.refused.map_or(0, Timestamp::as_millisecond)))
             .expression_attribute_values(":link", text(progress.link.as_deref().unwrap_or_default()))
             .expression_attribute_values(":expires", number(expires()));
         done(timed(cx, "advance listing", request.send()).await)
@@ -212,5 +213,6 @@ fn progress(item: &Item) -> Option<Progress> {
         closed_until: time(item, "closed_until")?,
         under_way: time(item, "pass_began_at"),
         link: link.cloned(),
+        refused: time(item, "link_refused_at"),
     })
 }

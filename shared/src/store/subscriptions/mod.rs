@@ -55,6 +55,8 @@ pub struct Progress {
     pub under_way: Option<Timestamp>,
     /// Where the next listing begins, or where this one goes on. Opaque.
     pub link: Option<String>,
+    /// Since when Graph refuses this link.
+    pub refused: Option<Timestamp>,
 }
 
 /// What is known of a resource.
