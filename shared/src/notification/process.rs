@@ -34,7 +34,7 @@ const AT_ONCE: usize = 8;
 pub(super) const LEAST_TIME: Duration = Duration::from_secs(3);
 
 /// After how many receives the queue gives a message up, as the template says. With the last, a message that fails goes
-/// to the dead-letter queue alone: what comes after it in its chat was received as often, and is tried.
+/// to the dead-letter queue alone: it is tried whatever failed before it, and what comes after it in its chat is tried too.
 pub const MAX_RECEIVES: u32 = 5;
 
 /// Something that happened in Microsoft 365, as far as it is known.

@@ -311,7 +311,6 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
 }
 
 /// Where a listing begins.
-#[derive(Clone, Copy)]
 struct Start {
     from: Timestamp,
     /// Whether what is before it, and nobody may have told of, is left.

@@ -29,6 +29,7 @@ pub(crate) struct Budgets {
 struct Webhook {
     zipped_mb: f64,
     peak_memory_mb: f64,
+    item_us: f64,
     item_to_json: f64,
     rich_item_to_json: f64,
     one_p99_ms: f64,
@@ -41,6 +42,7 @@ struct Webhook {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Worker {
+    verify_and_decrypt_us: f64,
     verify_and_decrypt_to_rsa: f64,
 }
 
@@ -49,6 +51,7 @@ struct Worker {
 #[serde(deny_unknown_fields)]
 struct Presence {
     batch_peak_memory_mb: f64,
+    batch_decide_ms: f64,
     batch_decide_to_json: f64,
     call_warm_p50: f64,
     call_cpu: f64,
@@ -138,6 +141,23 @@ impl Budgets {
         ])
     }
 
+    /// Every time of a single step that was promised and is not kept: for a machine that has nothing else to do.
+    pub(crate) fn broken_promises(
+        &self,
+        batch: BatchFigures,
+        notifications: WebhookFigures,
+        opened: OpenFigures,
+    ) -> Vec<String> {
+        let (item_us, open_us) = (self.webhook.item_us, self.worker.verify_and_decrypt_us);
+        over([
+            ("a full batch: CPU to coalesce and decide in ms", batch.decide_ms, self.presence.batch_decide_ms),
+            ("a notification: CPU in µs", notifications.item_us, item_us),
+            ("a rich notification: CPU in µs", notifications.rich_item_us, item_us),
+            ("to verify and decrypt: CPU in µs", opened.new_token_us, open_us),
+            ("to decrypt with a known token: CPU in µs", opened.known_token_us, open_us),
+        ])
+    }
+
     /// Every budget that the answers to Graph break.
     pub(crate) fn broken_by_posts(&self, posts: PostFigures) -> Vec<String> {
         let Webhook { one_p99_ms, many_p99_ms, one_to_handshake, many_to_handshake, .. } = self.webhook;
@@ -216,6 +236,7 @@ mod tests {
         assert_eq!(budgets.broken_by_notifications(dear).len(), 3);
         let slow = OpenFigures { new_token_us: 1000.1, known_token_us: 1000.1, rsa_us: 500.0 };
         assert_eq!(budgets.broken_by_opening(slow).len(), 2);
+        assert_eq!(budgets.broken_promises(batch, dear, slow).len(), 5);
         let late = PostFigures { handshake_p50: 1.0, one_p50: 20.0, one_p99: 25.1, many_p50: 100.0, many_p99: 150.1 };
         assert_eq!(budgets.broken_by_posts(late).len(), 4);
     }

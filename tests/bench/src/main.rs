@@ -96,6 +96,7 @@ async fn run(short: bool) -> Result<bool, Trouble> {
     broken.extend(budgets.broken_by_notifications(notifications));
     broken.extend(budgets.broken_by_opening(opened));
     if !short {
+        broken.extend(budgets.broken_promises(batch, notifications, opened));
         let posts = webhook::posts(&binaries).await?;
         print(&format!(
             "On the local cloud Graph waits for {:.1} ms with a notification (p99 {:.1} ms), {:.1} ms with 100 (p99 {:.1} ms), \

@@ -77,6 +77,14 @@ pub struct Notes {
     pub heard: HashMap<String, Timestamp>,
 }
 
+impl Notes {
+    /// What was done about a resource.
+    #[must_use]
+    pub fn kept(&self, resource: &str) -> Option<&Kept> {
+        self.by_resource.get(resource)?.kept.as_ref()
+    }
+}
+
 /// Where it is kept.
 pub trait SubscriptionNotes: Send + Sync {
     /// Reads what is known of these resources and these subscriptions.

@@ -322,8 +322,7 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
         let mut places = HashMap::new();
         for wanted in &self.settings.wanted {
             let there = actual.iter().filter(|it| is_resource(it, wanted)).map(|it| it.id.clone());
-            let note = notes.by_resource.get(wanted.resource.path()).and_then(|note| note.kept.as_ref());
-            let was = note.map(|kept| kept.subscription_id.clone());
+            let was = notes.kept(wanted.resource.path()).map(|kept| kept.subscription_id.clone());
             places.extend(there.chain(was).map(|id| (id, wanted.place)));
         }
         places

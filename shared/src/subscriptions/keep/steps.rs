@@ -28,7 +28,7 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         now: Timestamp,
     ) -> Ended {
         let Some(wanted) = self.settings.wanted.get(place) else { return Ended::failed(no_such_entry(), None) };
-        let kept = notes.by_resource.get(wanted.resource.path()).and_then(|note| note.kept.as_ref());
+        let kept = notes.kept(wanted.resource.path());
         let live = |it: &Subscription| {
             let note = kept.cloned().unwrap_or_else(|| self.note(wanted, &it.id, now));
             Live { id: it.id.clone(), expires: it.expires, note: Kept { subscription_id: it.id.clone(), ..note } }
@@ -187,8 +187,7 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
                 is_alive(it, events, now) && is_resource(it, wanted) && has_shape(it, wanted, self.settings)
             });
             if let Some(found) = ours.next() {
-                let kept = notes.by_resource.get(wanted.resource.path()).and_then(|note| note.kept.as_ref());
-                let note = self.note(wanted, &found.id, first_try(kept, now));
+                let note = self.note(wanted, &found.id, first_try(notes.kept(wanted.resource.path()), now));
                 *ended = self.adopt(cx, wanted, Live { id: found.id.clone(), expires: found.expires, note }).await;
             }
         }

@@ -107,10 +107,7 @@ pub fn plan(
     current: &Current,
     now: Timestamp,
 ) -> Plan {
-    let kept_id = |wanted: &Wanted| {
-        let kept = notes.by_resource.get(wanted.resource.path()).and_then(|note| note.kept.as_ref());
-        kept.map(|kept| kept.subscription_id.as_str())
-    };
+    let kept_id = |wanted: &Wanted| notes.kept(wanted.resource.path()).map(|kept| kept.subscription_id.as_str());
     let noted: HashSet<&str> = settings.wanted.iter().filter_map(kept_id).collect();
     let mut ours: Vec<&Subscription> = actual
         .iter()
@@ -131,8 +128,7 @@ pub fn plan(
                 return Step::Create;
             };
             kept_ids.insert(found.id.as_str());
-            let note = notes.by_resource.get(wanted.resource.path());
-            step(settings, wanted, found, note, events, current, now)
+            step(settings, wanted, found, notes, events, current, now)
         })
         .collect();
     let delete = ours.into_iter().filter(|it| !kept_ids.contains(it.id.as_str())).cloned().collect();
@@ -168,7 +164,7 @@ fn step(
     settings: &KeeperSettings,
     wanted: &Wanted,
     found: &Subscription,
-    note: Option<&Note>,
+    notes: &Notes,
     events: &Events,
     current: &Current,
     now: Timestamp,
@@ -176,8 +172,8 @@ fn step(
     if !has_shape(found, wanted, settings) {
         return Step::Replace(found.clone(), Outdated::Shape);
     }
-    let Some(kept) = note.and_then(|note| note.kept.as_ref()).filter(|kept| kept.client_state == current.client_state)
-    else {
+    let kept = notes.kept(wanted.resource.path());
+    let Some(kept) = kept.filter(|kept| kept.client_state == current.client_state) else {
         return Step::Replace(found.clone(), Outdated::ClientState);
     };
     if kept.subscription_id != found.id {
