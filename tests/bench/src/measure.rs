@@ -182,7 +182,7 @@ fn presence_batch(messages: usize) -> String {
         let user = if place < 2 { AGENT_GENESYS_ID.to_owned() } else { colleague(place / 2) };
         let event = match place % 2 {
             0 => GenesysEvent::presence(&user, "ON_QUEUE", &now),
-            _ => GenesysEvent::activity(&user, "ON_QUEUE", &now),
+            _ => GenesysEvent::activity(&user, "ON_QUEUE", &now, &now),
         };
         let mut record = template["Records"][0].clone();
         let mut envelope: Value =

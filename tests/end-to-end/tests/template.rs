@@ -284,6 +284,10 @@ fn presences_come_from_genesys_cloud_alone_and_none_is_lost() {
     assert_eq!(line(&statement["Condition"]), "{ArnEquals: {aws:SourceArn: !GetAtt PresenceRule.Arn}}");
     assert_eq!(line(&statement["Principal"]), "{Service: events.amazonaws.com}");
 
+    // Presences are renewed whatever the mode.
+    let reminder = properties("PresenceReminder");
+    assert_eq!(line(&reminder["Targets"]), "[{Id: PresenceQueue, Arn: !GetAtt PresenceQueue.Arn}]");
+
     let (queue, mapping) = (properties("PresenceQueue"), properties("PresenceQueueMapping"));
     assert_eq!(line(&queue["RedrivePolicy"]["deadLetterTargetArn"]), "!GetAtt PresenceDeadLetterQueue.Arn");
     assert_eq!(line(&mapping["FunctionResponseTypes"]), "[ReportBatchItemFailures]");

@@ -53,20 +53,21 @@ impl GenesysEvent {
         Self { detail_type: "v2.users.{id}.presence", detail: detail(user, "presence", &body, modified) }
     }
 
-    /// `v2.users.{id}.activity`: the same, as the topic of presence, routing status and queues has it.
+    /// `v2.users.{id}.activity`: the user is this since this time, and the routing status became another at that time.
+    /// Most events of this topic leave the presence as it was, with its own, older time.
     #[must_use]
-    pub fn activity(user: &str, system_presence: &str, modified: &str) -> Self {
+    pub fn activity(user: &str, system_presence: &str, since: &str, at: &str) -> Self {
         let on_queue = system_presence == "ON_QUEUE";
         let body = json!({
             "id": user,
-            "routingStatus": {"status": if on_queue { "IDLE" } else { "OFF_QUEUE" }, "startTime": modified},
+            "routingStatus": {"status": if on_queue { "IDLE" } else { "OFF_QUEUE" }, "startTime": at},
             "presence": {
-                "presenceDefinition": definition(system_presence), "presenceMessage": "", "modifiedDate": modified,
+                "presenceDefinition": definition(system_presence), "presenceMessage": "", "modifiedDate": since,
             },
-            "outOfOffice": {"active": false, "modifiedDate": modified},
+            "outOfOffice": {"active": false, "modifiedDate": since},
             "activeQueueIds": [],
-            "dateActiveQueuesChanged": modified,
+            "dateActiveQueuesChanged": since,
         });
-        Self { detail_type: "v2.users.{id}.activity", detail: detail(user, "activity", &body, modified) }
+        Self { detail_type: "v2.users.{id}.activity", detail: detail(user, "activity", &body, at) }
     }
 }

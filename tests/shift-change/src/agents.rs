@@ -51,18 +51,26 @@ impl Agent {
     }
 
     /// The agent's events on both topics, each with its time of arrival: 1 % come twice, 5 % late enough to be overtaken.
+    /// An agent on the queue has another one soon, because the routing status changes.
     pub fn events(&self) -> Vec<(Duration, Message)> {
+        let id = self.id.to_string();
         let mut events = Vec::new();
+        let mut arrive = |at: Duration, event: &GenesysEvent| {
+            let times = if fastrand::u32(0..100) == 0 { 2 } else { 1 };
+            for _ in 0..times {
+                let underway = Duration::from_millis(fastrand::u64(200..1500));
+                let late = if fastrand::u32(0..100) < 5 { fastrand::u64(1..60) } else { 0 };
+                events.push((at + underway + Duration::from_secs(late), message(event)));
+            }
+        };
         for (at, presence) in &self.changes {
-            for event in [GenesysEvent::presence, GenesysEvent::activity] {
-                let name = presence.name().to_uppercase().replace(' ', "_");
-                let event = event(&self.id.to_string(), &name, &time(*at).to_string());
-                let times = if fastrand::u32(0..100) == 0 { 2 } else { 1 };
-                for _ in 0..times {
-                    let underway = Duration::from_millis(fastrand::u64(200..1500));
-                    let late = if fastrand::u32(0..100) < 5 { fastrand::u64(1..60) } else { 0 };
-                    events.push((*at + underway + Duration::from_secs(late), message(&event)));
-                }
+            let name = presence.name().to_uppercase().replace(' ', "_");
+            let since = time(*at).to_string();
+            arrive(*at, &GenesysEvent::presence(&id, &name, &since));
+            arrive(*at, &GenesysEvent::activity(&id, &name, &since, &since));
+            if *presence == SystemPresence::OnQueue {
+                let interacts = *at + Duration::from_secs(fastrand::u64(1..30));
+                arrive(interacts, &GenesysEvent::activity(&id, &name, &since, &time(interacts).to_string()));
             }
         }
         events

@@ -35,9 +35,9 @@ pub struct Tally {
     pub no_teams_user: usize,
     /// Presences set or cleared.
     pub sent: usize,
-    /// Sessions renewed.
+    /// Presences renewed.
     pub renewed: usize,
-    /// Reminders to renew sessions.
+    /// Reminders to renew presences.
     pub reminders: usize,
     /// Presences sent once more, because a later event came meanwhile.
     pub overtaken: usize,
@@ -166,6 +166,10 @@ pub fn decide(newest: Newest, wanted: Wanted, advanced: Advanced, life: Duration
             job(last.wanted.clone(), Some(&last))
         }
         Advanced::Known(last) if last.wanted.modified == event.modified && !last.is_settled() => {
+            job(last.wanted.clone(), Some(&last))
+        }
+        // The activity topic says so whenever the routing status changes: the user still is what was sent.
+        Advanced::Known(last) if last.wanted.modified == event.modified && last.is_shown() && !is_fresh(&last) => {
             job(last.wanted.clone(), Some(&last))
         }
         Advanced::Known(_) => Decision::Stale,

@@ -31,7 +31,7 @@ pub struct PresenceEvent {
 pub enum Read {
     /// A presence to mirror.
     Presence(PresenceEvent),
-    /// The schedule's reminder to renew sessions.
+    /// The schedule's reminder to renew presences.
     Renew,
     /// Something that is not for us: another topic, another source of presence, a part of an event that is not there.
     NotOurs,

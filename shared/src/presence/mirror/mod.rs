@@ -35,11 +35,11 @@ use crate::store::last_presence::{LastPresences, Sent, Settled, Wanted};
 /// Requests to the state table at once.
 const STATE_CONCURRENCY: usize = 32;
 
-/// A session is renewed no longer than this after the last event: a shift and a half. Should the event that ends it have
-/// been lost, it must not stand forever.
+/// A presence is renewed no longer than this after it changed, unless an event says that it still is: a shift and a half.
+/// Should the event that ends it have been lost, it must not stand forever.
 const RENEWED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Sessions renewed at one reminder, so that renewals never take the whole pace from events.
+/// Presences renewed at one reminder, so that renewals never take the whole pace from events.
 const RENEWALS_AT_ONCE: usize = 500;
 
 /// Batches on their way to Graph at once. The pace decides how many leave; this is for those that are slow.
@@ -105,7 +105,7 @@ impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
         let mut tally = Tally::default();
         let (newest, mut failed) = newest(messages, self.settings.only.as_ref(), &mut tally);
         let mut jobs = self.jobs(cx, newest, &mut failed, &mut tally).await;
-        if tally.reminders > 0 && self.settings.presence.mode != PresenceMode::Preferred {
+        if tally.reminders > 0 {
             // Boxed, because futures within futures within futures are more than the compiler follows.
             jobs.extend(Box::pin(self.renewals(cx)).await);
         }
@@ -136,7 +136,7 @@ impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
         if self.settings.presence.mode == PresenceMode::Both { 2 } else { 1 }
     }
 
-    /// The sessions that have lived half of their life. Who cannot be read now is read at the next reminder.
+    /// The presences that have lived half of their life. Who cannot be read now is read at the next reminder.
     async fn renewals(&self, cx: &RequestContext) -> Vec<Job> {
         let now = Timestamp::now();
         let half_life = now.checked_add(self.settings.presence.life() / 2).unwrap_or(Timestamp::MAX);
@@ -144,7 +144,7 @@ impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
         match self.last.ending(cx, half_life, event_after, RENEWALS_AT_ONCE).await {
             Ok(ending) => ending.iter().map(|(user, last)| Job::renewal(*user, last, now)).collect(),
             Err(error) => {
-                tracing::warn!(%error, "no session is renewed now");
+                tracing::warn!(%error, "no presence is renewed now");
                 Vec::new()
             }
         }
@@ -230,8 +230,9 @@ impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
             };
             self.keep_pace(&outcomes);
             let mut outcomes = outcomes.into_iter();
-            let outcomes: Vec<Result<(), GraphError>> =
-                changed.into_iter().map(|count| outcomes.by_ref().take(count).collect()).collect();
+            // All of a user's outcomes are taken, whatever the first of them says: the next ones are another user's.
+            let mut of_one = |count| outcomes.by_ref().take(count).fold(Ok(()), Result::and);
+            let outcomes: Vec<Result<(), GraphError>> = changed.into_iter().map(&mut of_one).collect();
             let settled = stream::iter(std::mem::take(&mut open).into_iter().zip(outcomes))
                 .map(|((job, teams_user, linked, overtaken), outcome)| async move {
                     let settled = match outcome {

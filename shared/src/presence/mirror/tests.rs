@@ -1,6 +1,6 @@
 //! The mirror against a Teams that is slow, throttles, fails and loses, with two instances at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use proptest::prelude::*;
@@ -15,17 +15,32 @@ use crate::http::Deadline;
 use crate::presence::SystemPresence;
 use crate::store::last_presence::{Advanced, LastPresence, MemoryLastPresences};
 
+/// What a user was last told by each of Graph's two actions: an availability, or `cleared`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Told {
+    session: Option<String>,
+    preferred: Option<String>,
+}
+
 /// What everybody shows, and what goes wrong on the way there.
 #[derive(Default)]
 struct Teams {
-    shown: Mutex<HashMap<String, String>>,
+    told: Mutex<HashMap<String, Told>>,
     calls: Mutex<Vec<usize>>,
+    /// What the next requests are answered, in their order.
+    answers: Mutex<VecDeque<Result<(), GraphError>>>,
+    /// What goes wrong with the next requests, the last one first.
     troubles: Mutex<Vec<GraphError>>,
 }
 
 impl Teams {
     fn shown(&self, user: Uuid) -> Option<String> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).get(&user.to_string()).cloned()
+        let told = self.told(user);
+        told.preferred.or(told.session)
+    }
+
+    fn told(&self, user: Uuid) -> Told {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).get(&user.to_string()).cloned().unwrap_or_default()
     }
 
     fn changes(&self) -> usize {
@@ -48,17 +63,21 @@ impl Presences for Teams {
         for change in changes {
             // Somewhere between asking and answering it takes effect.
             sleep(Duration::from_millis(fastrand::u64(0..50))).await;
-            if let Some(trouble) = self.troubles.lock().unwrap().pop() {
+            let trouble = self.troubles.lock().unwrap().pop().map(Err);
+            if let Some(Err(trouble)) = trouble.or_else(|| self.answers.lock().unwrap().pop_front()) {
                 outcomes.push(Err(trouble));
                 continue;
             }
-            let shown = match &change.action {
-                PresenceAction::SetUserPreferredPresence { availability, .. }
-                | PresenceAction::SetPresence { availability, .. } => (*availability).to_owned(),
-                PresenceAction::ClearUserPreferredPresence => "cleared".into(),
-                other => panic!("{other:?}"),
-            };
-            self.shown.lock().unwrap().insert(change.user_id.clone(), shown);
+            let mut told = self.told.lock().unwrap();
+            let told = told.entry(change.user_id.clone()).or_default();
+            match &change.action {
+                PresenceAction::SetPresence { availability, .. } => told.session = Some((*availability).into()),
+                PresenceAction::ClearPresence { .. } => told.session = Some("cleared".into()),
+                PresenceAction::SetUserPreferredPresence { availability, .. } => {
+                    told.preferred = Some((*availability).into());
+                }
+                PresenceAction::ClearUserPreferredPresence => told.preferred = Some("cleared".into()),
+            }
             outcomes.push(Ok(()));
         }
         Ok(outcomes)
@@ -186,6 +205,20 @@ async fn a_failed_user_goes_back_alone_and_comes_through_the_next_time() {
     assert!(users.iter().all(|user| scene.teams.shown(*user).as_deref() == Some("Busy")));
 }
 
+/// Two requests for each user: what became of one user's must not be read as another's.
+#[tokio::test(start_paused = true)]
+async fn with_both_actions_a_refusal_is_its_own_user_s() {
+    let scene = Scene::new(&[("PRESENCE_MODE", "both")]);
+    let users = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()];
+    let throttled = || Err(GraphError::Throttled { retry_after: None, code: String::new() });
+    scene.teams.answers.lock().unwrap().extend([throttled(), Ok(()), Ok(()), throttled(), Ok(()), Ok(())]);
+    let batch = (1..).zip(users).map(|(n, user)| message(user, SystemPresence::OnQueue, n, 1)).collect();
+    let (failed, tally) = scene.serve(batch).await;
+    assert_eq!((failed.len(), tally.sent), (0, 3));
+    let busy = Told { session: Some("Busy".into()), preferred: Some("Busy".into()) };
+    assert_eq!(users.map(|user| scene.teams.told(user)), [busy.clone(), busy.clone(), busy]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_throttled_user_waits_in_the_instance_and_holds_it_up() {
     let (scene, user) = (Scene::new(&[]), Uuid::new_v4());
@@ -228,7 +261,8 @@ async fn an_instance_that_died_after_sending_late_is_made_good_by_its_message_s_
     let old = message(user, SystemPresence::Available, 10, 1);
     scene.serve(vec![message(user, SystemPresence::OnQueue, 20, 1)]).await;
     // The dead instance's request takes effect after the newer one's.
-    scene.teams.shown.lock().unwrap().insert(user.to_string(), "Available".into());
+    let available = Told { preferred: Some("Available".into()), session: None };
+    scene.teams.told.lock().unwrap().insert(user.to_string(), available);
     let (_, tally) = scene.serve(vec![Message { receives: 2, ..old }]).await;
     assert_eq!((tally.sent, scene.teams.shown(user).as_deref()), (1, Some("Busy")));
 }
@@ -254,11 +288,17 @@ fn reminder() -> Message {
     Message { id: Uuid::new_v4().to_string(), body: body.to_string(), receives: 1, ..Message::default() }
 }
 
-/// Three agents in sessions of four hours, two of them due for renewal: one who was cleared is not, whose last event is
+/// Agents whose presence lasts four hours, two of them due for renewal: one who was cleared is not, whose last event is
 /// too long ago is not.
 #[tokio::test(start_paused = true)]
-async fn a_reminder_renews_the_sessions_that_have_lived_half_their_life() {
-    let scene = Scene::new(&[("PRESENCE_MODE", "session")]);
+async fn a_reminder_renews_the_presences_that_have_lived_half_their_life() {
+    for (mode, busy) in [("preferred", "Busy/Busy"), ("session", "Busy/InACall"), ("both", "Busy/InACall")] {
+        renews_what_has_lived_half_its_life(mode, busy).await;
+    }
+}
+
+async fn renews_what_has_lived_half_its_life(mode: &str, busy: &str) {
+    let scene = Scene::new(&[("PRESENCE_MODE", mode), ("PRESENCE_TTL_MINUTES", "240")]);
     let now = Timestamp::now();
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let put = async |target: &str, age: Duration, last_event: Duration| {
@@ -270,11 +310,11 @@ async fn a_reminder_renews_the_sessions_that_have_lived_half_their_life() {
         scene.last.settle(&cx, user, wanted.modified, &sent).await.unwrap();
         user
     };
-    let due = put("Busy/InACall", hours(3), hours(3)).await;
+    let due = put(busy, hours(3), hours(3)).await;
     let expired = put("Away/Away", hours(5), hours(5)).await;
-    let fresh = put("Busy/InACall", hours(1), hours(1)).await;
+    let fresh = put(busy, hours(1), hours(1)).await;
     let cleared = put("clear", hours(3), hours(3)).await;
-    let forgotten = put("Busy/InACall", hours(3), hours(13)).await;
+    let forgotten = put(busy, hours(3), hours(13)).await;
 
     let (failed, tally) = scene.serve(vec![reminder()]).await;
     assert_eq!((failed.len(), tally.renewed, tally.sent, tally.poison), (0, 2, 0, 0));
@@ -284,38 +324,58 @@ async fn a_reminder_renews_the_sessions_that_have_lived_half_their_life() {
     assert_eq!(tally.renewed, 0, "they are fresh again");
 
     // A renewal that fails is not a message that goes back: the next reminder comes soon enough.
-    let due = put("Busy/InACall", hours(3), hours(3)).await;
+    let due = put(busy, hours(3), hours(3)).await;
     scene.teams.troubles.lock().unwrap().push(GraphError::Unreadable { problem: "test".into() });
-    assert_eq!(scene.serve(vec![reminder()]).await.0, Vec::<String>::new());
-    assert_eq!(scene.teams.shown(due), None);
-    scene.serve(vec![reminder()]).await;
-    assert_eq!(scene.teams.shown(due).as_deref(), Some("Busy"));
+    let (failed, tally) = scene.serve(vec![reminder()]).await;
+    assert_eq!((failed.len(), tally.renewed), (0, 0));
+    let (_, tally) = scene.serve(vec![reminder()]).await;
+    assert_eq!((tally.renewed, scene.teams.shown(due).as_deref()), (1, Some("Busy")));
 }
 
+/// An event of the activity topic about another routing status brings the presence's own, old time along.
 #[tokio::test(start_paused = true)]
-async fn a_preferred_presence_is_not_renewed_by_a_reminder() {
-    let scene = Scene::new(&[]);
-    let user = Uuid::new_v4();
-    scene.serve(vec![message(user, SystemPresence::OnQueue, 10, 1)]).await;
-    let calls = scene.teams.changes();
-    let (failed, tally) = scene.serve(vec![reminder()]).await;
-    assert_eq!((failed.len(), tally.renewed, scene.teams.changes()), (0, 0, calls));
+async fn an_activity_event_renews_what_the_agent_still_is() {
+    for mode in ["preferred", "session", "both"] {
+        let (scene, user) = (Scene::new(&[("PRESENCE_MODE", mode), ("PRESENCE_TTL_MINUTES", "240")]), Uuid::new_v4());
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(120)));
+        let event = || message(user, SystemPresence::OnQueue, 0, 1);
+        scene.serve(vec![event()]).await;
+        let calls = scene.teams.changes();
+        let (_, fresh) = scene.serve(vec![event()]).await;
+        assert_eq!((fresh.stale, scene.teams.changes()), (1, calls), "{mode}: it lasts long enough");
+
+        // Three hours pass: what was sent lasts one more.
+        let modified = Timestamp::from_second(1_800_000_000).unwrap();
+        let Advanced::Known(last) = scene.last.advance(&cx, user, &old(modified)).await.unwrap() else { panic!() };
+        let until = Timestamp::now() + Duration::from_secs(60 * 60);
+        let sent = Sent { until, ..last.sent.unwrap() };
+        scene.last.settle(&cx, user, modified, &sent).await.unwrap();
+        let (_, renewed) = scene.serve(vec![event()]).await;
+        assert_eq!((renewed.sent, scene.teams.changes()), (1, 2 * calls), "{mode}");
+        let (_, again) = scene.serve(vec![event()]).await;
+        assert_eq!((again.stale, scene.teams.changes()), (1, 2 * calls), "{mode}: it is fresh again");
+    }
+}
+
+fn old(modified: Timestamp) -> Wanted {
+    Wanted { modified, target: "clear".into(), urgent: false }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     /// Five users, many changes, each event delivered once or twice, in any order, to two instances at once, while Graph
     /// throttles and fails: in the end everybody shows what the last change said.
     #[test]
     fn whatever_the_order_the_last_change_is_shown(
         changes in proptest::collection::vec((0..5_usize, 0..11_usize), 1..60),
+        mode in prop::sample::select(vec!["preferred", "session", "both"]),
         seed in any::<u64>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         fastrand::seed(seed);
         runtime.block_on(async {
-            let scene = Scene::new(&[]);
+            let scene = Scene::new(&[("PRESENCE_MODE", mode)]);
             let users: Vec<_> = std::iter::repeat_with(Uuid::new_v4).take(5).collect();
             let presences = [
                 SystemPresence::Available, SystemPresence::OnQueue, SystemPresence::Busy, SystemPresence::Meeting,
@@ -333,12 +393,13 @@ proptest! {
                 expected.insert(users[*user], presences[*presence]);
             }
             fastrand::shuffle(&mut messages);
-            for _ in 0..fastrand::usize(0..10) {
-                let trouble = match fastrand::u8(0..2) {
-                    0 => GraphError::Throttled { retry_after: None, code: String::new() },
-                    _ => GraphError::Unavailable { status: 503, code: String::new() },
+            for _ in 0..fastrand::usize(0..40) {
+                let answer = match fastrand::u8(0..8) {
+                    0 => Err(GraphError::Throttled { retry_after: None, code: String::new() }),
+                    1 => Err(GraphError::Unavailable { status: 503, code: String::new() }),
+                    _ => Ok(()),
                 };
-                scene.teams.troubles.lock().unwrap().push(trouble);
+                scene.teams.answers.lock().unwrap().push_back(answer);
             }
             while !messages.is_empty() {
                 let mut batch = |most: usize| -> Vec<Message> {
@@ -355,11 +416,15 @@ proptest! {
             }
             for (user, presence) in expected {
                 let target = scene.settings.presence.target(None, Some(presence)).unwrap();
-                let shown = match target {
-                    Target::Show(shown) => shown.pair().availability,
-                    _ => "cleared",
+                let cleared = Some("cleared".to_owned());
+                let (preferred, session) = match target {
+                    Target::Show(shown) => (
+                        shown.preferred.map(|pair| pair.availability.to_owned()),
+                        shown.session.map(|pair| pair.availability.to_owned()),
+                    ),
+                    _ => (cleared.clone().filter(|_| mode != "session"), cleared.filter(|_| mode != "preferred")),
                 };
-                assert_eq!(scene.teams.shown(user).as_deref(), Some(shown), "{presence}");
+                assert_eq!(scene.teams.told(user), Told { session, preferred }, "{presence} in {mode}");
             }
         });
     }

@@ -117,7 +117,7 @@ fn an_event_is_followed_by_teams_and_an_older_or_equal_one_is_not() {
         shows(sandbox, &teams, "Busy").await;
         let writes = sandbox.world.presence_writes_of(&teams);
         // Late, twice, and on the other topic: nothing of it is new. The last one is, and comes after them.
-        let activity = GenesysEvent::activity(&genesys, "ON_QUEUE", &at(20));
+        let activity = GenesysEvent::activity(&genesys, "ON_QUEUE", &at(20), &at(25));
         let late = [presence("BREAK", 15), presence("ON_QUEUE", 20), activity, presence("MEETING", 30)];
         sandbox.send_genesys_events(&late).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -162,7 +162,8 @@ fn the_trigger_starts_it_with_an_event_in_which_it_finds_what_it_needs() {
         [("Flow.jsonData", "jsonVariable")]
     );
 
-    let event = GenesysEvent::activity("7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f", "ON_QUEUE", "2026-05-04T10:00:00.000Z");
+    let (user, at) = ("7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f", "2026-05-04T10:00:00.000Z");
+    let event = GenesysEvent::activity(user, "ON_QUEUE", at, at);
     assert_eq!(trigger["topicName"], event.detail_type);
     let expressions = found(&flow, "exp");
     let read = expressions.iter().flat_map(|text| references(text.as_str().unwrap()));
