@@ -25,13 +25,24 @@ import org.apache.velocity.app.event.ReferenceInsertionEventHandler;
 import org.apache.velocity.exception.VelocityException;
 import org.apache.velocity.runtime.RuntimeConstants;
 import org.apache.velocity.util.introspection.SecureUberspector;
+import wiremock.com.jayway.jsonpath.Configuration;
+import wiremock.com.jayway.jsonpath.JsonPath;
+import wiremock.com.jayway.jsonpath.JsonPathException;
+import wiremock.com.jayway.jsonpath.PathNotFoundException;
+import wiremock.com.jayway.jsonpath.spi.json.JacksonJsonProvider;
+import wiremock.com.jayway.jsonpath.spi.mapper.JacksonMappingProvider;
 
 /**
- * Renders templates as Genesys Cloud's data actions do. A request is a line of JSON on standard input, its answer a
- * line of JSON on standard output: {"template", "context"} gives {"text", "unresolved"} or {"error"}.
+ * Renders templates and follows paths as Genesys Cloud's data actions do. A request is a line of JSON on standard input,
+ * its answer a line of JSON on standard output: {"template", "context"} gives {"text", "unresolved"}, {"path", "document"}
+ * gives {"found"} with one value or none, and what cannot be done gives {"error"}.
  */
 public final class Engine {
     private static final ObjectMapper JSON = new ObjectMapper();
+    private static final Configuration PATHS = Configuration.builder()
+        .jsonProvider(new JacksonJsonProvider())
+        .mappingProvider(new JacksonMappingProvider())
+        .build();
 
     public static void main(String[] arguments) throws Exception {
         VelocityEngine velocity = new VelocityEngine();
@@ -40,7 +51,8 @@ public final class Engine {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         PrintStream out = new PrintStream(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            out.println(render(velocity, JSON.readTree(line)));
+            JsonNode request = JSON.readTree(line);
+            out.println(request.has("path") ? find(request) : render(velocity, request));
             out.flush();
         }
     }
@@ -68,6 +80,20 @@ public final class Engine {
         } catch (VelocityException error) {
             return answer.put("error", error.getMessage());
         }
+    }
+
+    private static ObjectNode find(JsonNode request) {
+        ObjectNode answer = JSON.createObjectNode();
+        try {
+            JsonPath path = JsonPath.compile(request.get("path").textValue());
+            Object found = path.read(request.get("document").textValue(), PATHS);
+            answer.putArray("found").add((JsonNode) JSON.valueToTree(found));
+        } catch (PathNotFoundException nothing) {
+            answer.putArray("found");
+        } catch (JsonPathException | IllegalArgumentException error) {
+            answer.put("error", String.valueOf(error.getMessage()));
+        }
+        return answer;
     }
 
     /** A text is itself; objects and lists can be walked through, and print as JSON. */

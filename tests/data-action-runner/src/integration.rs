@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::action::Action;
+use crate::engine::Engine;
 use crate::failure::{Cause, Failure};
 use crate::response;
 use crate::trace::Trace;
-use crate::velocity::Velocity;
 
 /// The Genesys Cloud organization and user that every request says it comes from.
 const ORGANIZATION: &str = "6b0f8f0e-0a39-4f0f-8a0b-3f4d1f7c2e10";
@@ -28,7 +28,7 @@ const NOT_IN_A_URL: &[char] = &[' ', '"', '<', '>', '\\', '^', '`', '{', '|', '}
 /// An integration: its credentials, its customAuth action, and the token that this got last.
 #[derive(Debug)]
 pub struct Integration {
-    velocity: Arc<Velocity>,
+    engine: Arc<Engine>,
     credentials: BTreeMap<String, String>,
     auth: Option<Action>,
     token: Mutex<Option<Value>>,
@@ -53,7 +53,7 @@ impl Integration {
     /// # Errors
     /// There is no HTTP client.
     pub fn new(
-        velocity: Arc<Velocity>,
+        engine: Arc<Engine>,
         credentials: BTreeMap<String, String>,
         auth: Option<Action>,
     ) -> Result<Self, Trouble> {
@@ -63,7 +63,7 @@ impl Integration {
             .dns_resolver(Arc::new(LocalNames))
             .build()
             .map_err(|error| Trouble::from("There is no HTTP client", error))?;
-        Ok(Self { velocity, credentials, auth, token: Mutex::default(), client })
+        Ok(Self { engine, credentials, auth, token: Mutex::default(), client })
     }
 
     /// Executes an action.
@@ -194,7 +194,7 @@ impl Integration {
     /// Makes the output of an answer.
     fn output(&self, action: &Action, answer: &str, variables: &mut Value, trace: &mut Trace) -> Result<Value, Cause> {
         let parsed: Value = serde_json::from_str(answer).map_err(|_| Cause::NotJson { body: answer.to_owned() })?;
-        let mapped = response::translate(&action.config.response, &parsed).map_err(Cause::Processing)?;
+        let mapped = response::translate(&self.engine, &action.config.response, &parsed).map_err(Cause::Processing)?;
         if !mapped.is_empty() {
             let lines: Vec<String> =
                 mapped.iter().map(|(name, text)| format!("{name} = {}", text.as_str().unwrap_or_default())).collect();
@@ -210,7 +210,7 @@ impl Integration {
     }
 
     fn render(&self, template: &str, what: &str, variables: &Value, trace: &mut Trace) -> Result<String, Cause> {
-        let rendered = self.velocity.render(template, variables);
+        let rendered = self.engine.render(template, variables);
         let rendered =
             rendered.map_err(|error| Cause::Processing(format!("Velocity cannot render the {what}: {error}")))?;
         if !rendered.unresolved.is_empty() {

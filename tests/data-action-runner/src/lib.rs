@@ -2,7 +2,7 @@
 //!
 //! - [`Action`]: the file, and [`Settings`]: what is set beside it
 //! - [`Integration`]: the credentials and the customAuth action that it runs with; executes it
-//! - [`Velocity`]: the engine that renders its templates, the real one
+//! - [`Engine`]: what renders its templates (Apache Velocity) and reads its translation map (Jayway's JsonPath), the real ones
 //! - [`Failure`]: what its author sees when it fails, and [`Trace`] what an administrator sees of every execution
 //!
 //! Of the macros that Genesys Cloud adds to Velocity there are `$esc` (`jsonString`, `jsonEncode`, `jsonDecode`, `url`,
@@ -13,15 +13,15 @@
 //! more with a new token, if the token was a cached one.
 
 pub mod action;
+mod engine;
 mod failure;
 mod integration;
 mod response;
 mod trace;
-mod velocity;
 
 pub use action::{Action, Settings};
+pub use engine::{Engine, Rendered};
 pub use failure::{Detail, Failure, Nested};
 pub use integration::{Execution, Integration};
 pub use python_packages::Trouble;
 pub use trace::Trace;
-pub use velocity::{Rendered, Velocity};

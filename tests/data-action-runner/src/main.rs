@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use data_action_runner::{Action, Execution, Integration, Settings, Trouble, Velocity};
+use data_action_runner::{Action, Engine, Execution, Integration, Settings, Trouble};
 use lexopt::prelude::*;
 use serde_json::{Value, json};
 
@@ -75,10 +75,10 @@ async fn run(options: &Options) -> Result<bool, Trouble> {
         None => auth_beside(&options.action),
     };
     let auth = auth.as_deref().map(Action::read).transpose()?;
-    let velocity = Velocity::start(|what| {
+    let engine = Engine::start(|what| {
         let _ = writeln!(io::stderr(), "{what}");
     })?;
-    let integration = Integration::new(Arc::new(velocity), settings.credentials, auth)?;
+    let integration = Integration::new(Arc::new(engine), settings.credentials, auth)?;
     let Execution { outcome, trace, took } = integration.execute(&action, &options.input).await;
     say(&format!("{} took {} ms\n\n{trace}", action.name, took.as_millis()))?;
     match &outcome {

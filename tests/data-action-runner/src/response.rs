@@ -1,40 +1,26 @@
 //! From the answer to the action's output: the translation map, its defaults, and the contracts.
 
-use jsonpath_rust::JsonPath;
-use jsonpath_rust::parser::model::{Segment, Selector};
-use jsonpath_rust::parser::parse_json_path;
 use serde_json::{Map, Value};
 
 use crate::action::Response;
+use crate::engine::Engine;
 
 /// What each name of the translation map stands for, as the success template prints it: JSON text. A name whose path
 /// leads nowhere has its default, to the letter; without one it stands for nothing.
 ///
 /// # Errors
-/// A path that is none.
-pub(crate) fn translate(response: &Response, answer: &Value) -> Result<Map<String, Value>, String> {
+/// A path that is none, or a function that cannot be applied to what it was given.
+pub(crate) fn translate(engine: &Engine, response: &Response, answer: &Value) -> Result<Map<String, Value>, String> {
     let mut variables = Map::new();
     for (name, path) in &response.translation_map {
-        let found = find(path, answer).map_err(|error| format!("The path of `{name}`, {path}, is none: {error}"))?;
+        let found =
+            engine.find(path, answer).map_err(|error| format!("The path of `{name}`, {path}, is none: {error}"))?;
         let text = found.map(|value| value.to_string());
         if let Some(text) = text.or_else(|| response.translation_map_defaults.get(name).cloned()) {
             variables.insert(name.clone(), text.into());
         }
     }
     Ok(variables)
-}
-
-/// What a JSONPath leads to: of a definite path the value (which may be null) or nothing, of any other an array.
-fn find(path: &str, answer: &Value) -> Result<Option<Value>, String> {
-    let rooted = if path.starts_with('$') { path.to_owned() } else { format!("$.{}", path.trim_start_matches('.')) };
-    let query = parse_json_path(&rooted).map_err(|error| error.to_string())?;
-    let is_definite = |segment: &Segment| matches!(segment, Segment::Selector(Selector::Name(_) | Selector::Index(_)));
-    let definite = query.segments.iter().all(is_definite);
-    let found = answer.query(&rooted).map_err(|error| error.to_string())?;
-    if definite {
-        return Ok(found.first().copied().cloned());
-    }
-    Ok(Some(found.into_iter().cloned().collect()))
 }
 
 /// Checks a value against a contract.

@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{VELOCITY, action, failure, input, integration, requests, server};
+use common::{ENGINE, action, failure, input, integration, requests, server};
 use data_action_runner::Integration;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
@@ -106,7 +106,7 @@ async fn a_credential_field_that_is_not_set_is_named() {
         "requestUrlTemplate": "${credentials.login_url}/token", "requestType": "POST",
     }}});
     let auth = serde_json::from_value(auth).unwrap();
-    let integration = Integration::new(VELOCITY.clone(), BTreeMap::new(), Some(auth)).unwrap();
+    let integration = Integration::new(ENGINE.clone(), BTreeMap::new(), Some(auth)).unwrap();
     let (failure, trace) = failure(integration.execute(&action(&server, |_| {}), &input()).await);
     assert_eq!(failure.error_code, "INVALID_CREDENTIALS");
     assert!(trace.contains("${credentials.login_url} in the URL, left as it stands, by the action Token"), "{trace}");
@@ -118,7 +118,7 @@ async fn a_reference_that_stands_for_nothing_makes_no_url() {
     let action = action(&server, |action| {
         action["config"]["request"]["requestUrlTemplate"] = "${credentials.bridgeUrl}/meetings".into();
     });
-    let integration = Integration::new(VELOCITY.clone(), BTreeMap::new(), None).unwrap();
+    let integration = Integration::new(ENGINE.clone(), BTreeMap::new(), None).unwrap();
     let (failure, trace) = failure(integration.execute(&action, &input()).await);
     assert_eq!(failure.details[0].error_code, "ACTION.PROCESSING");
     assert!(trace.contains("${credentials.bridgeUrl} in the URL, left as it stands"), "{trace}");

@@ -107,7 +107,7 @@ async fn a_refused_cached_token_is_replaced_once_and_a_fresh_one_is_not() {
 async fn the_credentials_are_the_custom_auth_action_s_and_the_action_s_own_only_without_one() {
     let server = server(vec![good(), good()]).await;
     let credentials = std::collections::BTreeMap::from([("key".to_owned(), "k1".to_owned())]);
-    let integration = data_action_runner::Integration::new(common::VELOCITY.clone(), credentials, None).unwrap();
+    let integration = data_action_runner::Integration::new(common::ENGINE.clone(), credentials, None).unwrap();
     let keyed = action(&server, |action| {
         action["config"]["request"]["headers"] = json!({"X-Api-Key": "${credentials.key}"});
     });

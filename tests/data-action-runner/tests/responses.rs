@@ -60,6 +60,46 @@ async fn a_path_that_may_lead_to_many_gives_an_array() {
     }
 }
 
+/// As Genesys Cloud's own published data actions use them, and as Jayway's JsonPath documents them.
+#[tokio::test]
+async fn functions_and_operators_are_jayway_s() {
+    let answer = json!({
+        "entities": [{}, {}], "list": [3, 1, 2], "none": null,
+        "items": [{"id": "c-1", "tags": ["a", "b"]}, {"id": "d-2", "tags": []}],
+    });
+    for (path, expected) in [
+        ("$.entities.size()", json!(2)),
+        ("$.list.length()", json!(3)),
+        ("$.list.min()", json!(1.0)),
+        ("$.list.max()", json!(3.0)),
+        ("$.list.avg()", json!(2.0)),
+        ("$.list.sum()", json!(6.0)),
+        ("$.items[0].keys()", json!(["id", "tags"])),
+        ("$.list[-1]", json!(2)),
+        ("$.list[0,2]", json!([3, 2])),
+        ("$.items[?(@.id =~ /c-.*/)].id", json!(["c-1"])),
+        ("$.items[?(@.tags.size() > 0)].id", json!(["c-1"])),
+        ("$.items[?(@.id in ['d-2'])].id", json!(["d-2"])),
+        ("$.items[?(@.id nin ['d-2'])].id", json!(["c-1"])),
+        ("$.items[?(@.tags empty true)].id", json!(["d-2"])),
+        ("$.items[?(@.id == 'c-1' && @.tags contains 'b')].id", json!(["c-1"])),
+        ("$['items'][1]['id']", json!("d-2")),
+        ("$.none", json!(null)),
+    ] {
+        let response = json!({"translationMap": {"found": path}, "successTemplate": "{\"found\": ${found}}"});
+        assert_eq!(output(response, answer.clone()).await, Ok(json!({"found": expected})), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_cannot_be_applied_fails_loudly() {
+    for (path, why) in [("$.list.median()", "Function with name: median does not exist"), ("$.empty.min()", "empty")] {
+        let response = json!({"translationMap": {"x": path}, "successTemplate": "{}"});
+        let trace = output(response, json!({"list": [1], "empty": []})).await.unwrap_err();
+        assert!(trace.contains(&format!("The path of `x`, {path}, is none")) && trace.contains(why), "{trace}");
+    }
+}
+
 #[tokio::test]
 async fn the_first_of_many_can_be_taken() {
     let template = "{\"first\": ${successTemplateUtils.firstFromArray(\"${found}\", \"$esc.quote$esc.quote\")}}";
@@ -76,9 +116,11 @@ async fn the_raw_result_is_the_whole_answer() {
 
 #[tokio::test]
 async fn a_path_that_is_none_is_told() {
-    let response = json!({"translationMap": {"x": "$.a["}, "successTemplate": "{}"});
-    let trace = output(response, json!({})).await.unwrap_err();
-    assert!(trace.contains("The path of `x`, $.a[, is none"), "{trace}");
+    for path in ["$.a[x]", "$.a['b", "$.a..", "$.a[?(@.b ~ 1)]", ""] {
+        let response = json!({"translationMap": {"x": path}, "successTemplate": "{}"});
+        let trace = output(response, json!({})).await.unwrap_err();
+        assert!(trace.contains(&format!("The path of `x`, {path}, is none")), "{trace}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use data_action_runner::{Action, Execution, Integration, Settings, Velocity};
+use data_action_runner::{Action, Engine, Execution, Integration, Settings};
 use serde_json::Value;
 
 use crate::{Trouble, root};
@@ -22,7 +22,7 @@ impl DataActions {
     ///
     /// # Errors
     /// A file is none of a data action.
-    pub fn import(velocity: Arc<Velocity>, settings: &Settings) -> Result<Self, Trouble> {
+    pub fn import(engine: Arc<Engine>, settings: &Settings) -> Result<Self, Trouble> {
         let folder = root().join("infra/genesys/data-actions");
         let failed = |error| Trouble::from("The data actions cannot be read", error);
         let mut files: Vec<PathBuf> = fs::read_dir(folder).map_err(failed)?.flatten().map(|file| file.path()).collect();
@@ -36,7 +36,7 @@ impl DataActions {
                 actions.insert(action.name.clone(), action);
             }
         }
-        let integration = Integration::new(velocity, settings.credentials.clone(), auth)?;
+        let integration = Integration::new(engine, settings.credentials.clone(), auth)?;
         Ok(Self { integration, actions })
     }
 

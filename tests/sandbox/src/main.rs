@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use data_action_runner::Velocity;
+use data_action_runner::Engine;
 use lexopt::prelude::*;
 use sandbox::sandbox::{Ports, Sandbox};
 use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID};
@@ -68,9 +68,9 @@ async fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
     };
     let told = async {
         let sandbox = Sandbox::start(Ports::From(options.port), progress).await?;
-        let velocity = Arc::new(Velocity::start(progress)?);
+        let engine = Arc::new(Engine::start(progress)?);
         progress("ready");
-        let held = story::tell(&sandbox, velocity, out).await?;
+        let held = story::tell(&sandbox, engine, out).await?;
         Ok::<_, Trouble>((sandbox, held))
     };
     // Whoever ends the sandbox early ends everything it started: the local cloud goes when this process does.

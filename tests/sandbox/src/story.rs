@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use data_action_runner::{Failure, Velocity};
+use data_action_runner::{Engine, Failure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -31,13 +31,13 @@ const AGENT_NAME: &str = r#"Kim "Ace" $O'Neill 😀"#;
 ///
 /// # Errors
 /// When an action cannot be executed, or the terminal is gone.
-pub async fn tell(sandbox: &Sandbox, velocity: Arc<Velocity>, out: &mut impl Write) -> Result<bool, Trouble> {
-    Teller { sandbox, velocity, out, held: true }.tell().await
+pub async fn tell(sandbox: &Sandbox, engine: Arc<Engine>, out: &mut impl Write) -> Result<bool, Trouble> {
+    Teller { sandbox, engine, out, held: true }.tell().await
 }
 
 struct Teller<'a, W> {
     sandbox: &'a Sandbox,
-    velocity: Arc<Velocity>,
+    engine: Arc<Engine>,
     out: &'a mut W,
     held: bool,
 }
@@ -97,12 +97,12 @@ impl<W: Write> Teller<'_, W> {
         self.say("\n1. An administrator has imported the data actions, and mistyped the client secret.")?;
         let mut mistyped = self.sandbox.integration();
         mistyped.credentials.insert("client_secret".into(), "mistyped".into());
-        let actions = DataActions::import(self.velocity.clone(), &mistyped)?;
+        let actions = DataActions::import(self.engine.clone(), &mistyped)?;
         let outcome = self.execute(&actions, "Escalate to Teams", &click, ESCALATION).await?;
         self.check("the failure path, and no meeting", outcome.is_err() && self.meetings(&conversation) == 0)?;
 
         self.say("\n2. With the right one the agent clicks \"Escalate to Teams\".")?;
-        let actions = DataActions::import(self.velocity.clone(), &self.sandbox.integration())?;
+        let actions = DataActions::import(self.engine.clone(), &self.sandbox.integration())?;
         let first = self.execute(&actions, "Escalate to Teams", &click, ESCALATION).await?.unwrap_or_default();
         self.check("a new meeting", first["ok"] == true && first["code"] == "created")?;
         self.check("its lobby is open for the caller", first["lobby"] == "everyone")?;

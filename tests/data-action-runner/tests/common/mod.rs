@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use data_action_runner::{Action, Execution, Failure, Integration, Velocity};
+use data_action_runner::{Action, Engine, Execution, Failure, Integration};
 use serde_json::{Value, json};
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 /// The engine.
-pub static VELOCITY: LazyLock<Arc<Velocity>> =
-    LazyLock::new(|| Arc::new(Velocity::start(|what| println!("{what}")).unwrap()));
+pub static ENGINE: LazyLock<Arc<Engine>> =
+    LazyLock::new(|| Arc::new(Engine::start(|what| println!("{what}")).unwrap()));
 
 /// Everything that has ever broken a template, JSON or a URL.
 pub const NASTY: &str =
@@ -63,7 +63,7 @@ pub fn integration(server: &MockServer) -> Integration {
         "contract": {"input": {"inputSchema": {"type": "object", "properties": {}}}, "output": {}},
     });
     let credentials = BTreeMap::from([("login".to_owned(), server.uri()), ("secret".to_owned(), SECRET.to_owned())]);
-    Integration::new(VELOCITY.clone(), credentials, Some(serde_json::from_value(auth).unwrap())).unwrap()
+    Integration::new(ENGINE.clone(), credentials, Some(serde_json::from_value(auth).unwrap())).unwrap()
 }
 
 /// An action on `/meetings` of that server, with something about it changed.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use data_action_runner::Velocity;
+use data_action_runner::Engine;
 use sandbox::data_actions::DataActions;
 use sandbox::sandbox::Sandbox;
 use sandbox::stand_ins::faults::Fault;
@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use crate::{alone, beside_others, click, conversation, number};
 
 /// One engine for all of these tests.
-static VELOCITY: LazyLock<Arc<Velocity>> =
-    LazyLock::new(|| Arc::new(Velocity::start(|what| println!("{what}")).unwrap()));
+static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| Arc::new(Engine::start(|what| println!("{what}")).unwrap()));
 
 /// Everything that has ever broken a template, JSON or a URL, but for spaces at the ends, which the bridge takes off.
 const NASTY: &str =
@@ -21,14 +20,14 @@ const NASTY: &str =
 
 /// The actions in an org of their own: no other test has their token.
 pub(crate) fn imported(sandbox: &Sandbox) -> DataActions {
-    DataActions::import(VELOCITY.clone(), &sandbox.integration()).unwrap()
+    DataActions::import(ENGINE.clone(), &sandbox.integration()).unwrap()
 }
 
 /// The actions with another setting.
 pub(crate) fn imported_with(sandbox: &Sandbox, change: impl FnOnce(&mut data_action_runner::Settings)) -> DataActions {
     let mut settings = sandbox.integration();
     change(&mut settings);
-    DataActions::import(VELOCITY.clone(), &settings).unwrap()
+    DataActions::import(ENGINE.clone(), &settings).unwrap()
 }
 
 /// What a script gets of an action that does not fail.

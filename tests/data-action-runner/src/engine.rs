@@ -1,7 +1,7 @@
-//! The real Velocity engine, in a process of its own.
+//! The real engines, in a process of their own: Apache Velocity for templates, Jayway's JsonPath for translation maps.
 //!
-//! Apache Velocity is Java. Its jars and a Java runtime come with Python packages that are fetched once, so that nobody
-//! needs to install Java; `engine.py` puts them together.
+//! Both are Java. Their jars and a Java runtime come with Python packages that are fetched once, so that nobody needs to
+//! install Java; `engine.py` puts them together.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -16,9 +16,12 @@ use serde_json::{Value, json};
 const PYTHON: Environment<'_> =
     Environment { whose: "Velocity engine", folder: "velocity", requirements: include_str!("../requirements.txt") };
 
-/// A running engine. It ends when this is dropped, or when this process ends in whatever way.
+/// What is said of an answer of another kind than the question.
+const UNEXPECTED: &str = "The engine gave an answer that was not asked for.";
+
+/// The running process. It ends when this is dropped, or when this process ends in whatever way.
 #[derive(Debug)]
-pub struct Velocity {
+pub struct Engine {
     process: Child,
     // Its standard input is what keeps it alive.
     pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
@@ -34,16 +37,22 @@ pub struct Rendered {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    text: String,
-    #[serde(default)]
-    unresolved: Vec<String>,
-    #[serde(default)]
-    error: Option<String>,
+#[serde(untagged)]
+enum Answer {
+    Error {
+        error: String,
+    },
+    Rendered {
+        text: String,
+        unresolved: Vec<String>,
+    },
+    /// No value where the path leads nowhere, which is not the same as `null`.
+    Found {
+        found: Vec<Value>,
+    },
 }
 
-impl Velocity {
+impl Engine {
     /// Starts the engine, which is fetched first if it is not there; says through `progress` what takes a while.
     ///
     /// # Errors
@@ -76,8 +85,27 @@ impl Velocity {
     /// # Errors
     /// What Velocity says of a template that it cannot read, or of a macro that failed.
     pub fn render(&self, template: &str, variables: &Value) -> Result<Rendered, String> {
-        let mut line = json!({"template": template, "context": variables}).to_string();
-        line.push('\n');
+        match self.ask(&json!({"template": template, "context": variables}))? {
+            Answer::Rendered { text, unresolved } => Ok(Rendered { text, unresolved }),
+            _ => Err(UNEXPECTED.to_owned()),
+        }
+    }
+
+    /// What a JSONPath leads to in a document: of a definite path the value, which may be null, or `None`; of an
+    /// indefinite one an array; of a function its result.
+    ///
+    /// # Errors
+    /// What Jayway's JsonPath says of a path that it cannot read, or of a function that cannot be applied.
+    pub fn find(&self, path: &str, document: &Value) -> Result<Option<Value>, String> {
+        match self.ask(&json!({"path": path, "document": document.to_string()}))? {
+            Answer::Found { found } => Ok(found.into_iter().next()),
+            _ => Err(UNEXPECTED.to_owned()),
+        }
+    }
+
+    /// Sends one request and reads its answer, each a line of JSON.
+    fn ask(&self, request: &Value) -> Result<Answer, String> {
+        let line = format!("{request}\n");
         let mut answer = String::new();
         {
             let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,18 +114,16 @@ impl Velocity {
                 .write_all(line.as_bytes())
                 .and_then(|()| stdin.flush())
                 .and_then(|()| stdout.read_line(&mut answer))
-                .map_err(|error| format!("The Velocity engine is gone: {error}"))?;
+                .map_err(|error| format!("The engine is gone: {error}"))?;
         }
-        let answer: Answer =
-            serde_json::from_str(&answer).map_err(|error| format!("The Velocity engine is gone: {error}"))?;
-        match answer.error {
-            None => Ok(Rendered { text: answer.text, unresolved: answer.unresolved }),
-            Some(error) => Err(error),
+        match serde_json::from_str(&answer).map_err(|error| format!("The engine is gone: {error}"))? {
+            Answer::Error { error } => Err(error),
+            answer => Ok(answer),
         }
     }
 }
 
-impl Drop for Velocity {
+impl Drop for Engine {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
