@@ -20,22 +20,12 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 import boto3
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
+
+from translate import read, translate, values
 
 REGION = os.environ["AWS_DEFAULT_REGION"]  # boto3 and the SAM translator both look there.
 BUCKET = "sandbox-artifacts"
 PATIENCE = 300  # seconds
-
-
-class ManagedPolicies:
-    """The managed policies that SAM attaches by name."""
-
-    def load(self):
-        return {
-            "AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
-            "AWSXrayWriteOnlyAccess": "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
-        }
 
 
 def zipped(path):
@@ -141,16 +131,13 @@ def main():
     order = json.load(sys.stdin)
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
     client = lambda service: session.client(service, endpoint_url=order["endpoint"])
-    with open(order["template"], encoding="utf-8") as file:
-        template = yaml_parse(file.read())
+    template = read(order["template"])
     s3 = client("s3")
     upload_code(template, order["bootstraps"], s3)
 
-    defaults = {name: p["Default"] for name, p in template["Parameters"].items() if "Default" in p}
-    values = {**defaults, **order["parameters"]}
-    expanded = transform(template, values, ManagedPolicies())
+    expanded = translate(template, order["parameters"])
     write_out_routes(expanded)
-    make_numbers(expanded, values)
+    make_numbers(expanded, values(template, order["parameters"]))
     allow_batches(expanded)
     expanded = name_the_api_here(expanded, order["endpoint"])
 

@@ -4,6 +4,7 @@ Whoever started it need not live to end it: when the pipe closes, for whatever r
 group, the functions' processes included.
 """
 
+import json
 import os
 import signal
 import socketserver
@@ -30,10 +31,34 @@ def forget_expired(queue) -> None:
         del ids[oldest]
 
 
+def leading_keys(request):
+    """The partition keys that a request to DynamoDB names, for the condition `dynamodb:LeadingKeys`."""
+    keys = [request.get("Key"), request.get("Item")]
+    for table in (request.get("RequestItems") or {}).values():
+        keys += table.get("Keys", []) if isinstance(table, dict) else [
+            write.get("PutRequest", {}).get("Item") or write.get("DeleteRequest", {}).get("Key") for write in table
+        ]
+    for item in request.get("TransactItems") or []:
+        keys += [operation.get("Key") or operation.get("Item") for operation in item.values()]
+    return [key["id"]["S"] for key in keys if key and "id" in key]
+
+
+def with_leading_keys(context):
+    """ministack's conditions of DynamoDB, with the one that it leaves out."""
+
+    def extended(body):
+        keys = leading_keys(json.loads(body or b"{}"))
+        return {**context(body), **({"dynamodb:leadingkeys": keys} if keys else {})}
+
+    return extended
+
+
 if __name__ == "__main__":
     threading.Thread(target=end_with_parent, daemon=True).start()
     from ministack.app import main
+    from ministack.core import iam_actions
     from ministack.services import sqs
 
+    iam_actions.dynamodb_service_context = with_leading_keys(iam_actions.dynamodb_service_context)
     sqs._prune_dedup = forget_expired
     main()

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Change;
 use super::process::Event;
 use super::resource::Resource;
-use crate::store::RecordKey;
+use crate::store::{RecordKey, kind};
 
 /// Where events go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) fn by_notification(change: &Change, sink: Sink) -> Known {
 }
 
 fn open_message(change: &Change, chat: &str, id: &str) -> RecordKey {
-    RecordKey::new("openMessage", &[&change.tenant_id, chat, id])
+    RecordKey::new(kind::OPEN_MESSAGE, &[&change.tenant_id, chat, id])
 }
 
 fn published(change: &Change, tag: &str) -> RecordKey {
@@ -83,7 +83,7 @@ fn published(change: &Change, tag: &str) -> RecordKey {
 
 fn published_as(change: &Change, tag: &str) -> RecordKey {
     let path = path(&change.resource).join("/");
-    RecordKey::new("event", &[&change.tenant_id, &path, &change.change_type, tag])
+    RecordKey::new(kind::EVENT, &[&change.tenant_id, &path, &change.change_type, tag])
 }
 
 /// Whether it is the creation of something that is created once. A member of a chat may be added again.

@@ -9,7 +9,7 @@ use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::fields::{ConversationId, Fields};
 use crate::genesys::{AgentlessMessage, AgentlessReceipt};
-use crate::store::{Receipt, RecordKey, hash};
+use crate::store::{Receipt, RecordKey, hash, kind};
 
 /// Longest SMS that Genesys Cloud takes, unless the deployment says otherwise.
 const SMS_MAX_CHARACTERS: usize = 765;
@@ -250,8 +250,8 @@ impl SmsMessage {
     #[must_use]
     pub fn record_key(&self) -> RecordKey {
         match &self.conversation {
-            Some(conversation) => RecordKey::new("sms", &["conversation", conversation, &self.to]),
-            None => RecordKey::new("sms", &["text", &self.to, &self.text]),
+            Some(conversation) => RecordKey::new(kind::SMS, &["conversation", conversation, &self.to]),
+            None => RecordKey::new(kind::SMS, &["text", &self.to, &self.text]),
         }
     }
 

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Claim, Claimed, RECORD_LIFE, Receipt, RecordKey, Records, State, StoreError, StoredRecord};
+use super::{Claim, Claimed, RECORD_LIFE, Receipt, RecordKey, Records, State, StoreError, StoredRecord, kind};
 use crate::aws;
 use crate::http::RequestContext;
 use crate::telemetry::{Call, Upstream};
@@ -36,7 +36,7 @@ impl DynamoRecords {
     /// Opens the connection, so that the first claim finds it: removes a record that is not there. Failure is of no
     /// consequence.
     pub async fn warm_up(&self, cx: &RequestContext) {
-        let _ = self.release(cx, &RecordKey("warm-up".into()), "").await;
+        let _ = self.release(cx, &RecordKey(format!("{}#warm-up", kind::SMS)), "").await;
     }
 }
 

@@ -45,6 +45,23 @@ use crate::http::RequestContext;
 /// How long a record is kept. A conversation's second click comes within minutes; a day covers the longest call.
 pub const RECORD_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The kinds of items in the state table. An item's key is its kind, `#` and what it is of; a function's role names the
+/// kinds that the function works with, and reaches no other.
+pub mod kind {
+    /// A text message, by conversation and recipient.
+    pub const SMS: &str = "sms";
+    /// A message delivered to Genesys Cloud Open Messaging.
+    pub const OPEN_MESSAGE: &str = "openMessage";
+    /// An event published to the event bus.
+    pub const EVENT: &str = "event";
+    /// A Genesys Cloud user's presence, by the user's id.
+    pub const PRESENCE: &str = "presence";
+    /// A subscription that is wanted, by its resource.
+    pub const SUBSCRIPTION: &str = "subscription";
+    /// When a subscription was last heard of, by its id.
+    pub const HEARD: &str = "heard";
+}
+
 /// The name of a record: a hash, so that no phone number is stored or logged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RecordKey(String);
@@ -196,13 +213,13 @@ mod tests {
         #[test]
         fn different_parts_make_different_keys(a in ".{0,8}", b in ".{0,8}", c in ".{0,8}", d in ".{0,8}") {
             let same = (&a, &b) == (&c, &d);
-            prop_assert_eq!(RecordKey::new("sms", &[&a, &b]) == RecordKey::new("sms", &[&c, &d]), same);
+            prop_assert_eq!(RecordKey::new(kind::SMS, &[&a, &b]) == RecordKey::new(kind::SMS, &[&c, &d]), same);
         }
     }
 
     #[test]
     fn a_key_shows_no_part() {
-        let key = RecordKey::new("sms", &["conversation", "+447700900123"]);
+        let key = RecordKey::new(kind::SMS, &["conversation", "+447700900123"]);
         assert!(key.as_str().starts_with("sms#"));
         assert!(!key.as_str().contains("7700"));
     }

@@ -15,11 +15,13 @@ pub mod genesys_event;
 pub mod sandbox;
 pub mod stand_ins;
 pub mod story;
+mod translated;
 
 use std::path::PathBuf;
 
 use python_packages::Environment;
 pub use python_packages::Trouble;
+pub use translated::translated_template;
 
 /// Where the local AWS runs.
 pub(crate) const PYTHON: Environment<'_> =

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{Advanced, LastPresence, LastPresences, Sent, Settled, Wanted};
 use crate::http::RequestContext;
-use crate::store::StoreError;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
+use crate::store::{StoreError, kind};
 
 /// How long a user is remembered who does not change: longer than a queue keeps an old event.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -29,11 +29,8 @@ impl DynamoLastPresences {
     }
 }
 
-/// How the keys of these records begin; the table holds others too.
-const KEY: &str = "presence#";
-
 fn key(user: Uuid) -> String {
-    format!("{KEY}{user}")
+    format!("{}#{user}", kind::PRESENCE)
 }
 
 fn unreadable(user: Uuid) -> StoreError {
@@ -83,7 +80,7 @@ impl LastPresences for DynamoLastPresences {
                 .filter_expression(
                     "begins_with(id, :key) AND sent_until < :before AND modified > :after AND sent = wanted",
                 )
-                .expression_attribute_values(":key", text(KEY))
+                .expression_attribute_values(":key", text(&format!("{}#", kind::PRESENCE)))
                 .expression_attribute_values(":before", number(before.as_millisecond()))
                 .expression_attribute_values(":after", number(event_after.as_millisecond()))
                 .set_exclusive_start_key(from);
@@ -135,7 +132,7 @@ impl LastPresences for DynamoLastPresences {
 }
 
 fn user_and_presence(item: &Item) -> Option<(Uuid, LastPresence)> {
-    let user = item.get("id")?.as_s().ok()?.strip_prefix(KEY)?.parse().ok()?;
+    let user = item.get("id")?.as_s().ok()?.strip_prefix(kind::PRESENCE)?.strip_prefix('#')?.parse().ok()?;
     Some((user, last_presence(item)?))
 }
 

@@ -12,7 +12,7 @@ use lru::LruCache;
 use super::{HEARD_AT_MOST_EVERY, Kept, Note, Notes, Progress, SubscriptionNotes};
 use crate::http::RequestContext;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
-use crate::store::{RecordKey, StoreError};
+use crate::store::{RecordKey, StoreError, kind};
 
 /// How long something is remembered that is not written again: much longer than any subscription lives unrenewed.
 const LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -68,11 +68,11 @@ impl DynamoSubscriptionNotes {
 
 /// A resource may name a user, so that it is hashed.
 fn key(resource: &str) -> String {
-    RecordKey::new("subscription", &[resource]).as_str().to_owned()
+    RecordKey::new(kind::SUBSCRIPTION, &[resource]).as_str().to_owned()
 }
 
 fn heard_key(subscription_id: &str) -> String {
-    format!("heard#{subscription_id}")
+    format!("{}#{subscription_id}", kind::HEARD)
 }
 
 fn expires() -> i64 {
