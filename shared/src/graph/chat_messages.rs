@@ -50,7 +50,7 @@ impl GraphClient {
     ) -> Result<Page<ChatMessage>, GraphError> {
         let url = match from {
             PageFrom::Since(since) => with_query(
-                self.base.join(["users", user, "chats", "getAllMessages", "delta"]),
+                self.user_url(user, &["chats", "getAllMessages", "delta"]),
                 &[("$top", "50"), ("$filter", &format!("lastModifiedDateTime gt {}", seconds(since)))],
             ),
             PageFrom::Link(link) => self.link(link)?,

@@ -123,7 +123,7 @@ impl GraphClient {
     /// [`GraphError::DuplicateTransaction`], [`GraphError::NotLicensed`] (no mailbox), [`GraphError::NotFound`], any
     /// other.
     pub async fn create_event(&self, cx: &RequestContext, user: &str, event: &NewEvent) -> Result<Event, GraphError> {
-        let url = self.base.join(["users", user, "events"]);
+        let url = self.user_url(user, &["events"]);
         let request = self.remote.http.post(url).header("Prefer", r#"outlook.timezone="UTC""#).json(&event.body());
         self.fetch(cx, "create event", PERMISSION, request).await.map(|(_, event)| event)
     }
@@ -135,7 +135,7 @@ impl GraphClient {
     /// # Errors
     /// [`GraphError`]
     pub async fn get_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<Event, GraphError> {
-        let url = with_query(self.base.join(["users", user, "events", event_id]), &[("$select", SELECT)]);
+        let url = with_query(self.user_url(user, &["events", event_id]), &[("$select", SELECT)]);
         let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);
         self.fetch(cx, "get event", PERMISSION, request).await.map(|(_, event)| event)
     }
@@ -147,7 +147,7 @@ impl GraphClient {
     /// # Errors
     /// [`GraphError`]
     pub async fn delete_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<(), GraphError> {
-        let request = self.remote.http.delete(self.base.join(["users", user, "events", event_id]));
+        let request = self.remote.http.delete(self.user_url(user, &["events", event_id]));
         match self.send(cx, "delete event", PERMISSION, request).await {
             Ok(_) | Err(GraphError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -169,7 +169,7 @@ impl GraphClient {
         (from, to): (&str, &str),
     ) -> Result<Event, GraphError> {
         let query = [("startDateTime", from), ("endDateTime", to), ("$select", SELECT), ("$top", "50")];
-        let mut next = Some(with_query(self.base.join(["users", user, "calendarView"]), &query));
+        let mut next = Some(with_query(self.user_url(user, &["calendarView"]), &query));
         for _ in 0..MAX_PAGES {
             let Some(url) = next.take() else { break };
             let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);

@@ -45,7 +45,7 @@ impl GraphClient {
     ) -> Result<Page<MailMessage>, GraphError> {
         let url = match from {
             PageFrom::Since(since) => with_query(
-                self.base.join(["users", user, "mailFolders", folder, "messages", "delta"]),
+                self.user_url(user, &["mailFolders", folder, "messages", "delta"]),
                 &[
                     ("$select", "createdDateTime,lastModifiedDateTime"),
                     ("$filter", &format!("receivedDateTime ge {}", seconds(since))),

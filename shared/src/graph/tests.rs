@@ -11,6 +11,15 @@ async fn client(remote: &Remote) -> GraphClient {
     GraphClient::new(remote.entra().await, format!("{}/v1.0", remote.uri()).parse().unwrap())
 }
 
+fn new_event() -> NewEvent {
+    NewEvent {
+        transaction_id: "t-1".into(),
+        subject: "Customer call".into(),
+        start: "2026-05-04T10:00:00".into(),
+        end: "2026-05-04T11:00:00".into(),
+    }
+}
+
 fn new_meeting() -> NewOnlineMeeting {
     NewOnlineMeeting {
         external_id: "c-1".into(),
@@ -70,6 +79,34 @@ async fn a_user_is_looked_up_once() {
     for upn in ["kim#EXT#@contoso.com", "Kim#ext#@CONTOSO.com"] {
         // The second is answered from memory: names know no case.
         assert_eq!(graph.get_object_id(&context(10), upn).await.unwrap(), USER);
+    }
+}
+
+/// Graph answers 400 to a path segment that begins with a dollar sign.
+#[tokio::test]
+async fn a_name_that_begins_with_a_dollar_sign_goes_as_a_key() {
+    let remote = Remote::start().await;
+    let graph = client(&remote).await;
+    for (upn, at) in [
+        ("$kim@contoso.com", "/v1.0/users('$kim@contoso.com')"),
+        ("$o'kim#EXT#@contoso.com", "/v1.0/users('$o''kim%23EXT%23@contoso.com')"),
+        ("kim$@contoso.com", "/v1.0/users/kim$@contoso.com"),
+        ("o'connor@contoso.com", "/v1.0/users/o'connor@contoso.com"),
+        ("kim+test@contoso.com", "/v1.0/users/kim+test@contoso.com"),
+        ("jürgen@contoso.com", "/v1.0/users/j%C3%BCrgen@contoso.com"),
+        ("kim&co@contoso.com", "/v1.0/users/kim&co@contoso.com"),
+    ] {
+        let (cx, between) = (context(10), ("2026-05-04T00:00:00Z", "2026-05-05T00:00:00Z"));
+        remote.once("GET", at, 200, json!({"id": USER})).await;
+        assert_eq!(graph.get_object_id(&cx, upn).await.unwrap(), USER);
+        remote.once("POST", &format!("{at}/events"), 201, json!({"id": "e-1"})).await;
+        assert_eq!(graph.create_event(&cx, upn, &new_event()).await.unwrap().id, "e-1");
+        remote.once("GET", &format!("{at}/events/e-1"), 200, json!({"id": "e-1"})).await;
+        assert_eq!(graph.get_event(&cx, upn, "e-1").await.unwrap().id, "e-1");
+        remote.once("GET", &format!("{at}/calendarView"), 200, json!({"value": []})).await;
+        assert!(graph.find_event(&cx, upn, "t-1", between).await.unwrap_err().is_not_found());
+        remote.once("DELETE", &format!("{at}/events/e-1"), 204, json!({})).await;
+        assert_eq!(graph.delete_event(&cx, upn, "e-1").await, Ok(()));
     }
 }
 

@@ -1,10 +1,11 @@
-//! From user principal name to object id: online-meeting paths take nothing else.
+//! How a user is named in a path, and from user principal name to object id: online-meeting paths take nothing else.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
+use reqwest::Url;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -33,6 +34,21 @@ struct User {
 }
 
 impl GraphClient {
+    /// The URL of `users/{user}` and what comes after it, for an object id or a user principal name. Graph reads a `$` at
+    /// the beginning of a segment as an option and answers 400; such a name goes as a key.
+    ///
+    /// <https://learn.microsoft.com/graph/api/user-get>
+    pub(super) fn user_url(&self, user: &str, rest: &[&str]) -> Url {
+        let rest = rest.iter().copied();
+        if user.starts_with('$') {
+            // A quote within a key is written twice.
+            let key = format!("users('{}')", user.replace('\'', "''"));
+            self.base.join([key.as_str()].into_iter().chain(rest))
+        } else {
+            self.base.join(["users", user].into_iter().chain(rest))
+        }
+    }
+
     /// `GET /users/{upn}?$select=id`: the user's object id, remembered for an hour.
     ///
     /// <https://learn.microsoft.com/graph/api/user-get>
@@ -48,7 +64,7 @@ impl GraphClient {
         if let Some(id) = known(&mut self.object_ids.0.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(id);
         }
-        let url = with_query(self.base.join(["users", upn]), &[("$select", "id")]);
+        let url = with_query(self.user_url(upn, &[]), &[("$select", "id")]);
         let request = self.remote.http.get(url);
         let (_, user): (_, User) = self.fetch(cx, "get user", "User.ReadBasic.All", request).await?;
         let mut ids = self.object_ids.0.lock().unwrap_or_else(PoisonError::into_inner);

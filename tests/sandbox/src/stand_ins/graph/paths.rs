@@ -1,43 +1,57 @@
 //! The spellings of a path: Graph takes `Users('ID')/Messages('ID')`, as its notifications have it, for
-//! `users/ID/messages/ID`, and `users/ID@TENANT` for `users/ID`.
+//! `users/ID/messages/ID`, and `users/ID@TENANT` for `users/ID`. A user whose name begins with a dollar sign is found by
+//! the key alone (<https://learn.microsoft.com/graph/api/user-get>, msgraph-sdk-dotnet#2635).
 
 use axum::extract::Request;
 use axum::http::Uri;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::super::TENANT;
+use super::Refusal;
 
 /// The names in paths that come in more than one spelling.
 const NAMES: &[&str] =
     &["users", "chats", "messages", "events", "mailFolders", "hostedContents", "members", "subscriptions"];
 
-/// The one spelling of a path.
-fn plain(path: &str) -> String {
-    let path = path.replace("%27", "'").replace("%28", "(").replace("%29", ")");
-    let mut plain = Vec::new();
+/// What Graph says to a path in which an option stands where a user should.
+const NO_KEY: &str = "The request URI is not valid. Since the segment 'users' refers to a collection, this must be the last \
+                      segment in the request URI or it must be followed by an function or action that can be bound to it \
+                      otherwise all intermediate segments must refer to a single resource.";
+
+/// The one spelling of a path; `None` when Graph takes it in no spelling.
+fn plain(path: &str) -> Option<String> {
+    let path = path.replace("%27", "'").replace("%28", "(").replace("%29", ")").replace("%24", "$");
+    let mut plain = Vec::<String>::new();
     for segment in path.split('/') {
         let (name, key) = match segment.strip_suffix("')").and_then(|segment| segment.split_once("('")) {
-            Some((name, key)) => (name, Some(key)),
+            // A quote within a key is written twice.
+            Some((name, key)) => (name, Some(key.replace("''", "'"))),
             None => (segment, None),
         };
-        plain.push(NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)).map_or(name, |known| known));
+        if name.starts_with('$') && plain.last().is_some_and(|last| last == "users") {
+            return None;
+        }
+        plain.push(NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)).map_or(name, |known| known).to_owned());
         plain.extend(key);
-        if let [.., "users", user] = plain.as_mut_slice()
+        if let [.., users, user] = plain.as_mut_slice()
+            && users == "users"
             && let Some((id, tenant)) = user.replace("%40", "@").split_once('@')
             && tenant.eq_ignore_ascii_case(TENANT)
         {
-            let length = id.len();
-            *user = user.get(..length).unwrap_or(user);
+            user.truncate(id.len());
         }
     }
-    plain.join("/")
+    Some(plain.join("/"))
 }
 
 /// Gives a request the one spelling of its path.
 pub(super) async fn spell_plainly(mut request: Request, next: Next) -> Response {
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
-    if let Ok(uri) = Uri::try_from(format!("{}{query}", plain(request.uri().path()))) {
+    let Some(path) = plain(request.uri().path()) else {
+        return Refusal::bad_request(NO_KEY).into_response();
+    };
+    if let Ok(uri) = Uri::try_from(format!("{path}{query}")) {
         *request.uri_mut() = uri;
     }
     next.run(request).await
@@ -47,7 +61,7 @@ pub(super) async fn spell_plainly(mut request: Request, next: Next) -> Response 
 mod tests {
     use serde_json::Value;
 
-    use super::super::super::{AGENT_ID, CHAT, NewMail, NewMessage, Sender};
+    use super::super::super::{AGENT_ID, CHAT, NewMail, NewMessage, Sender, User};
     use super::super::testing::Graph;
     use super::*;
 
@@ -78,5 +92,33 @@ mod tests {
         ]});
         let got = graph.post("/$batch", batch).await;
         assert_eq!(got.inner("1")["body"]["id"], Value::from(message));
+    }
+
+    /// Of all that a user principal name may be made of, only a dollar sign at its beginning needs the key.
+    #[tokio::test]
+    async fn a_user_whose_name_begins_with_a_dollar_sign_is_found_by_the_key_alone() {
+        let graph = Graph::new();
+        for (number, upn) in
+            ["$kim@contoso.com", "$o'kim@contoso.com", "o'connor@contoso.com", "kim$@contoso.com"].iter().enumerate()
+        {
+            let id = format!("33333333-2222-3333-4444-55555555555{number}");
+            graph.world.directory().put_user(User::new(upn, &id));
+            let as_segment = format!("/users/{upn}");
+            let as_key = format!("/users('{}')", upn.replace('\'', "''"));
+            for path in [as_segment.clone(), as_segment.replace('$', "%24")] {
+                let got = graph.get(&path).await;
+                match upn.starts_with('$') {
+                    true => assert_eq!(got.refusal(), (400, "BadRequest"), "{path}"),
+                    false => assert_eq!((got.status, got.text("id")), (200, id.clone()), "{path}"),
+                }
+            }
+            for path in [as_key.clone(), as_key.replace('\'', "%27").replace('$', "%24")] {
+                let got = graph.get(&path).await;
+                assert_eq!((got.status, got.text("id")), (200, id.clone()), "{path}");
+            }
+            for (users, status) in [(&as_segment, if upn.starts_with('$') { 400 } else { 404 }), (&as_key, 404)] {
+                assert_eq!(graph.get(&format!("{users}/events/none")).await.status, status, "{users}");
+            }
+        }
     }
 }
