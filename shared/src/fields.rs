@@ -1,7 +1,8 @@
 //! The fields of a request, read by name.
 //!
-//! A Genesys Cloud script sends what it has: an unset variable as an empty string, a number or a flag as text. All of
-//! that is read here, in one place, and every mistake is collected so that the author learns of all of them at once:
+//! A Genesys Cloud script sends what it has: an unset variable as an empty string, as the word `undefined` or as the
+//! reference to it, a number or a flag as text. All of that is read here, in one place, and every mistake is collected so
+//! that the author learns of all of them at once:
 //!
 //! ```text
 //! let user = fields.parsed::<UserRef>("user");
@@ -16,6 +17,8 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error};
+use crate::invisible::is_blank;
+use crate::unset::{has_reference, is_no_key, is_no_value};
 
 /// The type a field is documented with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +59,8 @@ impl Fields {
         }
     }
 
-    /// A field as text; a number is taken as its digits. `None` when it is absent, empty, null, or wrong and noted.
+    /// A field as text; a number is taken as its digits. `None` when it is absent, null, wrong and noted, or nothing in
+    /// it can be seen.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.asked.push((name, Kind::Text));
         let text = match self.values.get(name)? {
@@ -68,15 +72,27 @@ impl Fields {
                 return None;
             }
         };
-        (!text.is_empty()).then_some(text)
+        (!text.chars().all(is_blank)).then_some(text)
     }
 
-    /// A field as text of a certain form; the form's error says what was expected. `None` as for [`Self::text`].
+    /// A field for which there is a second best when it is absent. What an unset variable looks like counts as absent:
+    /// nobody shall read `${input.agentName} invites you`. `None` as for [`Self::text`].
+    pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
+        self.text(name).filter(|text| !has_reference(text) && !is_no_value(text))
+    }
+
+    /// A field as text of a certain form, without what cannot be seen around it; the form's error says what was expected.
+    /// A reference that nothing was filled in for is no form. `None` as for [`Self::text`].
     pub fn parsed<T>(&mut self, name: &'static str) -> Option<T>
     where
         T: FromStr<Err: Display>,
     {
-        match self.text(name)?.parse() {
+        let text = self.text(name)?;
+        match text.trim_matches(is_blank).parse() {
+            Ok(_) if has_reference(&text) => {
+                self.problem(name, "holds a reference to a variable that has no value");
+                None
+            }
             Ok(value) => Some(value),
             Err(expected) => {
                 self.problem(name, expected);
@@ -162,11 +178,14 @@ impl FromStr for ConversationId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // Genesys Cloud's are guids. The alphabet keeps out what must not be in a log, a phone number in E.164 first.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~".contains(&byte);
-        if (1..=128).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("expected the interaction's id: at most 128 letters, digits or - . _ : ~")
+        if !(1..=128).contains(&text.len()) || !text.bytes().all(allowed) {
+            return Err("expected the interaction's id: at most 128 letters, digits or - . _ : ~");
         }
+        // Two customers whose scripts lost the id would be one conversation, and meet.
+        if is_no_key(text) {
+            return Err("expected the interaction's id; this is what a variable without a value looks like");
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -211,6 +230,62 @@ mod tests {
         let error = fields.finish(Some(())).unwrap_err();
         assert_eq!(error.code, Code::INVALID_FIELD);
         insta::assert_snapshot!(error.message);
+    }
+
+    #[test]
+    fn a_text_of_which_nothing_can_be_seen_is_absent() {
+        for blank in ["\u{200b}", "\u{feff}", "\u{2060}", "\0", "\u{ad}", "\u{3164}", "\u{2800}", " \u{200e}\u{a0}\n"] {
+            let mut fields = fields(&serde_json::json!({"a": blank, "b": format!("{blank}x{blank}")}).to_string());
+            assert_eq!((fields.text("a"), fields.optional_text("a"), fields.parsed::<u8>("a")), (None, None, None));
+            assert_eq!(fields.parsed::<String>("b").as_deref(), Some("x"), "{blank:?}");
+            assert!(fields.finish(Some(())).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_an_unset_variable_looks_like_is_absent_as_an_optional_text_and_a_mistake_in_a_form() {
+        let mut fields = fields(r#"{"a":"${input.a}", "b":"Hi {{Agent Name}}", "c":"undefined", "d":"Kim", "e":"0"}"#);
+        assert_eq!(["a", "b", "c"].map(|name| fields.optional_text(name)), [None, None, None]);
+        assert_eq!(["d", "e"].map(|name| fields.optional_text(name).is_some()), [true, true]);
+        assert_eq!(fields.parsed::<String>("a"), None);
+        assert!(fields.has_problem("a"));
+    }
+
+    #[test]
+    fn a_conversation_id_that_is_none_makes_no_two_clicks_one() {
+        for none in [
+            "undefined",
+            "null",
+            "NULL",
+            "NOT_SET",
+            "not-set",
+            "None",
+            "unknown",
+            "0",
+            "000",
+            "-",
+            "--",
+            "NaN",
+            "nil",
+            "na",
+            "00000000-0000-0000-0000-000000000000",
+            "ffffffff-ffff-ffff-ffff-ffffffffffff",
+            "conversationId",
+        ] {
+            let error = none.parse::<ConversationId>().unwrap_err();
+            assert!(error.contains("without a value"), "{none}");
+        }
+        for refused in ["${input.conversationId}", "$input.conversationId", "{{Scripter.Interaction ID}}", "N/A", ""] {
+            assert!(refused.parse::<ConversationId>().is_err(), "{refused}");
+        }
+        for some in ["demo-16", "c", "7f3c1c3e-5d0e-4c56-8f0a-3c1f2b7b9e11", "10", "null-7"] {
+            assert!(some.parse::<ConversationId>().is_ok(), "{some}");
+        }
+        for number in ["0", "-0", "0.0"] {
+            let mut fields = fields(&format!(r#"{{"conversationId":{number}}}"#));
+            assert_eq!(fields.parsed::<ConversationId>("conversationId"), None);
+            assert!(fields.has_problem("conversationId"), "{number}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::time::{SentTime, TimeWindow, Zone};
 use crate::config::Environment;
 use crate::fields::{ConversationId, Fields};
+use crate::invisible::is_blank;
 
 /// How long a meeting lasts when nobody says.
 const DEFAULT_MINUTES: u32 = 60;
@@ -34,11 +35,11 @@ impl FromStr for UserRef {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(id) = Uuid::try_parse(text) {
+        // The guid of zeros is what a variable without a value looks like.
+        if let Some(id) = Uuid::try_parse(text).ok().filter(|id| !id.is_nil()) {
             return Ok(Self::ObjectId(id.to_string()));
         }
-        let plain =
-            text.len() <= 256 && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "/\\?".contains(c));
+        let plain = text.len() <= 256 && !text.chars().any(|c| is_blank(c) || "/\\?".contains(c));
         match text.rsplit_once('@') {
             Some((name, domain)) if plain && !name.is_empty() && domain.contains('.') => Ok(Self::Upn(text.to_owned())),
             _ => Err("expected a user principal name such as kim@contoso.com, or an Entra object id"),
@@ -193,7 +194,7 @@ impl MeetingOrder {
         let user = fields.parsed::<UserRef>("user");
         let mode = fields.parsed("mode").unwrap_or(settings.mode);
         let window = read_window(fields, now);
-        let subject = fields.text("subject").unwrap_or_else(|| DEFAULT_SUBJECT.into());
+        let subject = fields.optional_text("subject").unwrap_or_else(|| DEFAULT_SUBJECT.into());
         if user.is_none() && settings.default_organizer.is_none() && !fields.has_problem("user") {
             fields.problem("user", "required, because the bridge has no DEFAULT_ORGANIZER");
         }
@@ -307,12 +308,22 @@ mod tests {
                 "`endTime`: expected a time after",
             ),
             (r#"{"user":"kim"}"#, "`user`: expected a user principal name"),
+            (r#"{"user":"${input.user}@contoso.com"}"#, "`user`: holds a reference"),
             (r#"{"mode":"fax"}"#, "`mode`: expected online-meeting"),
             (r#"{"durationMinutes":1441}"#, "`durationMinutes`: expected a whole number from 1 to 1440"),
         ] {
             let message = order(json).unwrap_err();
             assert!(message.contains(expected), "{json}: {message}");
             assert_eq!(message.matches('`').count(), 2, "one mistake, one complaint: {message}");
+        }
+    }
+
+    #[test]
+    fn a_subject_that_nothing_was_filled_into_is_the_default_one() {
+        for json in
+            [r#"{"subject":"Call with ${input.customer}"}"#, r#"{"subject":"undefined"}"#, r#"{"subject":"\u200b"}"#]
+        {
+            assert_eq!(order(json).unwrap().subject, DEFAULT_SUBJECT, "{json}");
         }
     }
 
@@ -340,7 +351,16 @@ mod tests {
         let id = "11111111-AAAA-3333-4444-555555555555";
         assert_eq!(id.parse(), Ok(UserRef::ObjectId(id.to_lowercase())));
         assert!("kim_fabrikam.com#EXT#@contoso.onmicrosoft.com".parse::<UserRef>().is_ok());
-        for bad in ["kim", "kim@contoso", "@contoso.com", "a b@contoso.com", "../x@contoso.com/..", ".."] {
+        for bad in [
+            "kim",
+            "kim@contoso",
+            "@contoso.com",
+            "a b@contoso.com",
+            "../x@contoso.com/..",
+            "..",
+            "kim\u{200b}@contoso.com",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
             assert!(bad.parse::<UserRef>().is_err(), "{bad}");
         }
     }

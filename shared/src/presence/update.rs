@@ -13,6 +13,7 @@ use crate::error::{Code, Error};
 use crate::fields::Fields;
 use crate::graph::GraphClient;
 use crate::http::RequestContext;
+use crate::invisible::is_blank;
 
 /// A presence to set, as far as the request's fields go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +40,9 @@ impl PresenceOrder {
     pub fn read(fields: &mut Fields, settings: &PresenceSettings) -> Option<Self> {
         let genesys = object_id(fields, "userId", "expected the id of a Genesys Cloud user");
         let teams = object_id(fields, "user", "expected the object id of an Entra user");
-        let system = fields.text("systemPresence");
-        let availability = fields.text("availability");
-        let activity = fields.text("activity");
+        let system = fields.optional_text("systemPresence");
+        let availability = fields.optional_text("availability");
+        let activity = fields.optional_text("activity");
         let whom = match (teams, genesys) {
             (Some(id), _) => Some(User::Teams(id)),
             (None, Some(id)) => Some(User::Genesys(id)),
@@ -99,7 +100,8 @@ impl PresenceOrder {
 }
 
 fn object_id(fields: &mut Fields, name: &'static str, expected: &str) -> Option<Uuid> {
-    let id = fields.text(name)?.parse().ok();
+    // The guid of zeros is what a variable without a value looks like.
+    let id = fields.text(name)?.trim_matches(is_blank).parse().ok().filter(|id: &Uuid| !id.is_nil());
     if id.is_none() {
         fields.problem(name, expected);
     }

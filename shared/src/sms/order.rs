@@ -3,13 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use reqwest::Url;
+
 use super::number::{CountryCode, PhoneNumber};
 use super::text::{Length, Template, measure, with_link};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::fields::{ConversationId, Fields};
 use crate::genesys::{AgentlessMessage, AgentlessReceipt};
+use crate::invisible::is_blank;
 use crate::store::{Receipt, RecordKey, hash, kind};
+use crate::unset::{has_reference, is_no_key};
 
 /// Longest SMS that Genesys Cloud takes, unless the deployment says otherwise.
 const SMS_MAX_CHARACTERS: usize = 765;
@@ -71,8 +75,13 @@ impl FromStr for JoinUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_link = text.starts_with("https://") && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        if is_link { Ok(Self(text.to_owned())) } else { Err("expected a link that starts with https://") }
+        // A host of one word is `https://undefined`.
+        let leads_somewhere = Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(|host| host.contains('.')));
+        if text.starts_with("https://") && leads_somewhere && !text.chars().any(is_blank) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("expected a link that starts with https://")
+        }
     }
 }
 
@@ -101,12 +110,12 @@ impl SmsOrder {
     /// `useExistingActiveConversation` and `resend`, and `joinUrl` where the request has to bring it.
     pub fn read(fields: &mut Fields, settings: &SmsSettings, link: LinkFrom) -> Option<Self> {
         let to = fields.text("toAddress");
-        let from = fields.text("fromAddress");
-        let messenger = fields.text("toAddressMessengerType");
-        let text = fields.text("textBody");
+        let from = fields.optional_text("fromAddress");
+        let messenger = fields.optional_text("toAddressMessengerType");
+        let text = fields.optional_text("textBody");
         let join_url = if link == LinkFrom::Request { fields.parsed::<JoinUrl>("joinUrl") } else { None };
-        let language = fields.text("language");
-        let agent = fields.text("agentName");
+        let language = fields.optional_text("language");
+        let agent = fields.optional_text("agentName");
         let use_existing_active_conversation = fields.flag("useExistingActiveConversation");
         let resend = fields.flag("resend");
         if to.is_none() && !fields.has_problem("toAddress") {
@@ -118,7 +127,12 @@ impl SmsOrder {
         }
         let nothing_to_say = link == LinkFrom::Request && text.is_none() && join_url.is_none();
         if nothing_to_say && !fields.has_problem("textBody") && !fields.has_problem("joinUrl") {
-            fields.problem("textBody", "required, unless joinUrl is given for the template");
+            let expected = "required, with every variable in it filled in, unless joinUrl is given for the template";
+            fields.problem("textBody", expected);
+        }
+        let place_for_link = text.as_ref().is_some_and(|text| text.contains("{link}"));
+        if link == LinkFrom::Request && place_for_link && join_url.is_none() && !fields.has_problem("joinUrl") {
+            fields.problem("joinUrl", "required, because textBody has a place for it");
         }
         Some(Self {
             to: to?,
@@ -155,7 +169,7 @@ impl SmsOrder {
         let (messenger, to, from, max_characters) = match self.messenger.to_ascii_lowercase().as_str() {
             "sms" => ("sms", self.recipient(settings)?, self.sender(settings)?, settings.max_characters),
             // A user id that the integration knows and the integration's own id: nothing to parse.
-            "open" => ("open", self.to.clone(), self.from.clone(), OPEN_MAX_CHARACTERS),
+            "open" => ("open", self.open_recipient()?, self.from.clone(), OPEN_MAX_CHARACTERS),
             other => {
                 return Err(Error::new(
                     Code::MESSENGER_NOT_SUPPORTED,
@@ -207,6 +221,16 @@ impl SmsOrder {
                 ))
             }
         }
+    }
+
+    fn open_recipient(&self) -> Result<String, Error> {
+        // Whoever it is, the next customer whose id is lost would be the same one.
+        if is_no_key(&self.to) || has_reference(&self.to) {
+            let expected = "`toAddress` is what a variable without a value looks like; expected the id of a user that the \
+                            Open Messaging integration knows.";
+            return Err(Error::new(Code::RECIPIENT_INVALID, expected));
+        }
+        Ok(self.to.clone())
     }
 
     fn sender(&self, settings: &SmsSettings) -> Result<String, Error> {

@@ -229,6 +229,40 @@ fn two_messages_are_one_by_conversation_and_recipient_or_else_by_recipient_and_t
     assert_ne!(alone, key(json!({"toAddress": "+447700900123", "textBody": "b"})));
 }
 
+/// A text of which nothing can be seen, or that nobody has filled in, is no text: the template's stands in, or nothing is
+/// sent.
+#[test]
+fn no_message_is_blank_and_none_shows_a_variable_s_name() {
+    let link = "https://teams.microsoft.com/l/meetup-join/x";
+    for text in [
+        "",
+        "  ",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{2060}",
+        "\0",
+        "\u{a0}\u{200b}\n",
+        "\u{2800}",
+        "\u{3164}",
+        "\u{202a}\u{202c}",
+        "${input.textBody}",
+        "Hi $!{input.name}, {link}",
+        "{{Scripter.Text}}",
+        "undefined",
+        "null",
+    ] {
+        let alone = order(json!({"toAddress": "+447700900123", "textBody": text}));
+        assert_eq!(alone.unwrap_err().code, Code::INVALID_FIELD, "{text:?}");
+        let json = json!({
+            "toAddress": "+447700900123", "joinUrl": link, "textBody": text, "agentName": text, "language": text,
+            "fromAddress": text, "toAddressMessengerType": text,
+        });
+        let message = order(json).unwrap().agentless();
+        assert_eq!(message.text_body, Template::built_in(false).render(None, link, None, None), "{text:?}");
+        assert_eq!((message.from_address.as_str(), message.to_address_messenger_type), ("+13175550100", "sms"));
+    }
+}
+
 #[test]
 fn what_cannot_be_sent_is_told_before_anything_is_sent() {
     let long = "x".repeat(766);
@@ -243,7 +277,15 @@ fn what_cannot_be_sent_is_told_before_anything_is_sent() {
         (json!({"toAddress": "+447700900123"}), Code::INVALID_FIELD),
         (json!({"toAddress": "+447700900123", "textBody": "  "}), Code::INVALID_FIELD),
         (json!({"toAddress": "+447700900123", "joinUrl": "javascript:alert(1)"}), Code::INVALID_FIELD),
+        (json!({"toAddress": "+447700900123", "joinUrl": "https://undefined"}), Code::INVALID_FIELD),
+        (json!({"toAddress": "+447700900123", "joinUrl": "https://"}), Code::INVALID_FIELD),
+        (json!({"toAddress": "+447700900123", "joinUrl": "https://contoso.com/${input.id}"}), Code::INVALID_FIELD),
+        (json!({"toAddress": "+447700900123", "textBody": "Join {link}"}), Code::INVALID_FIELD),
         (json!({"textBody": "a"}), Code::INVALID_FIELD),
+        (
+            json!({"toAddress": "null", "fromAddress": "b3f0", "textBody": "a", "toAddressMessengerType": "open"}),
+            Code::RECIPIENT_INVALID,
+        ),
     ] {
         assert_eq!(order(json.clone()).unwrap_err().code, code, "{json}");
     }
