@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
-use super::number::{CountryCode, PhoneNumber};
+use super::number::{CountryCode, NotAPhoneNumber, PhoneNumber};
 use super::text::{Length, Template, measure, with_link};
 use crate::config::Environment;
 use crate::error::{Code, Error};
@@ -205,22 +205,16 @@ impl SmsOrder {
     }
 
     fn recipient(&self, settings: &SmsSettings) -> Result<String, Error> {
-        match PhoneNumber::parse(&self.to, settings.country) {
-            Ok(number) => Ok(number.e164().to_owned()),
-            Err(_) => {
-                let country = match settings.country {
-                    Some(_) => "",
-                    None => " National numbers are understood when SMS_COUNTRY is set.",
-                };
-                Err(Error::new(
-                    Code::RECIPIENT_INVALID,
-                    format!(
-                        "`toAddress` is no complete phone number; expected one such as +447700900123. Did the caller \
-                         withhold the number?{country}"
-                    ),
-                ))
-            }
-        }
+        let number = PhoneNumber::parse(&self.to, settings.country).map_err(|reason| {
+            let country = match (settings.country, reason) {
+                (None, NotAPhoneNumber::Incomplete | NotAPhoneNumber::Ambiguous) => {
+                    " National numbers are understood when SMS_COUNTRY is set."
+                }
+                _ => "",
+            };
+            Error::new(Code::RECIPIENT_INVALID, format!("`toAddress` {reason}{country}"))
+        })?;
+        Ok(number.e164().to_owned())
     }
 
     fn open_recipient(&self) -> Result<String, Error> {

@@ -264,6 +264,29 @@ fn no_message_is_blank_and_none_shows_a_variable_s_name() {
 }
 
 #[test]
+fn a_number_that_is_none_is_told_with_what_to_do() {
+    let told = |to: &str, country: &str| {
+        let settings = match country {
+            "" => SmsSettings::read(&mut Environment::of([("SMS_FROM", "+13175550100")])).unwrap(),
+            _ => settings(),
+        };
+        let mut fields = Fields::parse(json!({"toAddress": to, "textBody": "a"}).to_string().as_bytes()).unwrap();
+        let order = SmsOrder::read(&mut fields, &settings, LinkFrom::Request).unwrap();
+        let error = order.compose(&settings, None, None).unwrap_err();
+        assert_eq!(error.code, Code::RECIPIENT_INVALID, "{to}");
+        error.message
+    };
+    for to in ["(479) 555-0100", "(212) 555-0100", "2012345678", "07700 900123"] {
+        assert!(told(to, "").ends_with("National numbers are understood when SMS_COUNTRY is set."), "{to}");
+    }
+    insta::assert_snapshot!(
+        ["+44 77OO 900123", "12345", "tel:7042;phone-context=example.com", "${input.toAddress}"]
+            .map(|to| told(to, "GB"))
+            .join("\n")
+    );
+}
+
+#[test]
 fn what_cannot_be_sent_is_told_before_anything_is_sent() {
     let long = "x".repeat(766);
     for (json, code) in [

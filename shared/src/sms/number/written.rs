@@ -1,0 +1,128 @@
+//! A phone number as somebody wrote it, down to its digits and what the writing says about them. Only what is listed here
+//! may stand in a number: the library behind it reads letters as a telephone's keys, takes the first of two numbers, and
+//! forgets whose number a URI says it is.
+
+use percent_encoding::percent_decode_str;
+
+use super::NotAPhoneNumber;
+use crate::invisible::is_invisible;
+
+/// A longer row of digits after `ext.` may well be a second number.
+const MAX_EXTENSION_DIGITS: usize = 6;
+
+/// A number's digits, and what the writing says about them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// ASCII digits, without the extension's.
+    pub(super) digits: String,
+    /// Whether a `+` stands before them.
+    pub(super) plus: bool,
+    /// Whether it is written as only a national number is: `(317) 555-0100 x5`.
+    pub(super) national: bool,
+}
+
+/// Reads digits with the usual separators between them, at most one leading plus, and an extension, which is dropped; in
+/// a `tel:`, `sip:` or `sips:` URI or without one.
+///
+/// # Errors
+/// [`NotAPhoneNumber::Characters`] when anything else is in it, [`NotAPhoneNumber::Private`] when a URI says that it is a
+/// number within somebody's private network.
+pub(super) fn read(text: &str) -> Result<Written, NotAPhoneNumber> {
+    let text = percent_decode_str(text).decode_utf8().map_err(|_| NotAPhoneNumber::Characters)?;
+    let text: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+    let (scheme, rest) = split_scheme(text.trim());
+    let subscriber = match scheme {
+        Some("sip:" | "sips:") => user_of(rest)?,
+        _ => rest,
+    };
+    let (number, parameters) = subscriber.split_once(';').unwrap_or((subscriber, ""));
+    let mut written = digits(number)?;
+    let mut context = None;
+    for parameter in parameters.split(';').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "phone-context" => context = Some(value.trim()),
+            "ext" => written.national = true,
+            // Of no account to a text message in a URI; in anything else it may be a second number.
+            name if scheme.is_some() && name.starts_with(|c: char| c.is_ascii_alphabetic()) => {}
+            _ => return Err(NotAPhoneNumber::Characters),
+        }
+    }
+    match context {
+        Some(context) if !written.plus => within(context, written),
+        _ => Ok(written),
+    }
+}
+
+/// A local number, made global by what RFC 3966 calls its context.
+fn within(context: &str, local: Written) -> Result<Written, NotAPhoneNumber> {
+    // Otherwise it is a domain's: an extension of a private exchange.
+    let context = context.strip_prefix('+').ok_or(NotAPhoneNumber::Private)?;
+    let digits = digits(context)?.digits + &local.digits;
+    Ok(Written { digits, plus: true, national: false })
+}
+
+fn split_scheme(text: &str) -> (Option<&'static str>, &str) {
+    for scheme in ["tel:", "sip:", "sips:"] {
+        if text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)) {
+            return (Some(scheme), text[scheme.len()..].trim_start());
+        }
+    }
+    (None, text)
+}
+
+/// The user of a SIP URI, without a password. A URI without one names a host, whose address is made of digits too.
+fn user_of(uri: &str) -> Result<&str, NotAPhoneNumber> {
+    match uri.split_once('@') {
+        Some((user, _)) => Ok(user.split_once(':').map_or(user, |(user, _)| user)),
+        None if uri.starts_with('+') => Ok(uri),
+        None => Err(NotAPhoneNumber::Characters),
+    }
+}
+
+fn digits(text: &str) -> Result<Written, NotAPhoneNumber> {
+    let mut written = Written::default();
+    for (at, c) in text.char_indices() {
+        let rest = &text[at..];
+        match c {
+            _ if let Some(digit) = digit(c) => written.digits.push(digit),
+            '+' | '\u{ff0b}' if written.digits.is_empty() && !written.plus => written.plus = true,
+            // A zero in brackets is what is left out abroad, and stands in international numbers.
+            '(' | '[' | '\u{ff08}' if !rest[c.len_utf8()..].starts_with("0)") => written.national = true,
+            '(' | ')' | '[' | ']' | '\u{ff08}' | '\u{ff09}' | '.' | '/' | '\u{ff0e}' | '\u{ff0f}' | '\u{2800}' => {}
+            c if c.is_whitespace() => {}
+            c if is_dash(c) => written.national |= written.digits.len() == 3,
+            _ if !written.digits.is_empty() && is_extension(&text[..at], rest) => {
+                written.national = true;
+                break;
+            }
+            _ => return Err(NotAPhoneNumber::Characters),
+        }
+    }
+    Ok(written)
+}
+
+/// The ASCII digit for a digit of Latin, full-width or Arabic writing.
+fn digit(c: char) -> Option<char> {
+    let value = ['0', '\u{ff10}', '\u{660}', '\u{6f0}']
+        .into_iter()
+        .find_map(|zero| u32::from(c).checked_sub(u32::from(zero)).filter(|value| *value < 10))?;
+    char::from_digit(value, 10)
+}
+
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}')
+}
+
+/// Whether an extension begins here: `ext. 5`, `#5`, or `x5` after a space. Without the space an `x` may stand for a digit
+/// that somebody has masked.
+fn is_extension(before: &str, rest: &str) -> bool {
+    let rest = rest.to_ascii_lowercase();
+    let gap = before.ends_with(char::is_whitespace);
+    let markers = [("extension", true), ("extn", true), ("ext", true), ("#", true), ("x", gap)];
+    let Some(number) = markers.into_iter().find_map(|(marker, may)| rest.strip_prefix(marker).filter(|_| may)) else {
+        return false;
+    };
+    let number = number.trim_start_matches([' ', '.', ':', '-', '=']).trim_end();
+    (1..=MAX_EXTENSION_DIGITS).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+}
