@@ -228,7 +228,14 @@ fn read_window(fields: &mut Fields, now: Timestamp) -> Option<TimeWindow> {
     let zone = fields.parsed::<Zone>("timeZone");
     let minutes = fields.whole_number("durationMinutes", 1..=MAX_MINUTES).unwrap_or(DEFAULT_MINUTES);
     let duration = Duration::from_secs(u64::from(minutes) * 60);
-    let local = [start, end].into_iter().flatten().any(|time| matches!(time, SentTime::Local(_)));
+    for (name, time) in [("startTime", &start), ("endTime", &end)] {
+        if let (Some(time), Some(zone)) = (time, &zone)
+            && time.contradicts(zone)
+        {
+            fields.problem(name, "expected the same zone in brackets as in timeZone, or one of the two");
+        }
+    }
+    let local = [&start, &end].into_iter().flatten().any(|time| matches!(time, SentTime::Local(_)));
     if local && zone.is_none() && !fields.has_problem("timeZone") {
         fields.problem("timeZone", "required, because a time has no offset");
     }
@@ -307,6 +314,12 @@ mod tests {
                 r#"{"startTime":"2026-05-04T18:00:00Z","endTime":"2026-05-04T18:00:00Z"}"#,
                 "`endTime`: expected a time after",
             ),
+            (r#"{"startTime":"2026-05-04T18:00:00","timeZone":"Etc/Unknown"}"#, "`timeZone`: expected an IANA name"),
+            (r#"{"startTime":"2026-05-04T18:00:00Z","timeZone":"Factory"}"#, "`timeZone`: expected an IANA name"),
+            (
+                r#"{"startTime":"2026-05-04T18:00:00[America/New_York]","timeZone":"Europe/Berlin"}"#,
+                "`startTime`: expected the same zone",
+            ),
             (r#"{"user":"kim"}"#, "`user`: expected a user principal name"),
             (r#"{"user":"${input.user}@contoso.com"}"#, "`user`: holds a reference"),
             (r#"{"mode":"fax"}"#, "`mode`: expected online-meeting"),
@@ -316,6 +329,16 @@ mod tests {
             assert!(message.contains(expected), "{json}: {message}");
             assert_eq!(message.matches('`').count(), 2, "one mistake, one complaint: {message}");
         }
+    }
+
+    #[test]
+    fn a_zone_in_brackets_is_the_time_s_own() {
+        let order = order(
+            r#"{"startTime":"2026-12-04T18:00:00[America/New_York]","endTime":"2026-12-04T19:00:00",
+                "timeZone":"Eastern Standard Time"}"#,
+        )
+        .unwrap();
+        assert_eq!((order.window.start.to_string().as_str(), minutes(&order)), ("2026-12-04T23:00:00Z", 60));
     }
 
     #[test]

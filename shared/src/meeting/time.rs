@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use icu_time::zone::iana::IanaParserExtended;
 use icu_time::zone::windows::WindowsParser;
-use jiff::Timestamp;
 use jiff::civil;
+use jiff::fmt::temporal::{Pieces, TimeZoneAnnotationKind};
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 /// What a time field expects, as its error message says it.
 pub const EXPECTED_TIME: &str = "expected an ISO 8601 date and time such as 2026-05-04T18:00:00+02:00, or a local one such as 2026-05-04T18:00:00 \
@@ -19,12 +20,14 @@ pub const EXPECTED_ZONE: &str =
     "expected an IANA name such as Europe/Berlin or a Windows name such as W. Europe Standard Time";
 
 /// A date and time as it was sent, with or without an offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SentTime {
     /// An instant: the text carried an offset or `Z`.
     Instant(Timestamp),
     /// A local time that a zone has to place.
     Local(civil::DateTime),
+    /// A local time with its own zone, as RFC 9557 writes it: `2026-05-04T18:00:00[Europe/Berlin]`.
+    Zoned(civil::DateTime, Zone),
 }
 
 impl FromStr for SentTime {
@@ -32,14 +35,21 @@ impl FromStr for SentTime {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
+        let pieces = Pieces::parse(text).map_err(|_| EXPECTED_TIME)?;
         // A bare date would be midnight to the parser, which nobody means.
-        if !text.contains(['T', 't', ' ']) {
-            return Err(EXPECTED_TIME);
+        let local = pieces.date().to_datetime(pieces.time().ok_or(EXPECTED_TIME)?);
+        match (pieces.to_numeric_offset(), pieces.time_zone_annotation()) {
+            (None, None) => Ok(Self::Local(local)),
+            (None, Some(zone)) => match zone.kind() {
+                TimeZoneAnnotationKind::Named(name) => Ok(Self::Zoned(local, name.as_str().parse()?)),
+                _ => Err(EXPECTED_TIME),
+            },
+            (Some(offset), None) => offset.to_timestamp(local).map(Self::Instant).map_err(|_| EXPECTED_TIME),
+            // Refused where offset and zone contradict each other.
+            (Some(_), Some(_)) => {
+                text.parse().map(|time: Zoned| Self::Instant(time.timestamp())).map_err(|_| EXPECTED_TIME)
+            }
         }
-        if let Ok(instant) = text.parse() {
-            return Ok(Self::Instant(instant));
-        }
-        text.parse().map(Self::Local).map_err(|_| EXPECTED_TIME)
     }
 }
 
@@ -53,7 +63,10 @@ impl FromStr for Zone {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let name = iana_name_of_windows_zone(text).unwrap_or(text);
-        TimeZone::get(name).map(Self).map_err(|_| EXPECTED_ZONE)
+        let zone = TimeZone::get(name).map_err(|_| EXPECTED_ZONE)?;
+        // Names for a zone that nobody has set: `Etc/Unknown` and `Factory`. Both would pass for UTC.
+        let is_none = zone.is_unknown() || zone.iana_name().is_some_and(|name| name.eq_ignore_ascii_case("Factory"));
+        if is_none { Err(EXPECTED_ZONE) } else { Ok(Self(zone)) }
     }
 }
 
@@ -67,10 +80,20 @@ impl SentTime {
     /// The instant; `None` when it takes a zone and there is none. A local time that a clock change leaves out moves
     /// forward, one that it repeats is the first of the two.
     #[must_use]
-    pub fn instant(self, zone: Option<&Zone>) -> Option<Timestamp> {
+    pub fn instant(&self, zone: Option<&Zone>) -> Option<Timestamp> {
         match self {
-            Self::Instant(instant) => Some(instant),
-            Self::Local(local) => zone?.0.to_timestamp(local).ok(),
+            Self::Instant(instant) => Some(*instant),
+            Self::Local(local) => zone?.0.to_timestamp(*local).ok(),
+            Self::Zoned(local, own) => own.0.to_timestamp(*local).ok(),
+        }
+    }
+
+    /// Whether the time's own zone places it elsewhere than this one.
+    #[must_use]
+    pub fn contradicts(&self, zone: &Zone) -> bool {
+        match self {
+            Self::Zoned(local, own) => own.0.to_timestamp(*local).ok() != zone.0.to_timestamp(*local).ok(),
+            Self::Instant(_) | Self::Local(_) => false,
         }
     }
 }
@@ -141,6 +164,9 @@ mod tests {
             ("2026-05-04 18:00:00", "W. Europe Standard Time", "2026-05-04T16:00:00Z"),
             ("2026-05-04T18:00:00", "Pacific Standard Time", "2026-05-05T01:00:00Z"),
             ("2026-05-04T18:00:00", "UTC", "2026-05-04T18:00:00Z"),
+            ("2026-05-04T18:00:00[Europe/Berlin]", "", "2026-05-04T16:00:00Z"),
+            ("2026-05-04T18:00:00+02:00[Europe/Berlin]", "", "2026-05-04T16:00:00Z"),
+            ("2026-05-04T18:00:00Z[America/New_York]", "", "2026-05-04T18:00:00Z"),
         ] {
             assert_eq!(instant(time, zone), expected, "{time} {zone}");
         }
@@ -154,11 +180,35 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for bad in ["2020-05-4T18:00:00", "2026-05-04", "tomorrow", "", "2026-13-01T00:00:00Z", "18:00", "T"] {
+        for bad in [
+            "2020-05-4T18:00:00",
+            "2026-05-04",
+            "2026-05-04[Europe/Berlin]",
+            "tomorrow",
+            "",
+            "2026-13-01T00:00:00Z",
+            "18:00",
+            "T",
+            "2026-05-04T18:00:00-08:00[Europe/Berlin]",
+            "2026-05-04T18:00:00[+02:00]",
+        ] {
             assert_eq!(bad.parse::<SentTime>(), Err(EXPECTED_TIME), "{bad}");
         }
+        for bad in ["Middle-earth/Shire", "Etc/Unknown", "Factory"] {
+            assert!(format!("2026-05-04T18:00:00[{bad}]").parse::<SentTime>().is_err(), "{bad}");
+        }
         assert_eq!("2026-05-04T18:00:00".parse::<SentTime>().unwrap().instant(None), None);
-        for bad in ["Middle-earth/Shire", "CET summer", ""] {
+        for bad in [
+            "Middle-earth/Shire",
+            "CET summer",
+            "",
+            "Etc/Unknown",
+            "etc/unknown",
+            "Factory",
+            "FACTORY",
+            "tzone://Microsoft/Custom",
+            "Local",
+        ] {
             assert_eq!(bad.parse::<Zone>(), Err(EXPECTED_ZONE), "{bad}");
         }
     }
