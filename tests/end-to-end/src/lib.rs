@@ -90,7 +90,13 @@ impl InProcess {
     /// `send-sms`; `None` when its settings are wrong.
     #[must_use]
     pub fn send_sms(&self) -> Option<Function<send_sms::App<MemoryRecords>>> {
-        let mut env = self.environment();
+        self.send_sms_with(&[])
+    }
+
+    /// `send-sms` with these settings in place of the usual ones.
+    #[must_use]
+    pub fn send_sms_with(&self, settings: &[(&str, &str)]) -> Option<Function<send_sms::App<MemoryRecords>>> {
+        let mut env = self.environment_with(settings);
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let genesys = startup.genesys()?;
         let app = send_sms::App::new(genesys, MemoryRecords::default(), SmsSettings::read(startup.env)?);
