@@ -40,6 +40,8 @@ codes! {
     ACCEPTED = "accepted", 200, false;
     /// The text message of an earlier, equal request was found; nothing was sent.
     DUPLICATE = "duplicate", 200, false;
+    /// There is a meeting, and the customer has been sent the link of another one.
+    OTHER_LINK = "otherLink", 200, false;
 
     /// The organizer does not exist in the tenant.
     ORGANIZER_NOT_FOUND = "organizerNotFound", 200, false;

@@ -29,6 +29,7 @@ use crate::secrets::Secret;
 use crate::store::DynamoRecords;
 use crate::store::deliveries::DynamoDeliveries;
 use crate::store::last_presence::DynamoLastPresences;
+use crate::store::meetings::DynamoMeetingNotes;
 use crate::store::subscriptions::DynamoSubscriptionNotes;
 use crate::subscriptions::Certificates;
 
@@ -89,6 +90,12 @@ impl<'e> Startup<'e> {
     pub fn records(&mut self) -> Option<DynamoRecords> {
         let table = self.env.required("STATE_TABLE")?;
         Some(DynamoRecords::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
+    /// Which meeting was made for a conversation, in the state table: `STATE_TABLE`.
+    pub fn meeting_notes(&mut self) -> Option<DynamoMeetingNotes> {
+        let table = self.env.required("STATE_TABLE")?;
+        Some(DynamoMeetingNotes::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
     }
 
     /// What was last sent of each presence, in the state table: `STATE_TABLE`.

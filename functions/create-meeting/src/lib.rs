@@ -1,4 +1,4 @@
-//! `POST /meetings`: a Microsoft Teams meeting for a Genesys Cloud conversation, made once.
+//! `POST /meetings`: a Microsoft Teams meeting for a Genesys Cloud conversation, made once, whichever agent asks for it.
 
 use bridge::api::{Answer, Request, Route};
 use bridge::config::Environment;
@@ -6,6 +6,7 @@ use bridge::error::Error;
 use bridge::graph::GraphClient;
 use bridge::meeting::{self, MeetingFields, MeetingOrder, MeetingSettings};
 use bridge::startup::{Startup, warm_up};
+use bridge::store::meetings::{DynamoMeetingNotes, MeetingNotes};
 use jiff::Timestamp;
 
 /// Where the function stands in the API.
@@ -13,25 +14,31 @@ pub const ROUTE: Route = Route { function: "create-meeting", roles: &["Meetings.
 
 /// What the function works with.
 #[derive(Debug)]
-pub struct App {
+pub struct App<N = DynamoMeetingNotes> {
     graph: GraphClient,
+    notes: N,
     settings: MeetingSettings,
 }
 
-impl App {
+impl<N: MeetingNotes> App<N> {
     /// An app of these parts.
     #[must_use]
-    pub fn new(graph: GraphClient, settings: MeetingSettings) -> Self {
-        Self { graph, settings }
+    pub fn new(graph: GraphClient, notes: N, settings: MeetingSettings) -> Self {
+        Self { graph, notes, settings }
     }
+}
 
+impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let graph = startup.graph();
+        let (graph, notes) = (startup.graph(), startup.meeting_notes());
         let settings = MeetingSettings::read(startup.env);
-        let app = Self::new(graph?, settings?);
-        warm_up(async |cx| app.graph.warm_up(&cx).await).await;
+        let app = Self::new(graph?, notes?, settings?);
+        warm_up(async |cx| {
+            tokio::join!(app.graph.warm_up(&cx), app.notes.warm_up(&cx));
+        })
+        .await;
         Some(app)
     }
 }
@@ -40,13 +47,17 @@ impl App {
 ///
 /// # Errors
 /// Why there is no meeting, or none with a join URL.
-pub async fn handle(app: &App, mut request: Request) -> Result<Answer<MeetingFields>, Error> {
+pub async fn handle<N: MeetingNotes>(app: &App<N>, mut request: Request) -> Result<Answer<MeetingFields>, Error> {
     let conversation = request.conversation_id();
     let Request { mut fields, context: cx } = request;
     let order = MeetingOrder::read(&mut fields, &app.settings, conversation.as_ref(), Timestamp::now());
     let order = fields.finish(order)?;
 
-    let meeting = meeting::create(&app.graph, &cx, &order).await?;
+    let meeting = meeting::create_once(&app.graph, &app.notes, &cx, &order, conversation.as_ref()).await?;
     let lobby = meeting::open_lobby(&app.graph, &cx, &app.settings, &meeting).await;
-    Ok(Answer::ok(meeting.code(), meeting.message(&lobby), MeetingFields::of(&meeting, &lobby)))
+    let fields = MeetingFields::of(&meeting, &lobby);
+    Ok(match meeting.other_link(&lobby) {
+        Some(error) => Answer::failed(error, fields),
+        None => Answer::ok(meeting.code(), meeting.message(&lobby), fields),
+    })
 }

@@ -1,8 +1,9 @@
 //! `POST /escalations`: one click to a Teams meeting. The meeting is made, then its lobby is opened and its link texted
 //! to the customer at the same time, so that the agent waits for two round trips.
 //!
-//! Two clicks are one: Graph gives the second the first one's meeting, and the text message's record lets it be sent
-//! once. A process that dies in between leaves a meeting that the next click finds, and a text message that it sends.
+//! Two clicks are one, of two agents too: the second finds the first one's meeting, and the text message's record lets it
+//! be sent once. A process that dies in between leaves a meeting that the next click finds, and a text message that it
+//! sends.
 
 use bridge::api::{Answer, Request, Route};
 use bridge::config::Environment;
@@ -14,6 +15,7 @@ use bridge::http::RequestContext;
 use bridge::meeting::{self, Meeting, MeetingFields, MeetingOrder, MeetingSettings};
 use bridge::sms::{self, LinkFrom, Sent, SmsFields, SmsOrder, SmsSettings};
 use bridge::startup::{Startup, warm_up};
+use bridge::store::meetings::{DynamoMeetingNotes, MeetingNotes};
 use bridge::store::{DynamoRecords, Records};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -23,25 +25,26 @@ pub const ROUTE: Route = Route { function: "escalate", roles: &["Meetings.Create
 
 /// What the function works with.
 #[derive(Debug)]
-pub struct App<R = DynamoRecords> {
+pub struct App<R = DynamoRecords, N = DynamoMeetingNotes> {
     graph: GraphClient,
     genesys: GenesysClient,
     records: R,
+    notes: N,
     meetings: MeetingSettings,
     messages: SmsSettings,
 }
 
-impl<R: Records> App<R> {
+impl<R: Records, N: MeetingNotes> App<R, N> {
     /// An app of these parts.
     #[must_use]
     pub fn new(
         graph: GraphClient,
         genesys: GenesysClient,
-        records: R,
+        (records, notes): (R, N),
         meetings: MeetingSettings,
         messages: SmsSettings,
     ) -> Self {
-        Self { graph, genesys, records, meetings, messages }
+        Self { graph, genesys, records, notes, meetings, messages }
     }
 }
 
@@ -49,9 +52,10 @@ impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, genesys, records) = (startup.graph(), startup.genesys(), startup.records());
+        let (graph, genesys) = (startup.graph(), startup.genesys());
+        let (records, notes) = (startup.records(), startup.meeting_notes());
         let (meetings, messages) = (MeetingSettings::read(startup.env), SmsSettings::read(startup.env));
-        let app = Self::new(graph?, genesys?, records?, meetings?, messages?);
+        let app = Self::new(graph?, genesys?, (records?, notes?), meetings?, messages?);
         warm_up(async |cx| {
             tokio::join!(app.graph.warm_up(&cx), app.genesys.warm_up(&cx), app.records.warm_up(&cx));
         })
@@ -79,7 +83,10 @@ pub struct EscalationFields {
 ///
 /// # Errors
 /// When a field is missing or wrong, or there is no meeting. A failed text message is an answer that carries the meeting.
-pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<Answer<EscalationFields>, Error> {
+pub async fn handle<R: Records, N: MeetingNotes>(
+    app: &App<R, N>,
+    mut request: Request,
+) -> Result<Answer<EscalationFields>, Error> {
     let conversation = request.conversation_id();
     let Request { mut fields, context: cx } = request;
     if conversation.is_none() && !fields.has_problem("conversationId") {
@@ -89,7 +96,7 @@ pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<An
     let sms = SmsOrder::read(&mut fields, &app.messages, LinkFrom::Meeting);
     let ((order, sms), conversation) = fields.finish(order.zip(sms).zip(conversation))?;
 
-    let meeting = meeting::create(&app.graph, &cx, &order).await?;
+    let meeting = meeting::create_once(&app.graph, &app.notes, &cx, &order, Some(&conversation)).await?;
     let (lobby, sent) = tokio::join!(
         meeting::open_lobby(&app.graph, &cx, &app.meetings, &meeting),
         text_link(app, &cx, &sms, &conversation, &meeting),
@@ -104,8 +111,14 @@ pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<An
     Ok(match sent {
         Ok(sent) => {
             let message = format!("{} {}", meeting.message(&lobby), sent.message());
-            let code = sent.code();
-            Answer::ok(meeting.code(), message, fields(sent.receipt.message_id, code))
+            let (code, other_link) = (sent.code(), sent.other_link);
+            let fields = fields(sent.receipt.message_id, code);
+            // The agent would wait in this meeting, and the customer in another.
+            if other_link {
+                Answer::failed(Error::new(code, message), fields)
+            } else {
+                Answer::ok(meeting.code(), message, fields)
+            }
         }
         Err(error) => {
             let fields = fields(String::new(), error.code);
@@ -115,8 +128,8 @@ pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<An
     })
 }
 
-async fn text_link<R: Records>(
-    app: &App<R>,
+async fn text_link<R: Records, N>(
+    app: &App<R, N>,
     cx: &RequestContext,
     sms: &SmsOrder,
     conversation: &ConversationId,

@@ -59,6 +59,7 @@ pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<An
     let result = sms::send(&app.genesys, &app.records, &cx, &message).await;
     let fields = SmsFields::of(&result, &message.to);
     Ok(match result {
+        Ok(sent) if sent.other_link => Answer::failed(Error::new(sent.code(), sent.message()), fields),
         Ok(sent) => Answer::ok(sent.code(), sent.message(), fields),
         Err(error) => Answer::failed(error, fields),
     })

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::time::utc;
 use super::{Lobby, MadeAs, Meeting, UserRef};
-use crate::error::Code;
+use crate::error::{Code, Error};
 
 /// The fields of `POST /meetings`, and most of `POST /escalations`. All are always there; unknown is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -69,6 +69,15 @@ impl Meeting {
     #[must_use]
     pub fn code(&self) -> Code {
         if self.is_new { Code::CREATED } else { Code::EXISTING }
+    }
+
+    /// Why this is not the meeting that the customer may have the link to, where it is not: for a route that sends no link
+    /// by itself.
+    #[must_use]
+    pub fn other_link(&self, lobby: &Lobby) -> Option<Error> {
+        let what = "An earlier click of this conversation led to another meeting, which is out of reach. Send this link to \
+                    whoever has the first one: POST /sms does it with resend set to true.";
+        self.in_place_of_another.then(|| Error::new(Code::OTHER_LINK, format!("{what} {}", self.message(lobby))))
     }
 
     /// What to tell a person: that the meeting is there, and everything that did not go the first way.

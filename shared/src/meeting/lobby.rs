@@ -23,6 +23,9 @@ pub struct Lobby {
 /// How long meeting and text message wait for the lobby: the agent wants to go in.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// Pauses before a meeting is asked for again that was made a moment ago, and is not known everywhere yet.
+const REPLICATION: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
 /// Sets who does not wait and who may present, and reads back what became of it. Never fails: a meeting with a lobby is
 /// better than no meeting, and the note says what to do.
 pub async fn open_lobby(
@@ -53,7 +56,7 @@ async fn open(graph: &impl Meetings, cx: &RequestContext, settings: &MeetingSett
     let (organizer, known, result) = match found {
         Ok((user_id, online)) => {
             let known = online.lobby_scope().unwrap_or_default().to_owned();
-            let result = set(graph, cx, settings, &user_id, online).await;
+            let result = replicated(meeting, async || set(graph, cx, settings, &user_id, &online).await).await;
             (Some(user_id), known, result)
         }
         Err(error) => (None, String::new(), Err(error)),
@@ -88,17 +91,28 @@ async fn open(graph: &impl Meetings, cx: &RequestContext, settings: &MeetingSett
     }
 }
 
+/// Asks once more, and again, while a new meeting is not known everywhere.
+async fn replicated<T>(meeting: &Meeting, ask: impl AsyncFn() -> Result<T, GraphError>) -> Result<T, GraphError> {
+    let mut pauses = if meeting.is_new { REPLICATION.iter() } else { [].iter() };
+    loop {
+        match (ask().await, pauses.next()) {
+            (Err(GraphError::NotFound { .. }), Some(pause)) => tokio::time::sleep(*pause).await,
+            (answer, _) => return answer,
+        }
+    }
+}
+
 async fn set(
     graph: &impl Meetings,
     cx: &RequestContext,
     settings: &MeetingSettings,
     user_id: &str,
-    online: OnlineMeeting,
+    online: &OnlineMeeting,
 ) -> Result<OnlineMeeting, GraphError> {
     let (scope, presenters) = (settings.lobby_scope.as_str(), settings.presenters.as_str());
     if online.lobby_scope() == Some(scope) && online.allowed_presenters.as_deref() == Some(presenters) {
         // A repetition, or a tenant whose default is what is wanted: a call saved.
-        return Ok(online);
+        return Ok(online.clone());
     }
     let options = MeetingOptions {
         lobby_bypass_settings: LobbyBypassSettings {
@@ -124,6 +138,7 @@ async fn behind_event(
         UserRef::ObjectId(id) => id.clone(),
         UserRef::Upn(upn) => graph.get_object_id(cx, upn).await?,
     };
-    let online = graph.find_online_meeting(cx, &user_id, &meeting.join_url).await?;
+    let find = async || graph.find_online_meeting(cx, &user_id, &meeting.join_url).await;
+    let online = replicated(meeting, find).await?;
     Ok((user_id, online))
 }

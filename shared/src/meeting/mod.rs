@@ -4,35 +4,32 @@
 //! the Teams application access policy is missing, a calendar event of the same organizer does; where the organizer does
 //! not exist or cannot organize, the default organizer does. Each second-best way is told in the answer.
 //!
+//! A conversation has one meeting, whichever agent asks for it: what was made first is noted in the state table, and
+//! found again by every later click.
+//!
 //! Creating a meeting and opening its lobby are two functions, so that the text message need not wait for the lobby.
 
 mod answer;
+mod calendar;
+mod conversation;
 mod lobby;
 mod order;
 pub mod time;
 mod trouble;
 
 use std::future::Future;
-use std::time::Duration;
 
 pub use answer::MeetingFields;
+pub use conversation::create_once;
 pub use lobby::{Lobby, open_lobby};
 pub use order::{LobbyScope, MeetingOrder, MeetingSettings, Mode, Presenters, UserRef};
 
 use crate::error::{Code, Error};
 use crate::graph::{Event, GraphClient, GraphError, MeetingOptions, NewEvent, NewOnlineMeeting, OnlineMeeting};
 use crate::http::RequestContext;
-use time::{TimeWindow, from_graph, utc, utc_without_offset};
+use calendar::calendar_event;
+use time::{TimeWindow, from_graph, utc};
 use trouble::Trouble;
-
-/// Pauses before an event is read again whose join URL Teams has not filled in yet.
-const RE_READS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-
-/// Pauses before the event of an earlier click is looked for again.
-const SEARCHES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
-
-/// How far around the wanted time the event of an earlier click is looked for.
-const SEARCH_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What making a meeting takes of Graph.
 pub trait Meetings: Send + Sync {
@@ -123,6 +120,9 @@ pub struct Meeting {
     pub window: TimeWindow,
     /// Whether this request made it.
     pub is_new: bool,
+    /// Whether it was made although an earlier click of the conversation had led to another meeting, which is out of
+    /// reach now.
+    pub in_place_of_another: bool,
     /// Which second-best ways were taken, and why, for a person.
     pub notes: Vec<String>,
 }
@@ -139,11 +139,11 @@ pub enum MadeAs {
     },
 }
 
-/// Makes the meeting, or finds the one that an equal request has made.
+/// Makes the meeting, or finds the one of the same organizer and external id.
 ///
 /// # Errors
 /// Why there is no join URL, with the remedy.
-pub async fn create(graph: &impl Meetings, cx: &RequestContext, order: &MeetingOrder) -> Result<Meeting, Error> {
+async fn create(graph: &impl Meetings, cx: &RequestContext, order: &MeetingOrder) -> Result<Meeting, Error> {
     let mut notes = Vec::new();
     let last = order.organizers.len().saturating_sub(1);
     for (index, organizer) in order.organizers.iter().enumerate() {
@@ -227,73 +227,7 @@ async fn online_meeting(
         window: window_of(online.start_date_time.as_deref(), online.end_date_time.as_deref(), order.window),
         made_as: MadeAs::OnlineMeeting(Box::new(online)),
         is_new,
-        notes: Vec::new(),
-    })
-}
-
-async fn calendar_event(
-    graph: &impl Meetings,
-    cx: &RequestContext,
-    order: &MeetingOrder,
-    organizer: &UserRef,
-    policy_missing: bool,
-) -> Result<Meeting, Trouble> {
-    let user = organizer.as_str();
-    let wanted = NewEvent {
-        transaction_id: order.transaction_id(),
-        subject: order.subject.clone(),
-        start: utc_without_offset(order.window.start),
-        end: utc_without_offset(order.window.end),
-    };
-    let (is_new, mut event) = match graph.create_event(cx, user, &wanted).await {
-        Ok(event) => (true, event),
-        Err(GraphError::DuplicateTransaction { existing: Some(id) }) => (false, graph.get_event(cx, user, &id).await?),
-        Err(GraphError::DuplicateTransaction { existing: None }) => {
-            let around = order.window.widened(SEARCH_MARGIN);
-            let between = (utc(around.start), utc(around.end));
-            let mut pauses = SEARCHES.into_iter();
-            // The calendar may not yet show what a click a moment ago has put into it.
-            let found = loop {
-                let found = graph.find_event(cx, user, &wanted.transaction_id, (&between.0, &between.1)).await;
-                match (&found, pauses.next().filter(|pause| *pause < cx.deadline.for_a_call())) {
-                    (Err(GraphError::NotFound { .. }), Some(pause)) => tokio::time::sleep(pause).await,
-                    _ => break found,
-                }
-            };
-            (false, found?)
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut pauses = RE_READS.into_iter();
-    let join_url = loop {
-        if event.is_downgraded() {
-            // Without a meeting the entry only litters the organizer's calendar.
-            if is_new && let Err(error) = graph.delete_event(cx, user, &event.id).await {
-                tracing::warn!(%error, "a calendar event without a meeting was left behind");
-            }
-            return Err(Trouble::Downgraded);
-        }
-        if let Some(url) = event.join_url() {
-            break url.to_owned();
-        }
-        match pauses.next().filter(|pause| *pause < cx.deadline.for_a_call()) {
-            Some(pause) => tokio::time::sleep(pause).await,
-            None => return Err(Trouble::UrlPending),
-        }
-        event = match graph.get_event(cx, user, &event.id).await {
-            // Made a moment ago, and not yet known everywhere.
-            Err(GraphError::NotFound { .. }) => event,
-            read => read?,
-        };
-    };
-    Ok(Meeting {
-        join_url,
-        organizer: organizer.clone(),
-        organizer_fallback: false,
-        made_as: MadeAs::CalendarEvent { policy_missing },
-        window: window_of(event.start(), event.end(), order.window),
-        id: event.id,
-        is_new,
+        in_place_of_another: false,
         notes: Vec::new(),
     })
 }

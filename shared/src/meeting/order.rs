@@ -179,6 +179,8 @@ pub struct MeetingOrder {
     pub subject: String,
     /// The same for every request of one conversation, and for no other.
     pub external_id: String,
+    /// The calendar event of this conversation that is gone, if one is: Exchange may remember its transaction id.
+    pub gone_event: Option<String>,
     /// Which way.
     pub mode: Mode,
 }
@@ -211,14 +213,20 @@ impl MeetingOrder {
             // Without a conversation nothing tells one click from another: each request is a meeting of its own, and two
             // customers never meet by accident.
             external_id: conversation.map_or_else(|| Uuid::new_v4().to_string(), |id| id.as_str().to_owned()),
+            gone_event: None,
             mode,
         })
     }
 
-    /// The calendar event's `transactionId`: a guid made of the conversation, the same for every repetition.
+    /// The calendar event's `transactionId`: a guid made of the conversation, the same for every repetition. The event
+    /// that takes the place of one that is gone has another.
     #[must_use]
     pub fn transaction_id(&self) -> String {
-        Uuid::new_v5(&Uuid::NAMESPACE_OID, self.external_id.as_bytes()).to_string()
+        let name = match &self.gone_event {
+            None => self.external_id.clone(),
+            Some(gone) => format!("{} after {gone}", self.external_id),
+        };
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
     }
 }
 

@@ -30,7 +30,10 @@ impl Trouble {
             Self::Downgraded | Self::NeitherWay(_) => true,
             Self::UrlPending => false,
             Self::Graph(error) => match error {
-                GraphError::AccessPolicyMissing | GraphError::NotFound { .. } | GraphError::NotLicensed { .. } => true,
+                GraphError::AccessPolicyMissing
+                | GraphError::NotFound { .. }
+                | GraphError::NotLicensed { .. }
+                | GraphError::DuplicateTransaction { .. } => true,
                 // Exchange also refuses an app a single mailbox that is outside of its scope.
                 GraphError::PermissionMissing { permission, .. } => *permission == "Calendars.ReadWrite",
                 _ => false,

@@ -22,11 +22,14 @@ pub use text::Template;
 use crate::error::{Code, Error, when};
 use crate::genesys::{AgentlessMessage, AgentlessReceipt, GenesysClient, GenesysError};
 use crate::http::RequestContext;
-use crate::store::{Claim, Claimed, Receipt, Records, State, StoredRecord};
+use crate::store::{Claim, Claimed, Receipt, Records, State, StoreError, StoredRecord};
 
 /// Pauses of a request that waits for the one before it: short at first, because a send takes some hundred milliseconds.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Pauses before a record is written again that the state table did not take. It has been asked three times by then.
+const WRITE_AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
 /// What sending takes of Genesys Cloud.
 pub trait AgentlessMessages: Send + Sync {
@@ -53,25 +56,34 @@ impl AgentlessMessages for GenesysClient {
 pub struct Sent {
     /// Whether an earlier, equal request sent it.
     pub duplicate: bool,
-    /// Whether that request's text was another one: another link, as a rule.
+    /// Whether that request's text carried another link than this one, or none.
+    pub other_link: bool,
+    /// Whether that request's text was another one, where this one has no link.
     pub other_text: bool,
     /// What Genesys Cloud gave back.
     pub receipt: Receipt,
 }
 
 impl Sent {
-    /// `accepted` or `duplicate`.
+    /// `accepted`, `duplicate`, or `otherLink`: a duplicate that leads the recipient elsewhere.
     #[must_use]
     pub fn code(&self) -> Code {
-        if self.duplicate { Code::DUPLICATE } else { Code::ACCEPTED }
+        match self.duplicate {
+            false => Code::ACCEPTED,
+            true if self.other_link => Code::OTHER_LINK,
+            true => Code::DUPLICATE,
+        }
     }
 
     /// What to tell a person.
     #[must_use]
     pub fn message(&self) -> &'static str {
-        if self.other_text {
-            "An earlier text message of this conversation had been sent, with another text or link; nothing was sent now. \
-             To send this one too, repeat the request with resend set to true."
+        if self.other_link {
+            "The customer has been sent another link for this conversation, and would not come to this one; nothing was \
+             sent now. To send this link too, repeat the request with resend set to true."
+        } else if self.other_text {
+            "An earlier text message of this conversation had been sent, with another text; nothing was sent now. To send \
+             this one too, repeat the request with resend set to true."
         } else if self.duplicate {
             "This text message had been sent before; nothing was sent again."
         } else {
@@ -101,10 +113,15 @@ pub async fn send(
             resend,
             deadline: now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX),
         };
-        let claimed = records.claim(cx, &key, &claim, now).await;
-        let held = match claimed.map_err(|cause| state_unavailable().because(cause))? {
-            Claimed::Granted => break,
-            Claimed::Held(held) => held,
+        let held = match records.claim(cx, &key, &claim, now).await {
+            Ok(Claimed::Granted) => break,
+            Ok(Claimed::Held(held)) => held,
+            Err(cause) => {
+                // The claim may be there all the same, and only its answer was lost. Nothing was sent, so nothing may stay
+                // behind that makes the next request believe otherwise.
+                write_down(cx, async || records.release(cx, &key, &owner).await).await;
+                return Err(state_unavailable().because(cause));
+            }
         };
         if let Some(result) = settled(&held, message, now) {
             return result;
@@ -122,21 +139,33 @@ pub async fn send(
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     let result = genesys.send_agentless_message(cx, &message.agentless()).await;
-    let written = match &result {
-        Ok(receipt) => {
-            let receipt = message.receipt(receipt);
-            records.settle(cx, &key, &owner, &State::Accepted(receipt)).await
-        }
+    // Where it cannot be written down, the record counts as abandoned: nothing is sent twice, the outcome is just not known
+    // later.
+    write_down(cx, async || match &result {
+        Ok(receipt) => records.settle(cx, &key, &owner, &State::Accepted(message.receipt(receipt))).await,
         Err(GenesysError::Ambiguous(_)) => records.settle(cx, &key, &owner, &State::Unknown).await,
         Err(_) => records.release(cx, &key, &owner).await,
-    };
-    if let Err(error) = written {
-        // The record stays as it is and counts as abandoned: nothing is sent twice, the outcome is just not known later.
-        tracing::error!(%error, "the text message's record could not be completed");
-    }
+    })
+    .await;
     match result {
-        Ok(receipt) => Ok(Sent { duplicate: false, other_text: false, receipt: message.receipt(&receipt) }),
+        Ok(receipt) => {
+            Ok(Sent { duplicate: false, other_link: false, other_text: false, receipt: message.receipt(&receipt) })
+        }
         Err(error) => Err(explain(error)),
+    }
+}
+
+/// Writes how it ended, patiently: what is not written makes the next request tell a person that nobody knows.
+async fn write_down(cx: &RequestContext, write: impl AsyncFn() -> Result<(), StoreError>) {
+    let mut pauses = WRITE_AGAIN.into_iter();
+    while let Err(error) = write().await {
+        match pauses.next().filter(|pause| *pause < cx.deadline.for_a_call()) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => {
+                tracing::error!(%error, "the text message's record could not be completed");
+                return;
+            }
+        }
     }
 }
 
@@ -144,8 +173,12 @@ pub async fn send(
 fn settled(held: &StoredRecord, message: &SmsMessage, now: Timestamp) -> Option<Result<Sent, Error>> {
     match &held.state {
         State::Accepted(receipt) => {
-            let other_text = receipt.text_hash != message.text_hash();
-            Some(Ok(Sent { duplicate: true, other_text, receipt: receipt.clone() }))
+            let differs = receipt.text_hash != message.text_hash();
+            // Another agent's name makes another text of the same invitation: where there is a link, the link counts.
+            let link = message.link_hash();
+            let other_link = differs && !link.is_empty() && receipt.link_hash != link;
+            let other_text = differs && link.is_empty();
+            Some(Ok(Sent { duplicate: true, other_link, other_text, receipt: receipt.clone() }))
         }
         State::Unknown => Some(Err(unknown())),
         State::Sending if held.is_in_progress(now) => None,

@@ -196,6 +196,7 @@ impl SmsOrder {
             to,
             from,
             messenger,
+            link: link.map(str::to_owned),
             text,
             length,
             conversation: conversation.map(|id| id.as_str().to_owned()),
@@ -242,6 +243,12 @@ impl SmsOrder {
     }
 }
 
+/// The first link in a text that a caller wrote.
+fn first_link(text: &str) -> Option<&str> {
+    let link = text.get(text.find("https://")?..)?.split_whitespace().next()?;
+    Some(link.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '>', '"']))
+}
+
 /// A text message that is ready to be sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmsMessage {
@@ -250,6 +257,8 @@ pub struct SmsMessage {
     from: String,
     messenger: &'static str,
     text: String,
+    /// The link that was put into the text; nothing where the caller wrote the whole text.
+    link: Option<String>,
     length: Length,
     conversation: Option<String>,
     use_existing_active_conversation: bool,
@@ -295,11 +304,17 @@ impl SmsMessage {
             conversation_id: receipt.conversation_id.clone(),
             segments: self.length.segments,
             text_hash: self.text_hash(),
+            link_hash: self.link_hash(),
         }
     }
 
     /// Tells this text from another one that goes by the same record.
     pub(super) fn text_hash(&self) -> String {
         hash(&[&self.text])
+    }
+
+    /// Tells where this text leads; empty when it has no link.
+    pub(super) fn link_hash(&self) -> String {
+        self.link.as_deref().or_else(|| first_link(&self.text)).map(|link| hash(&[link])).unwrap_or_default()
     }
 }

@@ -195,6 +195,132 @@ async fn without_the_table_nothing_is_sent() {
     assert_eq!((error.code, genesys.sent()), (Code::STATE_UNAVAILABLE, 0));
 }
 
+/// Records whose first answers get lost, each after the write.
+#[derive(Default)]
+struct LosingAnswers {
+    records: MemoryRecords,
+    lost: AtomicUsize,
+}
+
+impl LosingAnswers {
+    fn of(lost: usize) -> Self {
+        Self { lost: AtomicUsize::new(lost), ..Self::default() }
+    }
+
+    fn lose<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        let loses = self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if loses { Err(StoreError("no answer in time".into())) } else { answer }
+    }
+}
+
+impl Records for LosingAnswers {
+    async fn claim(
+        &self,
+        cx: &RequestContext,
+        key: &RecordKey,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        self.lose(self.records.claim(cx, key, claim, now).await)
+    }
+
+    async fn settle(&self, cx: &RequestContext, key: &RecordKey, owner: &str, state: &State) -> Result<(), StoreError> {
+        self.lose(self.records.settle(cx, key, owner, state).await)
+    }
+
+    async fn release(&self, cx: &RequestContext, key: &RecordKey, owner: &str) -> Result<(), StoreError> {
+        self.lose(self.records.release(cx, key, owner).await)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_was_lost_leaves_the_way_free() {
+    for lost in 1..=3 {
+        let (genesys, records) = (Genesys::default(), LosingAnswers::of(lost));
+        let error = send(&genesys, &records, &context(20), &message(false)).await.unwrap_err();
+        assert_eq!((error.code, genesys.sent()), (Code::STATE_UNAVAILABLE, 0));
+        let second = send(&genesys, &records, &context(20), &message(false)).await;
+        assert_eq!(second.unwrap().code(), Code::ACCEPTED, "{lost} lost");
+    }
+}
+
+/// Records of which the first writes after a claim do not arrive.
+#[derive(Default)]
+struct LosingWrites {
+    records: MemoryRecords,
+    lost: AtomicUsize,
+}
+
+impl Records for LosingWrites {
+    async fn claim(
+        &self,
+        cx: &RequestContext,
+        key: &RecordKey,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        self.records.claim(cx, key, claim, now).await
+    }
+
+    async fn settle(&self, cx: &RequestContext, key: &RecordKey, owner: &str, state: &State) -> Result<(), StoreError> {
+        match self.lost.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => Err(StoreError("down".into())),
+            _ => self.records.settle(cx, key, owner, state).await,
+        }
+    }
+
+    async fn release(&self, cx: &RequestContext, key: &RecordKey, owner: &str) -> Result<(), StoreError> {
+        match self.lost.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => Err(StoreError("down".into())),
+            _ => self.records.release(cx, key, owner).await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_it_ended_is_written_patiently() {
+    let (genesys, records) = (Genesys::default(), LosingWrites::default());
+    send(&genesys, &records, &context(20), &message(false)).await.unwrap();
+    let second = send(&genesys, &records, &context(20), &message(false)).await.unwrap();
+    assert_eq!((second.code(), genesys.sent()), (Code::DUPLICATE, 1));
+
+    let (genesys, records) = (Genesys::answering([Err(refused(400))]), LosingWrites::default());
+    send(&genesys, &records, &context(20), &message(false)).await.unwrap_err();
+    let second = send(&genesys, &records, &context(20), &message(false)).await.unwrap();
+    assert_eq!((second.code(), genesys.sent()), (Code::ACCEPTED, 1));
+}
+
+/// A message of one conversation and recipient.
+fn saying(more: serde_json::Value) -> SmsMessage {
+    let mut json = json!({"toAddress": "+447700900123", "conversationId": "c-1"});
+    json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    order(json).unwrap()
+}
+
+#[tokio::test]
+async fn a_duplicate_that_leads_elsewhere_is_told_by_its_link_alone() {
+    const LINK: &str = "https://teams.microsoft.com/l/1";
+    let first = json!({"joinUrl": LINK, "agentName": "Kim"});
+    let (genesys, records) = (Genesys::default(), MemoryRecords::default());
+    send(&genesys, &records, &context(10), &saying(first)).await.unwrap();
+    for (second, code) in [
+        (json!({"joinUrl": LINK, "agentName": "Kim"}), Code::DUPLICATE),
+        (json!({"joinUrl": LINK, "agentName": "Alex"}), Code::DUPLICATE),
+        (json!({"joinUrl": LINK, "textBody": "Hello"}), Code::DUPLICATE),
+        (json!({"textBody": format!("Join us at {LINK}.")}), Code::DUPLICATE),
+        (json!({"textBody": "Hello"}), Code::DUPLICATE),
+        (json!({"joinUrl": "https://teams.microsoft.com/l/2", "agentName": "Kim"}), Code::OTHER_LINK),
+        (json!({"textBody": "Join us at https://teams.microsoft.com/l/2"}), Code::OTHER_LINK),
+    ] {
+        let sent = send(&genesys, &records, &context(10), &saying(second.clone())).await.unwrap();
+        assert_eq!((sent.code(), genesys.sent()), (code, 1), "{second}");
+    }
+    // Once a person has sent the other link, that is the one that the recipient has.
+    let other = |resend| saying(json!({"joinUrl": "https://teams.microsoft.com/l/2", "resend": resend}));
+    assert_eq!(send(&genesys, &records, &context(10), &other(true)).await.unwrap().code(), Code::ACCEPTED);
+    assert_eq!(send(&genesys, &records, &context(10), &other(false)).await.unwrap().code(), Code::DUPLICATE);
+}
+
 proptest! {
     /// Whatever Genesys Cloud does, and however often the agent clicks: without `resend` at most one message leaves.
     #[test]

@@ -93,7 +93,7 @@ impl Records for DynamoRecords {
             .key("id", text(&key.0))
             .update_expression(
                 "SET #state = :state, message_id = :message, conversation_id = :conversation, #segments = :segments, \
-                 text_hash = :text_hash",
+                 text_hash = :text_hash, link_hash = :link_hash",
             )
             .condition_expression("#owner = :owner")
             .expression_attribute_names("#state", "state")
@@ -104,6 +104,7 @@ impl Records for DynamoRecords {
             .expression_attribute_values(":conversation", text(&receipt.conversation_id))
             .expression_attribute_values(":segments", number(receipt.segments))
             .expression_attribute_values(":text_hash", text(&receipt.text_hash))
+            .expression_attribute_values(":link_hash", text(&receipt.link_hash))
             .expression_attribute_values(":owner", text(owner));
         match timed(cx, "update record", request.send()).await {
             Ok(_) | Err(Failure::ConditionFailed(_)) => Ok(()),
@@ -149,6 +150,8 @@ fn record(item: &Item) -> Option<StoredRecord> {
             conversation_id: text("conversation_id")?,
             segments: u32::try_from(number("segments")?).ok()?,
             text_hash: text("text_hash")?,
+            // Records that were written before links were told apart have none.
+            link_hash: text("link_hash").unwrap_or_default(),
         }),
         UNKNOWN => State::Unknown,
         _ => return None,

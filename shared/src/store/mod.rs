@@ -28,6 +28,7 @@
 pub mod deliveries;
 mod dynamo;
 pub mod last_presence;
+pub mod meetings;
 mod memory;
 pub mod subscriptions;
 
@@ -50,6 +51,8 @@ pub const RECORD_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 pub mod kind {
     /// A text message, by conversation and recipient.
     pub const SMS: &str = "sms";
+    /// The meeting that was made for a conversation.
+    pub const MEETING: &str = "meeting";
     /// A message delivered to Genesys Cloud Open Messaging.
     pub const OPEN_MESSAGE: &str = "openMessage";
     /// An event published to the event bus.
@@ -114,6 +117,8 @@ pub struct Receipt {
     pub segments: u32,
     /// A hash of the text, to tell the same message from another one of the same conversation.
     pub text_hash: String,
+    /// A hash of the link in it, to tell whether the recipient has the link that is sent now; empty when there was none.
+    pub link_hash: String,
 }
 
 /// A record as it is stored.

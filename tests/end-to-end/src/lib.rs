@@ -21,6 +21,7 @@ use bridge::sms::SmsSettings;
 use bridge::startup::{Startup, door};
 use bridge::store::MemoryRecords;
 use bridge::store::last_presence::MemoryLastPresences;
+use bridge::store::meetings::MemoryMeetingNotes;
 use bridge::store::subscriptions::MemorySubscriptionNotes;
 use bridge::subscriptions::KeeperSettings;
 use lambda_runtime::Context;
@@ -36,6 +37,8 @@ pub struct InProcess {
     /// The stand-ins.
     pub stand_ins: StandIns,
     aws: SdkConfig,
+    /// Which meetings were made: what the functions share of the state table.
+    notes: MemoryMeetingNotes,
 }
 
 impl InProcess {
@@ -51,7 +54,7 @@ impl InProcess {
             .endpoint_url(&stand_ins.aws)
             .load()
             .await;
-        Ok(Self { stand_ins, aws })
+        Ok(Self { stand_ins, aws, notes: MemoryMeetingNotes::default() })
     }
 
     fn environment(&self) -> Environment {
@@ -79,11 +82,11 @@ impl InProcess {
 
     /// `create-meeting`; `None` when its settings are wrong.
     #[must_use]
-    pub fn create_meeting(&self) -> Option<Function<create_meeting::App>> {
+    pub fn create_meeting(&self) -> Option<Function<create_meeting::App<MemoryMeetingNotes>>> {
         let mut env = self.environment();
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let graph = startup.graph()?;
-        let app = create_meeting::App::new(graph, MeetingSettings::read(startup.env)?);
+        let app = create_meeting::App::new(graph, self.notes.clone(), MeetingSettings::read(startup.env)?);
         Some(Function::of(create_meeting::ROUTE, app))
     }
 
@@ -105,12 +108,13 @@ impl InProcess {
 
     /// `escalate`; `None` when its settings are wrong.
     #[must_use]
-    pub fn escalate(&self) -> Option<Function<escalate::App<MemoryRecords>>> {
+    pub fn escalate(&self) -> Option<Function<escalate::App<MemoryRecords, MemoryMeetingNotes>>> {
         let mut env = self.environment();
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let (graph, genesys) = (startup.graph()?, startup.genesys()?);
         let (meetings, messages) = (MeetingSettings::read(startup.env)?, SmsSettings::read(startup.env)?);
-        let app = escalate::App::new(graph, genesys, MemoryRecords::default(), meetings, messages);
+        let app =
+            escalate::App::new(graph, genesys, (MemoryRecords::default(), self.notes.clone()), meetings, messages);
         Some(Function::of(escalate::ROUTE, app))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use end_to_end::{InProcess, answer, event, invocation, presence_batch};
 use sandbox::stand_ins::faults::Fault;
-use sandbox::stand_ins::{AGENT_ID, ORGANIZER_ID, User, Vendor};
+use sandbox::stand_ins::{AGENT_ID, COLLEAGUE_ID, ORGANIZER_ID, User, Vendor};
 use serde_json::{Value, json};
 
 const LAMBDA: Duration = Duration::from_secs(28);
@@ -116,6 +116,131 @@ async fn a_meeting_without_its_text_message_still_carries_the_link() {
         assert!(answered["joinUrl"].as_str().unwrap().starts_with("https://"), "{name}");
         assert_eq!(answered["retryable"], json!(name == "throttled"), "{name}");
     }
+}
+
+/// A click of an agent, or of the colleague to whom the call was transferred.
+fn click_of(agent: &str, name: &str) -> Value {
+    json!({"user": agent, "agentName": name, "toAddress": "+447700900777", "conversationId": "transferred"})
+}
+
+fn codes(answer: &Value) -> [&str; 3] {
+    ["code", "smsStatus", "smsCode"].map(|name| answer[name].as_str().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn after_a_transfer_both_agents_and_the_customer_are_in_one_meeting() {
+    let bundle = InProcess::start().await.unwrap();
+    let (escalate, meetings) = (bundle.escalate().unwrap(), bundle.create_meeting().unwrap());
+    let escalated = async |agent: &str, name: &str| {
+        answer(&escalate, event("escalate", Some(&click_of(agent, name))), LAMBDA, escalate::handle).await.1
+    };
+    let first = escalated(AGENT_ID, "Kim").await;
+    let second = escalated(COLLEAGUE_ID, "Alex").await;
+    assert_eq!(codes(&first), ["created", "accepted", "accepted"]);
+    // Another agent's name is no other invitation.
+    assert_eq!(codes(&second), ["existing", "duplicate", "duplicate"]);
+    assert_eq!((&second["joinUrl"], &second["organizer"]), (&first["joinUrl"], &json!(AGENT_ID)));
+    let body = json!({"user": COLLEAGUE_ID, "conversationId": "transferred"});
+    let (_, third) = answer(&meetings, event("create-meeting", Some(&body)), LAMBDA, create_meeting::handle).await;
+    assert_eq!((&third["code"], &third["joinUrl"]), (&json!("existing"), &first["joinUrl"]));
+    let world = &bundle.stand_ins.world;
+    assert_eq!((world.online_meetings("transferred"), world.texts().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_meeting_of_either_route_is_the_conversation_s() {
+    let bundle = InProcess::start().await.unwrap();
+    let (escalate, meetings) = (bundle.escalate().unwrap(), bundle.create_meeting().unwrap());
+    let body = json!({"user": AGENT_ID, "conversationId": "transferred", "mode": "calendar-event"});
+    let (_, first) = answer(&meetings, event("create-meeting", Some(&body)), LAMBDA, create_meeting::handle).await;
+    let click = event("escalate", Some(&click_of(COLLEAGUE_ID, "Alex")));
+    let (_, second) = answer(&escalate, click, LAMBDA, escalate::handle).await;
+    assert_eq!(codes(&second), ["existing", "accepted", "accepted"]);
+    assert_eq!((&second["joinUrl"], &second["mode"]), (&first["joinUrl"], &json!("calendar-event")));
+    let texts = bundle.stand_ins.world.texts();
+    assert!(texts.len() == 1 && texts[0].text.contains(first["joinUrl"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn an_access_policy_that_spreads_between_two_clicks_leads_to_no_second_meeting() {
+    for in_effect_first in [true, false] {
+        let bundle = InProcess::start().await.unwrap();
+        let function = bundle.escalate().unwrap();
+        let policy = |in_effect| {
+            let mut agent = User::new("kim@contoso.com", AGENT_ID);
+            agent.access_policy = in_effect;
+            bundle.stand_ins.world.directory().put_user(agent);
+        };
+        let escalated = async || {
+            let click = event("escalate", Some(&click_of(AGENT_ID, "Kim")));
+            answer(&function, click, LAMBDA, escalate::handle).await.1
+        };
+        policy(in_effect_first);
+        let first = escalated().await;
+        policy(!in_effect_first);
+        // A policy that was in effect a moment ago is so again in another one.
+        let (second, ()) = tokio::join!(escalated(), async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            policy(true);
+        });
+        assert_eq!(codes(&second), ["existing", "duplicate", "duplicate"], "{second}");
+        assert_eq!(second["joinUrl"], first["joinUrl"]);
+        assert_eq!(bundle.stand_ins.world.texts().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn where_the_first_meeting_is_out_of_reach_the_other_link_is_told_and_sent_when_a_person_asks() {
+    let bundle = InProcess::start().await.unwrap();
+    let (escalate, meetings) = (bundle.escalate().unwrap(), bundle.create_meeting().unwrap());
+    let escalated = async |resend: bool| {
+        let mut click = click_of(COLLEAGUE_ID, "Alex");
+        click["resend"] = json!(resend);
+        answer(&escalate, event("escalate", Some(&click)), LAMBDA, escalate::handle).await.1
+    };
+    let click = event("escalate", Some(&click_of(AGENT_ID, "Kim")));
+    let (_, first) = answer(&escalate, click, LAMBDA, escalate::handle).await;
+    // The first agent leaves the company.
+    bundle.stand_ins.world.directory().remove_user(AGENT_ID);
+    let second = escalated(false).await;
+    assert_eq!(codes(&second), ["otherLink", "duplicate", "otherLink"], "{second}");
+    assert_eq!(
+        (&second["ok"], &second["retryable"], &second["organizer"]),
+        (&json!(false), &json!(false), &json!(COLLEAGUE_ID))
+    );
+    assert!(second["joinUrl"].as_str().is_some_and(|link| !link.is_empty() && link != first["joinUrl"]));
+    let again = escalated(false).await;
+    assert_eq!((codes(&again), &again["joinUrl"]), (["otherLink", "duplicate", "otherLink"], &second["joinUrl"]));
+    let sent = escalated(true).await;
+    assert_eq!(codes(&sent), ["existing", "accepted", "accepted"]);
+    let after = escalated(false).await;
+    assert_eq!(codes(&after), ["existing", "duplicate", "duplicate"]);
+    let texts = bundle.stand_ins.world.texts();
+    assert!(texts.len() == 2 && texts[1].text.contains(second["joinUrl"].as_str().unwrap()));
+
+    // The route that sends nothing says so by itself, once.
+    bundle.stand_ins.world.directory().put_user(User::new("kim@contoso.com", AGENT_ID));
+    bundle.stand_ins.world.directory().remove_user(COLLEAGUE_ID);
+    let body = json!({"user": AGENT_ID, "conversationId": "transferred"});
+    let met = async || answer(&meetings, event("create-meeting", Some(&body)), LAMBDA, create_meeting::handle).await.1;
+    let (other, same) = (met().await, met().await);
+    assert_eq!((&other["code"], &other["ok"]), (&json!("otherLink"), &json!(false)));
+    assert_eq!((&same["code"], &same["joinUrl"]), (&json!("existing"), &other["joinUrl"]));
+}
+
+#[tokio::test]
+async fn two_agents_who_click_at_the_same_moment_get_one_link() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.escalate().unwrap();
+    let slow = Fault::at(Vendor::Graph, "createOrGet").times(0).delay(Duration::from_millis(300));
+    bundle.stand_ins.world.faults.add(slow);
+    let escalated = async |agent: &str, name: &str| {
+        answer(&function, event("escalate", Some(&click_of(agent, name))), LAMBDA, escalate::handle).await.1
+    };
+    let (one, two) = tokio::join!(escalated(AGENT_ID, "Kim"), escalated(COLLEAGUE_ID, "Alex"));
+    assert_eq!((&one["ok"], &two["ok"], &one["joinUrl"]), (&json!(true), &json!(true), &two["joinUrl"]));
+    let texts = bundle.stand_ins.world.texts();
+    assert!(texts.len() == 1 && texts[0].text.contains(one["joinUrl"].as_str().unwrap()));
 }
 
 #[tokio::test]

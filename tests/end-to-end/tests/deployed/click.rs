@@ -71,7 +71,9 @@ fn a_warm_click_asks_neither_for_secrets_nor_for_tokens() {
         assert_eq!(line["coldStart"], false);
         let operations: Vec<_> = line["calls"].as_array().unwrap().iter().map(|call| &call["operation"]).collect();
         let mut expected = [
+            "read meeting note",
             "createOrGet onlineMeeting",
+            "keep meeting note",
             "put record",
             "update onlineMeeting",
             "send agentless message",
@@ -85,17 +87,41 @@ fn a_warm_click_asks_neither_for_secrets_nor_for_tokens() {
 }
 
 #[test]
-fn another_link_for_the_same_conversation_is_not_passed_off_as_sent() {
+fn a_colleague_to_whom_the_call_was_transferred_comes_into_the_same_meeting() {
     beside_others(async |sandbox| {
         let (conversation, number) = (conversation(), number());
-        post(sandbox, "/escalations", &click(&conversation, &number)).await;
-        // The call went to a colleague, who has a meeting of her own.
+        let first = post(sandbox, "/escalations", &click(&conversation, &number)).await;
         let colleague = user(sandbox, |_| {});
         let mut body = click(&conversation, &number);
         body["user"] = json!(colleague.id);
+        body["agentName"] = json!("Alex");
         let second = post(sandbox, "/escalations", &body).await;
-        assert_eq!((second.text("code"), second.text("smsStatus")), ("created", "duplicate"));
-        assert!(second.text("message").contains("another text or link"), "{}", second.body);
+        assert_eq!((second.text("code"), second.text("smsStatus")), ("existing", "duplicate"));
+        let meeting = json!({"user": colleague.id, "conversationId": conversation});
+        let third = post(sandbox, "/meetings", &meeting).await;
+        assert_eq!(third.text("code"), "existing");
+        for answer in [&second, &third] {
+            assert_eq!(answer.text("joinUrl"), first.text("joinUrl"));
+        }
+        assert_eq!((sandbox.world.online_meetings(&conversation), sandbox.world.texts_to(&number).len()), (1, 1));
+    });
+}
+
+#[test]
+fn another_link_for_the_same_conversation_is_not_passed_off_as_sent() {
+    beside_others(async |sandbox| {
+        let (conversation, number) = (conversation(), number());
+        let agent = user(sandbox, |_| {});
+        let mut body = click(&conversation, &number);
+        body["user"] = json!(agent.id);
+        post(sandbox, "/escalations", &body).await;
+        // The call went to a colleague, and the agent has left the company with the meeting.
+        sandbox.world.directory().remove_user(&agent.id);
+        let colleague = user(sandbox, |_| {});
+        body["user"] = json!(colleague.id);
+        let second = post(sandbox, "/escalations", &body).await;
+        assert_eq!((second.ok(), second.text("code"), second.text("smsCode")), (false, "otherLink", "otherLink"));
+        assert!(second.text("joinUrl").starts_with("https://"), "{}", second.body);
         body["resend"] = json!(true);
         assert_eq!(post(sandbox, "/escalations", &body).await.text("smsStatus"), "accepted");
         assert!(sandbox.world.texts_to(&number)[1].text.contains(second.text("joinUrl")));

@@ -9,6 +9,7 @@ use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, MemoryDeliv
 use bridge::store::last_presence::{
     Advanced, DynamoLastPresences, LastPresence, LastPresences, MemoryLastPresences, Sent, Settled, Wanted,
 };
+use bridge::store::meetings::{DynamoMeetingNotes, MeetingNote, MeetingNotes, MemoryMeetingNotes, note_key};
 use bridge::store::subscriptions::{
     DynamoSubscriptionNotes, Kept, MemorySubscriptionNotes, Progress, SubscriptionNotes,
 };
@@ -50,7 +51,13 @@ async fn the_record_s_rules(records: &impl Records) {
     let try_claim = async |key: &RecordKey, owner: &str, resend, at| {
         held_by(records.claim(&cx, key, &claim(owner, resend), at).await.unwrap())
     };
-    let receipt = Receipt { message_id: "m".into(), conversation_id: "c".into(), segments: 2, text_hash: "h".into() };
+    let receipt = Receipt {
+        message_id: "m".into(),
+        conversation_id: "c".into(),
+        segments: 2,
+        text_hash: "h".into(),
+        link_hash: "l".into(),
+    };
     let accepted = State::Accepted(receipt);
 
     let key = RecordKey::new("test", &[&conversation()]);
@@ -65,7 +72,10 @@ async fn the_record_s_rules(records: &impl Records) {
     assert_eq!(try_claim(&key, "b", false, now).await, "a Sending", "not theirs to end");
     records.settle(&cx, &key, "a", &accepted).await.unwrap();
     let stored = try_claim(&key, "b", false, now).await;
-    assert!(stored.starts_with("a Accepted") && stored.contains("segments: 2"), "{stored}");
+    assert!(
+        stored.starts_with("a Accepted") && stored.contains("segments: 2") && stored.contains("link_hash: \"l\""),
+        "{stored}"
+    );
     assert_eq!(try_claim(&key, "b", true, now).await, "granted", "a person asked to send again");
     records.settle(&cx, &key, "b", &State::Unknown).await.unwrap();
     assert_eq!(try_claim(&key, "c", false, now).await, "b Unknown");
@@ -75,6 +85,42 @@ async fn the_record_s_rules(records: &impl Records) {
     assert_eq!(try_claim(&key, "e", true, after(31)).await, "granted", "abandoned, and a person asked");
     let expired = now + RECORD_LIFE + Duration::from_secs(60);
     assert_eq!(try_claim(&key, "f", false, expired).await, "granted", "expired is absent");
+}
+
+#[test]
+fn a_conversation_s_first_meeting_is_kept_until_a_click_that_knows_it_replaces_it() {
+    beside_others(async |sandbox| {
+        let table = sandbox.output("StateTable").into();
+        the_meeting_note_s_rules(&DynamoMeetingNotes::new(client(sandbox), table)).await;
+        the_meeting_note_s_rules(&MemoryMeetingNotes::default()).await;
+    });
+}
+
+async fn the_meeting_note_s_rules(notes: &impl MeetingNotes) {
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let key = note_key(&conversation());
+    let note = |mark: &str, event_id: Option<&str>| MeetingNote {
+        mark: mark.into(),
+        organizer: "kim@contoso.com".into(),
+        organizer_fallback: event_id.is_some(),
+        event_id: event_id.map(str::to_owned),
+        noted: now,
+        expires: now + Duration::from_secs(60),
+    };
+    let (first, second, third) = (note("a", Some("event")), note("b", None), note("c", None));
+    assert_eq!(notes.read(&cx, &key, now).await.unwrap(), None);
+    let keep = async |note: &MeetingNote, replaced: Option<&MeetingNote>, at: u64| {
+        notes.keep(&cx, &key, note, replaced, now + Duration::from_secs(at)).await.unwrap().mark
+    };
+    assert_eq!(keep(&first, None, 0).await, "a");
+    assert_eq!(keep(&first, None, 0).await, "a", "the answer to the first put got lost");
+    assert_eq!(keep(&second, None, 1).await, "a", "a faster click's stays");
+    assert_eq!(notes.read(&cx, &key, now).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(keep(&second, Some(&first), 1).await, "b");
+    assert_eq!(keep(&third, Some(&first), 1).await, "b", "two have found the first one out of reach");
+    assert_eq!(notes.read(&cx, &key, now + Duration::from_secs(61)).await.unwrap(), None, "expired is absent");
+    assert_eq!(keep(&third, None, 61).await, "c");
 }
 
 #[test]

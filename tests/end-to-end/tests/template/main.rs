@@ -57,7 +57,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
     let common = ["REQUIRE_ROLES"];
     let entra = ["ENTRA_SECRET_ID", "ENTRA_LOGIN_URL", "GRAPH_URL"];
-    let meetings = ["DEFAULT_ORGANIZER", "MEETING_MODE", "LOBBY_SCOPE", "ALLOWED_PRESENTERS"];
+    let meetings = ["STATE_TABLE", "DEFAULT_ORGANIZER", "MEETING_MODE", "LOBBY_SCOPE", "ALLOWED_PRESENTERS"];
     let genesys = ["GENESYS_SECRET_ID", "GENESYS_DOMAIN", "GENESYS_LOGIN_URL", "GENESYS_API_URL"];
     let messages = ["STATE_TABLE", "SMS_FROM", "SMS_COUNTRY", "SMS_BRAND", "SMS_TEMPLATE", "SMS_MAX_CHARACTERS"];
     let presence = ["PRESENCE_MODE", "PRESENCE_MAP", "PRESENCE_TTL_MINUTES"];

@@ -69,6 +69,7 @@ fn items(sid: &str, actions: &str, kinds: &[&str]) -> String {
 #[test]
 fn each_function_may_do_what_it_does_and_nothing_else() {
     let records = items("KeepRecords", "[dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem]", &[kind::SMS]);
+    let meetings = items("KeepMeetings", "[dynamodb:GetItem, dynamodb:PutItem]", &[kind::MEETING]);
     let presences = items("KeepPresences", "dynamodb:UpdateItem", &[kind::PRESENCE]);
     let subscriptions = items(
         "KeepSubscriptions",
@@ -81,9 +82,9 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         &[kind::OPEN_MESSAGE, kind::EVENT, kind::HEARD],
     );
     let expected: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
-        ("CreateMeeting", vec![ENTRA, KEY]),
+        ("CreateMeeting", vec![ENTRA, &*meetings, KEY]),
         ("SendSms", vec![GENESYS, &*records, KEY]),
-        ("Escalate", vec![ENTRA, GENESYS, &*records, KEY]),
+        ("Escalate", vec![ENTRA, GENESYS, &*records, &*meetings, KEY]),
         ("UpdatePresence", vec![ENTRA, GENESYS, KEY]),
         ("MirrorPresence", vec![ENTRA, GENESYS, QUEUE, &*presences, SCAN, KEY]),
         ("RenewSubscriptions", vec![ENTRA, WEBHOOK, NOTIFICATION_KEYS, LIFECYCLE, SEND, &*subscriptions, KEY]),

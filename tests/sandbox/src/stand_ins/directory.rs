@@ -211,6 +211,11 @@ impl Directory {
         }
     }
 
+    /// A user leaves the tenant.
+    pub fn remove_user(&mut self, id: &str) {
+        self.users.remove(&id.to_ascii_lowercase());
+    }
+
     /// A user by object id.
     #[must_use]
     pub fn user_by_id(&self, id: &str) -> Option<&User> {

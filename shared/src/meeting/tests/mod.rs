@@ -1,5 +1,8 @@
+mod conversation;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -25,6 +28,7 @@ struct Graph {
     found_events: Answers<Event>,
     deletions: Answers<()>,
     asked: Mutex<Vec<String>>,
+    transactions: Mutex<Vec<String>>,
 }
 
 struct Answers<T>(Mutex<VecDeque<Result<T, GraphError>>>);
@@ -78,7 +82,8 @@ impl Meetings for Graph {
     async fn find_online_meeting(&self, _: &RequestContext, user: &str, _: &str) -> Result<OnlineMeeting, GraphError> {
         self.next("find", user, &self.found)
     }
-    async fn create_event(&self, _: &RequestContext, user: &str, _: &NewEvent) -> Result<Event, GraphError> {
+    async fn create_event(&self, _: &RequestContext, user: &str, event: &NewEvent) -> Result<Event, GraphError> {
+        self.transactions.lock().unwrap().push(event.transaction_id.clone());
         self.next("create event", user, &self.events)
     }
     async fn get_event(&self, _: &RequestContext, user: &str, _: &str) -> Result<Event, GraphError> {
@@ -136,6 +141,7 @@ fn order(mode: Mode, organizers: &[&str]) -> MeetingOrder {
         window: TimeWindow::lasting(start, Duration::from_secs(3600)).unwrap(),
         subject: "Customer call".into(),
         external_id: "c-1".into(),
+        gone_event: None,
         mode,
     }
 }
@@ -349,6 +355,25 @@ async fn a_policy_that_overrules_and_a_refusal_are_told_and_the_meeting_stays() 
     let lobby = lobby_of(&refused, online_with_options("invited", "organizer")).await;
     assert_eq!(lobby.scope, "invited");
     assert!(lobby.note.unwrap().contains("could not be set"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_meeting_that_is_not_known_everywhere_gets_its_lobby_all_the_same() {
+    let graph = Graph {
+        updates: answers([Err(not_found()), Err(not_found()), Ok(online_with_options("everyone", "organization"))]),
+        ..Graph::default()
+    };
+    let lobby = lobby_of(&graph, online()).await;
+    assert_eq!((lobby.scope.as_str(), lobby.note), ("everyone", None));
+
+    let graph = Graph {
+        events: answers([Ok(event())]),
+        found: answers([Err(not_found()), Ok(online_with_options("everyone", "organization"))]),
+        ..Graph::default()
+    };
+    let cx = context(10);
+    let meeting = create(&graph, &cx, &order(Mode::CalendarEvent, &[AGENT])).await.unwrap();
+    assert_eq!(open_lobby(&graph, &cx, &settings(), &meeting).await.scope, "everyone");
 }
 
 #[tokio::test]

@@ -1,0 +1,154 @@
+//! One conversation, one meeting: the first one, whoever asks for it later and whatever has changed meanwhile.
+//!
+//! What the first click led to is noted in the [`store`](crate::store::meetings), before its link can reach anybody. A
+//! later click goes there first. Only where that meeting is out of reach (deleted, its organizer gone, the policy taken
+//! away) another is made in its place, and the answer says so.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::calendar::{discard, event_again};
+use super::trouble::Trouble;
+use super::{MadeAs, Meeting, MeetingOrder, Meetings, UserRef, create, online_meeting};
+use crate::error::Error;
+use crate::fields::ConversationId;
+use crate::graph::GraphError;
+use crate::http::RequestContext;
+use crate::store::meetings::{MeetingNote, MeetingNotes, NOTE_LIFE, note_key};
+use crate::store::{RecordKey, StoreError};
+
+/// How long the state table is waited for. A meeting without a note is better than an agent without a meeting.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// For so long after it was made, what Graph does not find may not be known everywhere yet.
+const YOUNG: SignedDuration = SignedDuration::from_mins(1);
+
+/// Pauses before an organizer is asked for again whose policy was in effect before: while it spreads, each of Teams'
+/// servers has its own opinion.
+const POLICY_SPREADS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+
+/// Makes the conversation's meeting, or finds the one that an earlier click of any agent has made. Without a conversation
+/// every request makes its own.
+///
+/// # Errors
+/// Why there is no join URL, with the remedy.
+pub async fn create_once(
+    graph: &impl Meetings,
+    notes: &impl MeetingNotes,
+    cx: &RequestContext,
+    order: &MeetingOrder,
+    conversation: Option<&ConversationId>,
+) -> Result<Meeting, Error> {
+    let Some(conversation) = conversation else { return create(graph, cx, order).await };
+    let key = note_key(conversation.as_str());
+    let known = match in_time(notes.read(cx, &key, Timestamp::now())).await {
+        Ok(known) => known,
+        Err(error) => {
+            cx.record.fallback("meetingNote");
+            tracing::warn!(%error, "no telling whether the conversation has a meeting");
+            return create(graph, cx, order).await;
+        }
+    };
+    let Some(known) = known else {
+        let meeting = create(graph, cx, order).await?;
+        return agree(graph, notes, cx, order, (&key, None), meeting).await;
+    };
+    let out_of_reach = match find(graph, cx, order, &known).await {
+        Ok(meeting) => return Ok(meeting),
+        Err(trouble) if trouble.concerns_organizer() => trouble,
+        Err(trouble) => return Err(trouble.into_error(&organizer(&known))),
+    };
+    let why = out_of_reach.into_error(&organizer(&known));
+    cx.record.fallback(why.code.text());
+    let order = MeetingOrder { gone_event: known.event_id.clone(), ..order.clone() };
+    let mut meeting = create(graph, cx, &order).await?;
+    meeting.notes.insert(0, format!("The first meeting of this conversation is out of reach. {}", why.message));
+    let meeting = agree(graph, notes, cx, &order, (&key, Some(&known)), meeting).await?;
+    Ok(Meeting { in_place_of_another: true, ..meeting })
+}
+
+/// Keeps the meeting as the conversation's, unless that of another click was kept meanwhile: then that one is it.
+async fn agree(
+    graph: &impl Meetings,
+    notes: &impl MeetingNotes,
+    cx: &RequestContext,
+    order: &MeetingOrder,
+    (key, replaced): (&RecordKey, Option<&MeetingNote>),
+    meeting: Meeting,
+) -> Result<Meeting, Error> {
+    let note = note_of(&meeting);
+    let kept = match in_time(notes.keep(cx, key, &note, replaced, note.noted)).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            cx.record.fallback("meetingNote");
+            tracing::warn!(%error, "the conversation's meeting could not be noted");
+            return Ok(meeting);
+        }
+    };
+    if kept.mark == note.mark || kept.is_same_meeting(&note) {
+        return Ok(meeting);
+    }
+    let first = find(graph, cx, order, &kept).await.map_err(|trouble| trouble.into_error(&organizer(&kept)))?;
+    if meeting.is_new && matches!(meeting.made_as, MadeAs::CalendarEvent { .. }) {
+        discard(graph, cx, meeting.organizer.as_str(), &meeting.id).await;
+    }
+    Ok(first)
+}
+
+/// The meeting that was noted.
+async fn find(
+    graph: &impl Meetings,
+    cx: &RequestContext,
+    order: &MeetingOrder,
+    known: &MeetingNote,
+) -> Result<Meeting, Trouble> {
+    let organizer = organizer(known);
+    let is_young = Timestamp::now().duration_since(known.noted) < YOUNG;
+    let found = match &known.event_id {
+        Some(id) => event_again(graph, cx, order, &organizer, id, is_young).await?,
+        None => {
+            let mut pauses = POLICY_SPREADS.into_iter();
+            loop {
+                let found = online_meeting(graph, cx, order, &organizer).await;
+                let spreads = matches!(found, Err(Trouble::Graph(GraphError::AccessPolicyMissing)));
+                let pause = pauses.next().filter(|pause| spreads && *pause < cx.deadline.for_a_call());
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => break found?,
+                }
+            }
+        }
+    };
+    // Graph makes an online meeting anew that somebody has deleted.
+    let in_place_of_another = found.is_new;
+    Ok(Meeting { organizer_fallback: known.organizer_fallback, in_place_of_another, ..found })
+}
+
+fn organizer(known: &MeetingNote) -> UserRef {
+    known.organizer.parse().unwrap_or_else(|_| UserRef::Upn(known.organizer.clone()))
+}
+
+fn note_of(meeting: &Meeting) -> MeetingNote {
+    let noted = Timestamp::now();
+    MeetingNote {
+        mark: Uuid::new_v4().to_string(),
+        organizer: meeting.organizer.as_str().to_owned(),
+        organizer_fallback: meeting.organizer_fallback,
+        event_id: match meeting.made_as {
+            MadeAs::OnlineMeeting(_) => None,
+            MadeAs::CalendarEvent { .. } => Some(meeting.id.clone()),
+        },
+        noted,
+        expires: noted.max(meeting.window.end).checked_add(NOTE_LIFE).unwrap_or(Timestamp::MAX),
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(StoreError("no answer in time".into())),
+    }
+}
