@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::chat_message::ChatMessage;
 use super::key::{self, Sink};
@@ -24,7 +25,7 @@ use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::queue::Message;
 use crate::store::StoreError;
-use crate::store::deliveries::{Begun, Deliveries};
+use crate::store::deliveries::{Begun, Deliveries, Lease};
 use crate::store::subscriptions::SubscriptionNotes;
 
 /// Groups served at once. Within a group nothing is: Graph lets an app read a chat once a second.
@@ -149,13 +150,13 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, Tally) {
         let mut tally = Tally { notifications: messages.len(), ..Tally::default() };
         let now = Timestamp::now();
-        let lease = now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX);
+        let until = now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX);
         let mut groups: BTreeMap<String, Vec<Message>> = BTreeMap::new();
         for message in messages {
             groups.entry(message.group.clone()).or_default().push(message);
         }
         let mut served = stream::iter(groups.into_values())
-            .map(|messages| self.group(cx, messages, lease))
+            .map(|messages| self.group(cx, messages, until))
             .buffer_unordered(AT_ONCE);
         let mut failed = Vec::new();
         while let Some((back, noted)) = served.next().await {
@@ -167,7 +168,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
     }
 
     /// Serves messages of one group until something fails.
-    async fn group(&self, cx: &RequestContext, messages: Vec<Message>, lease: Timestamp) -> (Vec<String>, Tally) {
+    async fn group(&self, cx: &RequestContext, messages: Vec<Message>, until: Timestamp) -> (Vec<String>, Tally) {
         let mut tally = Tally::default();
         let patience = Instant::now() + PATIENCE;
         let (mut open, mut back, mut held_up) = (Vec::new(), Vec::new(), false);
@@ -207,7 +208,8 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                 continue;
             }
             let mut failed = Vec::new();
-            let delivered = async || self.deliver(cx, &item, lease, &mut open, &mut failed, &mut tally).await;
+            let lease = Lease { owner: Uuid::new_v4(), until };
+            let delivered = async || self.deliver(cx, &item, &lease, &mut open, &mut failed, &mut tally).await;
             if let Err(error) = patiently(cx, patience, delivered).await {
                 failed.extend(open.into_iter().map(|sink| (sink, error.clone())));
             }
@@ -322,7 +324,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         &self,
         cx: &RequestContext,
         item: &Item,
-        lease: Timestamp,
+        lease: &Lease,
         sinks: &mut Vec<Sink>,
         failed: &mut Vec<(Sink, Error)>,
         tally: &mut Tally,
@@ -349,7 +351,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         passing.map_or(Ok(()), Err)
     }
 
-    async fn deliver_to(&self, cx: &RequestContext, item: &Item, lease: Timestamp, sink: Sink) -> Result<Ended, Error> {
+    async fn deliver_to(&self, cx: &RequestContext, item: &Item, lease: &Lease, sink: Sink) -> Result<Ended, Error> {
         let Item { event, receives, .. } = item;
         let Some((key, version)) = key::of(event, sink) else { return Ok(Ended::LeftOut) };
         let begun = self.deliveries.begin(cx, &key, version, lease, Timestamp::now()).await;
@@ -372,7 +374,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         match delivered {
             Ok(delivered) => {
                 // It is there. Giving it back because the note failed would deliver it twice for certain.
-                if let Err(error) = self.deliveries.done(cx, &key, version).await {
+                if let Err(error) = self.deliveries.done(cx, &key, version, lease.owner).await {
                     tracing::warn!(%error, "a delivery was not noted");
                 }
                 Ok(match delivered {
@@ -384,7 +386,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                 })
             }
             Err(error) => {
-                if let Err(error) = self.deliveries.give_up(cx, &key, version).await {
+                if let Err(error) = self.deliveries.give_up(cx, &key, lease.owner).await {
                     tracing::warn!(%error, "the next try has to wait for the end of this one's lease");
                 }
                 Err(error)

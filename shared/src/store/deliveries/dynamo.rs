@@ -2,8 +2,9 @@
 
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::{Begun, DELIVERY_LIFE, Deliveries};
+use super::{Begun, DELIVERY_LIFE, Deliveries, Lease};
 use crate::http::RequestContext;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::{RecordKey, StoreError};
@@ -22,16 +23,28 @@ impl DynamoDeliveries {
         Self { client, table }
     }
 
-    /// Ends the lease of who took this version; an item that somebody else took since is theirs.
-    async fn end(&self, cx: &RequestContext, key: &RecordKey, version: i64, what: &str) -> Result<(), StoreError> {
+    /// Ends the owner's lease, and notes the version when it was delivered; an item that another has taken since is theirs.
+    async fn end(
+        &self,
+        cx: &RequestContext,
+        key: &RecordKey,
+        delivered: Option<i64>,
+        owner: Uuid,
+    ) -> Result<(), StoreError> {
         let request = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("id", text(key.as_str()))
-            .update_expression(what)
-            .condition_expression("taken = :version")
-            .expression_attribute_values(":version", number(version));
+            .condition_expression("#owner = :owner")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(&owner.to_string()));
+        let request = match delivered {
+            Some(version) => request
+                .update_expression("SET delivered = :version REMOVE lease, #owner")
+                .expression_attribute_values(":version", number(version)),
+            None => request.update_expression("REMOVE lease, #owner"),
+        };
         match timed(cx, "end delivery", request.send()).await {
             Ok(_) | Err(Failure::ConditionFailed(_)) => Ok(()),
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
@@ -53,7 +66,7 @@ impl Deliveries for DynamoDeliveries {
         cx: &RequestContext,
         key: &RecordKey,
         version: i64,
-        lease: Timestamp,
+        lease: &Lease,
         now: Timestamp,
     ) -> Result<Begun, StoreError> {
         let expires = now.checked_add(DELIVERY_LIFE).unwrap_or(Timestamp::MAX);
@@ -62,12 +75,14 @@ impl Deliveries for DynamoDeliveries {
             .update_item()
             .table_name(&self.table)
             .key("id", text(key.as_str()))
-            .update_expression("SET taken = :version, lease = :lease, expires = :expires")
+            .update_expression("SET #owner = :owner, lease = :lease, expires = :expires")
             .condition_expression(
                 "(attribute_not_exists(delivered) OR delivered < :version) AND (attribute_not_exists(lease) OR lease <= :now)",
             )
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(&lease.owner.to_string()))
             .expression_attribute_values(":version", number(version))
-            .expression_attribute_values(":lease", number(lease.as_millisecond()))
+            .expression_attribute_values(":lease", number(lease.until.as_millisecond()))
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .expression_attribute_values(":expires", number(expires.as_second()))
             .return_values(ReturnValue::AllOld)
@@ -75,9 +90,10 @@ impl Deliveries for DynamoDeliveries {
         match timed(cx, "begin delivery", request.send()).await {
             Ok(output) => Ok(Begun::Granted { before: output.attributes.as_ref().and_then(delivered) }),
             Err(Failure::ConditionFailed(item)) => {
-                let [before, taken, held] = ["delivered", "taken", "lease"].map(|name| integer(item.as_ref()?, name));
+                let before = item.as_ref().and_then(delivered);
+                let owner = item.as_ref().and_then(|item| item.get("owner")?.as_s().ok());
                 // Taken by this very invocation, which has lost the answer.
-                let is_ours = (taken, held) == (Some(version), Some(lease.as_millisecond()));
+                let is_ours = owner.is_some_and(|owner| *owner == lease.owner.to_string());
                 Ok(match before {
                     Some(before) if before >= version => Begun::Delivered,
                     before if is_ours => Begun::Granted { before },
@@ -95,11 +111,11 @@ impl Deliveries for DynamoDeliveries {
         Ok(output.item.as_ref().and_then(delivered))
     }
 
-    async fn done(&self, cx: &RequestContext, key: &RecordKey, version: i64) -> Result<(), StoreError> {
-        self.end(cx, key, version, "SET delivered = :version REMOVE lease").await
+    async fn done(&self, cx: &RequestContext, key: &RecordKey, version: i64, owner: Uuid) -> Result<(), StoreError> {
+        self.end(cx, key, Some(version), owner).await
     }
 
-    async fn give_up(&self, cx: &RequestContext, key: &RecordKey, version: i64) -> Result<(), StoreError> {
-        self.end(cx, key, version, "REMOVE lease").await
+    async fn give_up(&self, cx: &RequestContext, key: &RecordKey, owner: Uuid) -> Result<(), StoreError> {
+        self.end(cx, key, None, owner).await
     }
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::{Begun, Deliveries};
+use super::{Begun, Deliveries, Lease};
 use crate::http::RequestContext;
 use crate::store::{RecordKey, StoreError};
 
@@ -16,8 +17,13 @@ pub struct MemoryDeliveries(Mutex<HashMap<RecordKey, Delivery>>);
 #[derive(Debug, Default)]
 struct Delivery {
     delivered: Option<i64>,
-    taken: i64,
-    lease: Option<Timestamp>,
+    lease: Option<Lease>,
+}
+
+impl Delivery {
+    fn is_of(&self, owner: Uuid) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.owner == owner)
+    }
 }
 
 impl MemoryDeliveries {
@@ -32,7 +38,7 @@ impl Deliveries for MemoryDeliveries {
         _cx: &RequestContext,
         key: &RecordKey,
         version: i64,
-        lease: Timestamp,
+        lease: &Lease,
         now: Timestamp,
     ) -> Result<Begun, StoreError> {
         let mut all = self.all();
@@ -40,11 +46,10 @@ impl Deliveries for MemoryDeliveries {
         if known.delivered.is_some_and(|delivered| delivered >= version) {
             return Ok(Begun::Delivered);
         }
-        let is_ours = (known.taken, known.lease) == (version, Some(lease));
-        if known.lease.is_some_and(|lease| now < lease) && !is_ours {
+        if known.lease.as_ref().is_some_and(|held| now < held.until && held.owner != lease.owner) {
             return Ok(Begun::InProgress);
         }
-        (known.taken, known.lease) = (version, Some(lease));
+        known.lease = Some(lease.clone());
         Ok(Begun::Granted { before: known.delivered })
     }
 
@@ -52,15 +57,15 @@ impl Deliveries for MemoryDeliveries {
         Ok(self.all().get(key).and_then(|known| known.delivered))
     }
 
-    async fn done(&self, _cx: &RequestContext, key: &RecordKey, version: i64) -> Result<(), StoreError> {
-        if let Some(known) = self.all().get_mut(key).filter(|known| known.taken == version) {
+    async fn done(&self, _cx: &RequestContext, key: &RecordKey, version: i64, owner: Uuid) -> Result<(), StoreError> {
+        if let Some(known) = self.all().get_mut(key).filter(|known| known.is_of(owner)) {
             (known.delivered, known.lease) = (Some(version), None);
         }
         Ok(())
     }
 
-    async fn give_up(&self, _cx: &RequestContext, key: &RecordKey, version: i64) -> Result<(), StoreError> {
-        if let Some(known) = self.all().get_mut(key).filter(|known| known.taken == version) {
+    async fn give_up(&self, _cx: &RequestContext, key: &RecordKey, owner: Uuid) -> Result<(), StoreError> {
+        if let Some(known) = self.all().get_mut(key).filter(|known| known.is_of(owner)) {
             known.lease = None;
         }
         Ok(())

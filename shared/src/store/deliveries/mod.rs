@@ -18,6 +18,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 pub use dynamo::DynamoDeliveries;
 pub use memory::MemoryDeliveries;
@@ -31,6 +32,15 @@ pub const DELIVERY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// For so long a delivery is certainly remembered, however long its event was on its way.
 pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(6 * 24);
+
+/// A lease of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Unique for each invocation that tries a message: no clock tells two of them apart.
+    pub owner: Uuid,
+    /// When it ends by itself: at the end of the invocation.
+    pub until: Timestamp,
+}
 
 /// How a delivery may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +58,14 @@ pub enum Begun {
 
 /// Where it is kept.
 pub trait Deliveries: Send + Sync {
-    /// Takes a version of a resource for delivery until the end of the lease. Who took it may take it again, with the same
-    /// lease.
+    /// Takes a version of a resource for delivery until the end of the lease. The lease's owner may take it again: the answer
+    /// to the first time may have got lost.
     fn begin(
         &self,
         cx: &RequestContext,
         key: &RecordKey,
         version: i64,
-        lease: Timestamp,
+        lease: &Lease,
         now: Timestamp,
     ) -> impl Future<Output = Result<Begun, StoreError>> + Send;
 
@@ -66,19 +76,23 @@ pub trait Deliveries: Send + Sync {
         key: &RecordKey,
     ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
 
-    /// Notes that the version was delivered.
+    /// Notes that the version was delivered, if the resource is still the owner's.
     fn done(
         &self,
         cx: &RequestContext,
         key: &RecordKey,
         version: i64,
+        owner: Uuid,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Ends the lease: the version was not delivered.
+    /// Ends the owner's lease: the version was not delivered.
     fn give_up(
         &self,
         cx: &RequestContext,
         key: &RecordKey,
-        version: i64,
+        owner: Uuid,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
 use bridge::http::{Deadline, RequestContext};
-use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, MemoryDeliveries};
+use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, MemoryDeliveries};
 use bridge::store::last_presence::{
     Advanced, DynamoLastPresences, LastPresence, LastPresences, MemoryLastPresences, Sent, Settled, Wanted,
 };
@@ -136,31 +136,38 @@ async fn the_delivery_s_rules(deliveries: &impl Deliveries) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
     let now = Timestamp::now();
     let key = RecordKey::new("test", &[&conversation()]);
-    let begin = async |version, at: u64| {
+    let begin = async |owner: u128, version, at: u64| {
         let now = now + Duration::from_secs(at);
-        deliveries.begin(&cx, &key, version, now + Duration::from_secs(30), now).await.unwrap()
+        let lease = Lease { owner: Uuid::from_u128(owner), until: now + Duration::from_secs(30) };
+        deliveries.begin(&cx, &key, version, &lease, now).await.unwrap()
     };
-    assert_eq!(begin(10, 0).await, Begun::Granted { before: None });
-    assert_eq!(begin(10, 0).await, Begun::Granted { before: None }, "the same once more, whose answer got lost");
-    assert_eq!(begin(10, 1).await, Begun::InProgress);
-    assert_eq!(begin(20, 1).await, Begun::InProgress, "another version of it neither");
-    deliveries.give_up(&cx, &key, 10).await.unwrap();
-    assert_eq!(begin(10, 1).await, Begun::Granted { before: None }, "given up");
-    assert_eq!(begin(20, 32).await, Begun::Granted { before: None }, "who took it has died");
-    for late in [10, 11] {
-        deliveries.done(&cx, &key, late).await.unwrap();
-        deliveries.give_up(&cx, &key, late).await.unwrap();
+    let done = async |owner: u128, version| {
+        deliveries.done(&cx, &key, version, Uuid::from_u128(owner)).await.unwrap();
+    };
+    let give_up = async |owner: u128| deliveries.give_up(&cx, &key, Uuid::from_u128(owner)).await.unwrap();
+    assert_eq!(begin(1, 10, 0).await, Begun::Granted { before: None });
+    assert_eq!(begin(1, 10, 0).await, Begun::Granted { before: None }, "the same once more, whose answer got lost");
+    assert_eq!(begin(2, 10, 0).await, Begun::InProgress, "another one, whose lease would end at the same moment");
+    assert_eq!(begin(2, 20, 1).await, Begun::InProgress, "another version of it neither");
+    give_up(2).await;
+    assert_eq!(begin(2, 10, 1).await, Begun::InProgress, "it was not theirs to end");
+    give_up(1).await;
+    assert_eq!(begin(2, 10, 1).await, Begun::Granted { before: None }, "given up");
+    assert_eq!(begin(3, 20, 32).await, Begun::Granted { before: None }, "who took it has died");
+    for late in [1, 2] {
+        done(late, 10).await;
+        give_up(late).await;
     }
-    assert_eq!(begin(20, 33).await, Begun::InProgress, "it is not theirs to end any more");
+    assert_eq!(begin(4, 20, 33).await, Begun::InProgress, "it is not theirs to end any more");
     assert_eq!(deliveries.delivered(&cx, &key).await.unwrap(), None);
-    deliveries.done(&cx, &key, 20).await.unwrap();
+    done(3, 20).await;
     assert_eq!(deliveries.delivered(&cx, &key).await.unwrap(), Some(20));
     for older in [10, 20] {
-        assert_eq!(begin(older, 33).await, Begun::Delivered);
+        assert_eq!(begin(4, older, 33).await, Begun::Delivered);
     }
-    assert_eq!(begin(30, 33).await, Begun::Granted { before: Some(20) });
-    deliveries.give_up(&cx, &key, 30).await.unwrap();
-    assert_eq!(begin(20, 34).await, Begun::Delivered, "what was delivered stays delivered");
+    assert_eq!(begin(4, 30, 33).await, Begun::Granted { before: Some(20) });
+    give_up(4).await;
+    assert_eq!(begin(5, 20, 34).await, Begun::Delivered, "what was delivered stays delivered");
 }
 
 #[test]
