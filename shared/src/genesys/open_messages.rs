@@ -50,13 +50,11 @@ pub struct InboundSender {
     pub nickname: String,
 }
 
-/// An attachment.
+/// A part of a message that is no text. `contentType` belongs to outbound messages and to an older endpoint: whether this
+/// one bears it is written nowhere, and the vendor's own clients never send it.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct InboundContent {
-    /// `Attachment`.
-    pub content_type: &'static str,
-    /// Which.
+    /// The file.
     pub attachment: InboundAttachment,
 }
 
@@ -144,7 +142,7 @@ mod tests {
         InboundMessage {
             channel: InboundChannel { message_id: "m-1".into(), from, time: "2026-05-04T10:00:00.000Z".into() },
             text: "Hello \"you\"\n[image]".into(),
-            content: vec![InboundContent { content_type: "Attachment", attachment }],
+            content: vec![InboundContent { attachment }],
             metadata: BTreeMap::from([("teamsChatId", "19:a@thread.v2".into()), ("teamsEvent", "created".into())]),
         }
     }

@@ -141,7 +141,7 @@ async fn what_is_written_in_teams_is_shown_in_genesys_cloud() {
     let attachment = json!({"mediaType": "Image", "url": format!("{origin}/photo"), "mime": "image/png"});
     let inbound = json!({
         "channel": {"messageId": message["id"], "time": message["createdDateTime"], "from": {"id": CHAT, "idType": "Opaque"}},
-        "text": "look", "content": [{"contentType": "Attachment", "attachment": attachment}],
+        "text": "look", "content": [{"attachment": attachment}],
     });
     bridge.stand_ins.world.faults.add(Fault::at(Vendor::Genesys, "inbound/open").status(503).percent(100.0, 1));
     assert_eq!(bridge.genesys(&inbound).await, 503);

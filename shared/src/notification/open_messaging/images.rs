@@ -89,7 +89,7 @@ impl<M: MediaStore> OpenMessaging<M> {
             let missing = match fetched {
                 Ok(Ok(attachment)) => {
                     images.words.push(name);
-                    images.content.push(InboundContent { content_type: "Attachment", attachment });
+                    images.content.push(InboundContent { attachment });
                     continue;
                 }
                 Ok(Err(missing)) => missing,

@@ -303,7 +303,7 @@ proptest! {
             media_type: "Image", url: "u".repeat(3000), mime: "image/png".into(), filename: "image-1.png".into(),
             sha256: "0".repeat(64),
         };
-        let content = || InboundContent { content_type: "Attachment", attachment: attachment.clone() };
+        let content = || InboundContent { attachment: attachment.clone() };
         let content = readable.images.iter().map(|_| content());
         let words: Vec<_> = readable.images.iter().map(|image| named("image", &image.alt)).collect();
         let text = said(&message, Some(0), readable.with_images(words.iter().map(String::as_str)));

@@ -142,8 +142,11 @@ fn incoming(request: &Value) -> Result<Incoming, Mistake> {
 }
 
 fn attachment(content: &Value) -> Result<Attachment, Mistake> {
-    if content["contentType"] != "Attachment" {
-        return mistake("content.contentType", "must be Attachment.");
+    // What this endpoint makes of more is written nowhere: the vendor's own clients send an attachment and nothing else.
+    if let Some(name) =
+        content.as_object().into_iter().flat_map(|content| content.keys()).find(|name| *name != "attachment")
+    {
+        return mistake(&format!("content.{name}"), "is no property of an inbound message's content.");
     }
     let file = &content["attachment"];
     let field = |name: &str| file[name].as_str().unwrap_or_default().to_owned();

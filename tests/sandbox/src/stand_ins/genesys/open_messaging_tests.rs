@@ -23,7 +23,7 @@ fn message(id: &str, text: &str) -> Value {
 }
 
 fn file(kind: &str, url: &str, mime: &str) -> Value {
-    json!({"contentType": "Attachment", "attachment": {"mediaType": kind, "url": url, "mime": mime, "filename": "f"}})
+    json!({"attachment": {"mediaType": kind, "url": url, "mime": mime, "filename": "f"}})
 }
 
 impl Genesys {
@@ -112,7 +112,7 @@ async fn what_is_missing_or_malformed_is_refused() {
         ("/metadata", json!({"a": {"b": "c"}}), "metadata"),
         ("/metadata", json!({"a": 1}), "metadata"),
         ("/content", json!("x"), "content"),
-        ("/content/0/contentType", json!("Photo"), "content.contentType"),
+        ("/content/0", json!({"contentType": "Attachment"}), "content.contentType"),
         ("/content/0/attachment/mediaType", json!("image"), "content.attachment.mediaType"),
         ("/content/0/attachment/url", json!("a.png"), "content.attachment.url"),
         ("/content/0/attachment/mime", json!(""), "content.attachment.mime"),
