@@ -106,11 +106,14 @@ fn international(digits: &str) -> Option<phonelib::PhoneNumber> {
     phonelib::PhoneNumber::parse(&format!("+{digits}"))
 }
 
-/// The number of a country that nobody named, when it can be nothing but a mobile number which has lost its plus.
+/// The number of a country that nobody named, when it can be nothing but one that takes text messages and has lost its
+/// plus.
 fn abroad(written: &Written) -> Result<PhoneNumber, NotAPhoneNumber> {
     let number = international(&written.digits).ok_or(NotAPhoneNumber::Incomplete)?;
     let is_long = written.digits.len() >= MIN_DIGITS_OF_LOST_PLUS && !written.digits.starts_with('0');
-    if is_long && !written.national && is_mobile(&number) {
+    // Under calling code 1 every number takes text messages, and the area code is known to be one.
+    let takes_texts = number.e164().starts_with("+1") || is_mobile(&number);
+    if is_long && !written.national && takes_texts {
         Ok(PhoneNumber::of(number))
     } else {
         Err(NotAPhoneNumber::Ambiguous)
