@@ -434,6 +434,27 @@ async fn an_organizer_whose_name_begins_with_a_dollar_sign_gets_a_meeting() {
     assert_eq!(bundle.stand_ins.world.directory().user_by_id(id).unwrap().upn, "$kim@contoso.com");
 }
 
+#[tokio::test]
+async fn no_meeting_is_made_for_a_zone_that_is_none() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.create_meeting().unwrap();
+    for (start, zone, named) in [
+        ("2026-12-04T18:00:00", "Etc/Unknown", "`timeZone`"),
+        ("2026-12-04T18:00:00", "Factory", "`timeZone`"),
+        ("2026-12-04T18:00:00", "tzone://Microsoft/Custom", "`timeZone`"),
+        ("2026-12-04T18:00:00[America/New_York]", "Europe/Berlin", "`startTime`"),
+    ] {
+        let body = json!({"user": "kim@contoso.com", "startTime": start, "timeZone": zone});
+        let (status, answer) =
+            answer(&function, event("create-meeting", Some(&body)), LAMBDA, create_meeting::handle).await;
+        assert_eq!((status, &answer["code"]), (400, &json!("invalidField")), "{zone}");
+        assert!(answer["message"].as_str().unwrap().contains(named), "{answer}");
+    }
+    let body = json!({"user": "kim@contoso.com", "startTime": "2026-12-04T18:00:00[America/New_York]"});
+    let (_, answer) = answer(&function, event("create-meeting", Some(&body)), LAMBDA, create_meeting::handle).await;
+    assert_eq!(answer["startTime"], "2026-12-04T23:00:00Z");
+}
+
 /// What is sent, as Genesys Cloud gets it; nothing for what is refused.
 #[tokio::test]
 async fn no_text_message_goes_to_another_number_than_the_one_that_was_written() {
