@@ -75,9 +75,9 @@ impl PhoneNumber {
         }
         let Some(country) = country.and_then(|country| phonelib::country_by_code(country.0)) else {
             // The prefix for calls abroad in most countries.
-            return match digits.strip_prefix("00") {
-                Some(digits) => international(digits).map(Self::of).ok_or(NotAPhoneNumber::Incomplete),
-                None => abroad(&written),
+            return match digits.starts_with("00") {
+                true => international(digits).map(Self::of).ok_or(NotAPhoneNumber::Incomplete),
+                false => abroad(&written),
             };
         };
         // The library takes a length that any number of the country has, were it a freephone number's.
@@ -102,8 +102,11 @@ impl PhoneNumber {
     }
 }
 
+/// The number for digits that begin with a calling code, or with the prefix for calls abroad before it.
 fn international(digits: &str) -> Option<phonelib::PhoneNumber> {
-    phonelib::PhoneNumber::parse(&format!("+{digits}"))
+    let digits = digits.strip_prefix("00").unwrap_or(digits);
+    // The library passes over any zeros, and so makes an Australian number of the French +06 12 34 56 78.
+    if digits.starts_with('0') { None } else { phonelib::PhoneNumber::parse(&format!("+{digits}")) }
 }
 
 /// The number of a country that nobody named, when it can be nothing but one that takes text messages and has lost its
