@@ -104,23 +104,23 @@ impl Fields {
     /// A flag, as a boolean or as `"true"` or `"false"`; absent is `false`.
     pub fn flag(&mut self, name: &'static str) -> bool {
         self.asked.push((name, Kind::Flag));
-        match self.values.get(name) {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(flag)) => *flag,
-            Some(Value::String(text)) if text.trim().is_empty() || text.trim().eq_ignore_ascii_case("false") => false,
-            Some(Value::String(text)) if text.trim().eq_ignore_ascii_case("true") => true,
-            Some(_) => {
-                self.problem(name, "expected true or false");
-                false
-            }
+        let word = match self.values.get(name) {
+            None | Some(Value::Null) => return false,
+            Some(Value::Bool(flag)) => return *flag,
+            Some(Value::String(text)) => text.trim_matches(is_blank).to_ascii_lowercase(),
+            Some(_) => "of another kind".into(),
+        };
+        if !matches!(word.as_str(), "" | "true" | "false") {
+            self.problem(name, "expected true or false");
         }
+        word == "true"
     }
 
     /// A whole number within a range, as a number or as digits in a string. `None` as for [`Self::text`].
     pub fn whole_number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let number = match self.text(name) {
             None => None,
-            Some(text) => match text.parse().ok().filter(|number| range.contains(number)) {
+            Some(text) => match text.trim_matches(is_blank).parse().ok().filter(|number| range.contains(number)) {
                 Some(number) => Some(number),
                 None => {
                     let expected = format!("expected a whole number from {} to {}", range.start(), range.end());
@@ -237,6 +237,7 @@ mod tests {
         for blank in ["\u{200b}", "\u{feff}", "\u{2060}", "\0", "\u{ad}", "\u{3164}", "\u{2800}", " \u{200e}\u{a0}\n"] {
             let mut fields = fields(&serde_json::json!({"a": blank, "b": format!("{blank}x{blank}")}).to_string());
             assert_eq!((fields.text("a"), fields.optional_text("a"), fields.parsed::<u8>("a")), (None, None, None));
+            assert_eq!((fields.whole_number("a", 1..=2), fields.flag("a")), (None, false));
             assert_eq!(fields.parsed::<String>("b").as_deref(), Some("x"), "{blank:?}");
             assert!(fields.finish(Some(())).is_ok());
         }
