@@ -1,29 +1,22 @@
 //! Takes out of a text what must not be in a log.
 
-/// Digits in a row from which on they may be a phone number.
+use std::borrow::Cow;
+
+/// Digits from which on a number may be a phone number when nothing else tells: written in one, or in two groups.
 const PHONE_NUMBER_DIGITS: usize = 8;
 
 /// Longest text a log line takes from elsewhere.
 const MAX_CHARS: usize = 600;
+
+/// Parts of a word that is a link, or as good as one.
+const LINKS: [&str; 4] = ["://", "%3A%2F%2F", "%3a%2f%2f", "teams.microsoft.com/"];
 
 /// Replaces URLs, tokens and phone numbers in a text that came from elsewhere, and shortens it.
 ///
 /// Remote services repeat in their error messages what they were sent. Guids and error codes stay readable.
 #[must_use]
 pub fn mask(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len().min(MAX_CHARS));
-    for word in without_phone_numbers(text).split_inclusive(char::is_whitespace) {
-        let bare = word.trim_end();
-        let end = &word[bare.len()..];
-        if bare.contains("://") {
-            masked.push_str("[url]");
-        } else if bare.contains("eyJ") {
-            masked.push_str("[token]");
-        } else {
-            masked.push_str(bare);
-        }
-        masked.push_str(end);
-    }
+    let mut masked = masked(text).into_owned();
     if let Some((cut, _)) = masked.char_indices().nth(MAX_CHARS) {
         masked.truncate(cut);
         masked.push('…');
@@ -31,48 +24,180 @@ pub fn mask(text: &str) -> String {
     masked
 }
 
-fn without_phone_numbers(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut before = ' ';
-    while let Some(first) = rest.chars().next() {
-        // Inside a word or a guid, digits are no phone number.
-        let starts = !before.is_alphanumeric() && before != '-' && before != '_';
-        match starts.then(|| phone_number_length(rest)).flatten() {
-            Some(length) => {
-                out.push_str("[number]");
-                rest = &rest[length..];
-                before = '0';
-            }
-            None => {
-                out.push(first);
-                rest = &rest[first.len_utf8()..];
-                before = first;
-            }
+/// A log line, which is JSON, with every text in it masked: names, values and what is nested, from whomever it came.
+pub(super) fn mask_json(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(quote) = rest.find('"') {
+        out.push_str(&rest[..=quote]);
+        rest = &rest[quote + 1..];
+        let end = end_of_text(rest);
+        let inner = &rest[..end];
+        match masked_inner(inner) {
+            Some(masked) => out.push_str(&masked),
+            None => out.push_str(inner),
+        }
+        rest = &rest[end..];
+        if let Some(after) = rest.strip_prefix('"') {
+            out.push('"');
+            rest = after;
         }
     }
+    out.push_str(rest);
     out
 }
 
-/// The length in bytes of the phone number that the text starts with. After a `+`, or `%2B`, a number may be written
-/// with spaces, dots, hyphens and brackets; without it only digits count, so that dates and guids are left alone.
+/// Where the text ends that a quotation mark has begun.
+fn end_of_text(text: &str) -> usize {
+    let mut escaped = false;
+    let ends = |byte: u8| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    };
+    text.bytes().position(ends).unwrap_or(text.len())
+}
+
+/// What becomes of a text between quotation marks; `None` when it stays as it is.
+fn masked_inner(inner: &str) -> Option<String> {
+    if !inner.contains('\\') {
+        // What is put in needs no escape.
+        return match masked(inner) {
+            Cow::Owned(masked) => Some(masked),
+            Cow::Borrowed(_) => None,
+        };
+    }
+    let text: String = serde_json::from_str(&format!("\"{inner}\"")).ok()?;
+    let Cow::Owned(masked) = masked(&text) else { return None };
+    let quoted = serde_json::to_string(&masked).ok()?;
+    Some(quoted.trim_start_matches('"').strip_suffix('"')?.to_owned())
+}
+
+fn masked(text: &str) -> Cow<'_, str> {
+    let text = without_phone_numbers(text);
+    let hides = |word: &str| LINKS.iter().any(|link| word.contains(link)) || word.contains("eyJ");
+    if !hides(&text) {
+        return text;
+    }
+    let mut masked = String::with_capacity(text.len());
+    for word in text.split_inclusive(char::is_whitespace) {
+        let bare = word.trim_end();
+        masked.push_str(match bare {
+            _ if LINKS.iter().any(|link| bare.contains(link)) => "[url]",
+            _ if bare.contains("eyJ") => "[token]",
+            _ => bare,
+        });
+        masked.push_str(&word[bare.len()..]);
+    }
+    Cow::Owned(masked)
+}
+
+fn without_phone_numbers(text: &str) -> Cow<'_, str> {
+    if text.bytes().filter(u8::is_ascii_digit).nth(FEWEST_DIGITS - 1).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    let (mut copied, mut at) = (0, 0);
+    let mut before = [' '; 2];
+    while let Some(first) = text[at..].chars().next() {
+        // Inside a word, a guid or a fraction, digits are no phone number.
+        let [earlier, last] = before;
+        let starts = !(last.is_alphanumeric() || "-_".contains(last) || (last == '.' && earlier.is_ascii_digit()));
+        match starts.then(|| phone_number_length(&text[at..])).flatten() {
+            Some(length) => {
+                out.push_str(&text[copied..at]);
+                out.push_str("[number]");
+                at += length;
+                copied = at;
+                before = ['0', '0'];
+            }
+            None => {
+                at += first.len_utf8();
+                before = [last, first];
+            }
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
+}
+
+/// The fewest digits of a number that is taken for a phone number.
+const FEWEST_DIGITS: usize = 7;
+
+/// The length in bytes of the phone number that the text starts with.
 fn phone_number_length(text: &str) -> Option<usize> {
     let plus = ["+", "%2B", "%2b"].into_iter().find(|plus| text.starts_with(plus)).map_or(0, str::len);
-    let mut digits = 0;
-    let mut end = 0;
-    for (index, byte) in text.bytes().enumerate().skip(plus) {
-        match byte {
-            b'0'..=b'9' => {
-                digits += 1;
-                end = index + 1;
+    if plus == 0 && (is_guid(text) || is_date(text)) {
+        return None;
+    }
+    let (groups, end) = digit_groups(text, plus);
+    let digits: usize = groups.iter().sum();
+    if plus > 0 {
+        return (digits >= FEWEST_DIGITS).then_some(end);
+    }
+    let mut rest = text[end..].chars();
+    let is_word = rest.next().is_some_and(|next| next.is_alphanumeric() || next == '-');
+    let written = &text[..end];
+    let is_address = groups.len() == 4 && written.matches('.').count() == 3 && groups.iter().all(|group| *group <= 3);
+    let national = match groups.as_slice() {
+        _ if is_word || is_address => false,
+        // Between two groups a full stop makes a fraction.
+        [_, _] if written.contains('.') => false,
+        [one] => *one >= PHONE_NUMBER_DIGITS,
+        [3, 4] => written.contains('-'),
+        // The trunk prefix: `07700 900123`, `(0)30 123456`.
+        _ if written.trim_start_matches('(').starts_with('0') => digits >= FEWEST_DIGITS,
+        [_, _] => digits > PHONE_NUMBER_DIGITS,
+        _ => digits >= PHONE_NUMBER_DIGITS,
+    };
+    national.then_some(end)
+}
+
+/// How many digits are in each group of the number that the text starts with after so many bytes, and where its last digit
+/// ends. One or two characters part two groups, as in `(0)30 12-34`; nothing but a bracket goes before the first.
+fn digit_groups(text: &str, start: usize) -> (Vec<usize>, usize) {
+    let (mut groups, mut end) = (Vec::new(), start);
+    let mut parts = 1;
+    for (index, char) in text[start..].char_indices() {
+        match char {
+            '0'..='9' => {
+                match groups.last_mut() {
+                    Some(group) if parts == 0 => *group += 1,
+                    _ => groups.push(1_usize),
+                }
+                parts = 0;
+                end = start + index + 1;
             }
-            b' ' | b'.' | b'-' | b'(' | b')' if plus > 0 => {}
+            ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '.' | '-' | '\u{2010}'..='\u{2013}' | '(' | ')' | '/'
+                if parts < 2 && (end > start || char == '(') =>
+            {
+                parts += 1;
+            }
             _ => break,
         }
     }
-    let next = text[end..].chars().next();
-    let is_word = plus == 0 && next.is_some_and(|c| c.is_alphanumeric() || c == '-');
-    (digits >= PHONE_NUMBER_DIGITS - plus.min(1) && !is_word).then_some(end)
+    (groups, end)
+}
+
+/// Whether the text starts with a guid.
+fn is_guid(text: &str) -> bool {
+    let is_part = |(index, byte): (usize, u8)| match index {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() >= 36 && text.bytes().take(36).enumerate().all(is_part)
+}
+
+/// Whether the text starts with a date: `2026-05-04`, `2026/05/04`.
+fn is_date(text: &str) -> bool {
+    let is_part = |(index, byte): (usize, u8)| match index {
+        4 | 7 => byte == b'-' || byte == b'/',
+        _ => byte.is_ascii_digit(),
+    };
+    text.len() >= 10 && text.bytes().take(10).enumerate().all(is_part) && text.starts_with(['1', '2'])
 }
 
 #[cfg(test)]
@@ -88,15 +213,31 @@ mod tests {
             ("to tel:+44 (0)7700 900-123.", "to tel:[number]."),
             ("number 447700900123 is bad", "number [number] is bad"),
             ("toAddress=%2B447700900123&x", "toAddress=[number]&x"),
+            ("number 07700 900123 is bad", "number [number] is bad"),
+            ("number 07700900123, (0)7700 900 123", "number [number], [number]"),
+            ("call (317) 555-0100 or 317-555-0101, 555-0102", "call [number] or [number], [number]"),
+            ("06 12 34 56 78/22 12 34 56", "[number]"),
+            ("030/1234567 und 0170 1234567", "[number] und [number]"),
+            ("7700\u{a0}900123 is 7700 900123", "[number] is [number]"),
+            (r#"{"to":"07700 900123"}"#, r#"{"to":"[number]"}"#),
             ("see https://teams.microsoft.com/l/meetup-join/19%3a now", "see [url] now"),
+            ("see teams.microsoft.com/meet/2345 or https%3A%2F%2Fa.example", "see [url] or [url]"),
             ("Bearer eyJhbGciOi.eyJzdWIi.sig", "Bearer [token]"),
-            ("AADSTS7000215: Invalid client secret", "AADSTS7000215: Invalid client secret"),
-            ("request 0b7c6a0e-6f0e-4a9e-9d1a-2f8f5a0c1d11", "request 0b7c6a0e-6f0e-4a9e-9d1a-2f8f5a0c1d11"),
-            ("user 12345678-2222-3333-4444-555555555555", "user 12345678-2222-3333-4444-555555555555"),
-            ("at 2026-05-04T10:00:00Z, 35 of 300", "at 2026-05-04T10:00:00Z, 35 of 300"),
         ];
         for (text, expected) in cases {
             assert_eq!(mask(text), expected);
+        }
+        for text in [
+            "AADSTS7000215: Invalid client secret",
+            "request 0b7c6a0e-6f0e-4a9e-9d1a-2f8f5a0c1d11",
+            "user 12345678-2222-3333-4444-555555555555",
+            "user 00000000-0000-0000-0000-000000000001 at 10.123.145.167",
+            "at 2026-05-04T10:00:00Z, 35 of 300",
+            "at 2026-05-04 10:00:00.123456+00:00, within 1234.567890 s",
+            "1-5759e988-bd862e3fe1be46a994272793",
+            "HTTP 429 after 120 s, 3 of 1000 tries",
+        ] {
+            assert_eq!(mask(text), text);
         }
     }
 
@@ -112,6 +253,24 @@ mod tests {
         ) {
             let masked = mask(&format!("{before} {number}{after}"));
             prop_assert!(!masked.contains(&number[1..]), "{}", masked);
+        }
+
+        #[test]
+        fn no_national_number_survives(
+            before in "([a-z]{0,9}[ ,:=\"])?", number in "0[1-9][0-9]{1,3}[ /-]?[0-9]{3}[ -]?[0-9]{3,4}", after in "([ ,.\"][a-z]{0,9})?",
+        ) {
+            let masked = mask(&format!("{before}{number}{after}"));
+            prop_assert_eq!(masked, format!("{before}[number]{after}"));
+        }
+
+        #[test]
+        fn a_line_stays_json_whatever_is_in_it(name in ".*", text in ".*", number in "\\+[1-9][0-9]{7,14}") {
+            let value = format!("{text} {number}");
+            let line = serde_json::json!({name: {"nested": [value, 1_764_270_000_000_u64, true]}, "n": 1.5}).to_string();
+            let masked = mask_json(&line);
+            let read: serde_json::Value = serde_json::from_str(&masked).unwrap();
+            prop_assert_eq!(&read["n"], 1.5);
+            prop_assert!(masked.contains("1764270000000") && !masked.contains(&number[1..]), "{}", masked);
         }
 
         #[test]

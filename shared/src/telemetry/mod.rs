@@ -1,7 +1,8 @@
 //! What a request leaves behind: one JSON line, which is log entry and CloudWatch embedded metrics in one.
 //!
 //! Everything that leaves the process for the log goes through the one `tracing` subscriber built here, so that a test
-//! can listen at the same door. Free text from elsewhere is masked on its way out; see [`mask`].
+//! can listen at the same door, and masks every text in every line on its way out. [`mask`] also shortens a text that came
+//! from elsewhere.
 
 mod lines;
 mod mask;

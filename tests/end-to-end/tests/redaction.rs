@@ -181,7 +181,7 @@ async fn nothing_secret_and_nothing_personal_reaches_the_log() {
 async fn a_leak_would_be_seen() {
     let (log, _listening) = Log::listen();
     tracing::trace!(target: "bridge::http", "calling +447700900123 with s3cr3t");
-    assert_eq!(leaks(&log.text(), ["s3cr3t"]), ["7700900123", "s3cr3t"]);
+    assert_eq!(leaks(&log.text(), ["s3cr3t"]), ["s3cr3t"], "a number is masked whoever logs it, a secret is not known");
     let quiet = Log::listen();
     tracing::debug!(target: "hyper::proto", "POST +447700900123");
     tracing::trace!(target: "lambda_runtime", "+447700900123");
