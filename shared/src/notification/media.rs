@@ -2,8 +2,8 @@
 //! a name that says nothing, by a link that ends.
 //!
 //! The link is signed with the function's own credentials. Those of a role are temporary, and a link ends with them at
-//! the latest: a life of more than some hours is a wish, not a promise. The bucket's lifecycle rule removes what nobody
-//! needs any more, and the bucket encrypts as it is configured to; with a KMS key of its own, the function's role needs
+//! the latest: a life of more than some hours is a wish, not a promise. The bucket's lifecycle rule removes the object
+//! after a day, and the bucket encrypts as it is configured to; with a KMS key of its own, the function's role needs
 //! `kms:GenerateDataKey` and `kms:Decrypt` on it.
 //!
 //! Requests are signed with `aws-sigv4`, which every AWS SDK brings, and sent by our own client. That adds 3 kB to the

@@ -7,15 +7,16 @@ use crate::config::Environment;
 /// Two of the largest are in memory at once, of the function's 256 MB.
 const LARGEST_LIMIT: usize = 50 * 1024 * 1024;
 
-/// S3 signs no link for longer than seven days.
-const LONGEST_LIFE_MINUTES: u32 = 7 * 24 * 60;
+/// The bucket keeps an object for a day. A link may end earlier: with the session of the role that signed it, which has some
+/// hours left at the most.
+const LONGEST_LIFE_MINUTES: u32 = 24 * 60;
 
 /// What is taken, where it is kept, and for how long it can be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaSettings {
     /// The bucket's name.
     pub bucket: String,
-    /// How long a link is good.
+    /// For how long at most a link is good.
     pub link_minutes: u32,
     /// The largest image or file that is taken.
     pub max_bytes: usize,
@@ -123,7 +124,7 @@ mod tests {
             ("MEDIA_BUCKET", "my.bucket"),
             ("MEDIA_BUCKET", "a/b"),
             ("MEDIA_LINK_MINUTES", "0"),
-            ("MEDIA_LINK_MINUTES", "10081"),
+            ("MEDIA_LINK_MINUTES", "1441"),
             ("MEDIA_MAX_BYTES", "60000000"),
             ("MEDIA_MAX_BYTES", "0"),
             ("MEDIA_TYPES", "png"),

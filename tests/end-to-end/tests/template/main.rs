@@ -7,6 +7,7 @@ mod permissions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bridge::notification::process::MAX_RECEIVES;
+use regex::Regex;
 use yaml::Value;
 
 fn template() -> Value {
@@ -121,15 +122,21 @@ fn every_route_is_throttled_and_documented_and_only_that_of_microsoft_graph_is_o
             routes.insert(format!("{} {}", event["Method"].as_str().unwrap(), event["Path"].as_str().unwrap()));
         }
     }
+    // A parameter's number arrives as one where CloudFormation knows the type, which is not so among the routes' own.
+    assert_eq!(
+        line(&api["DefaultRouteSettings"]),
+        "{ThrottlingRateLimit: !Ref WebhookRateLimit, ThrottlingBurstLimit: !Ref WebhookBurstLimit}"
+    );
     let settings = api["RouteSettings"].as_mapping().unwrap();
-    assert_eq!(settings.keys().map(|route| route.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), routes);
     for (route, setting) in settings {
-        // Whatever comes through the open door, the data actions' routes keep their own rate.
-        let webhook = if route.as_str().unwrap().contains("/graph/") { "Webhook" } else { "" };
-        let expected =
-            format!("{{ThrottlingRateLimit: !Ref {webhook}RateLimit, ThrottlingBurstLimit: !Ref {webhook}BurstLimit}}");
-        assert_eq!(line(setting), expected, "{route:?}");
+        for name in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
+            assert!(setting[name].is_u64(), "{route:?}: {name}");
+        }
     }
+    let own: BTreeSet<_> = settings.keys().map(|route| route.as_str().unwrap().to_owned()).collect();
+    // Whatever comes through the open door, the data actions' routes keep their own rate.
+    assert_eq!(routes.difference(&own).collect::<Vec<_>>(), ["POST /graph/notifications"]);
+    assert!(own.is_subset(&routes));
     let contract = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/openapi.yaml")).unwrap();
     let contract: Value = yaml::from_str(&contract).unwrap();
     let documented =
@@ -173,9 +180,13 @@ fn every_function_has_a_log_group_and_its_alarms() {
         let group = format!("{name}LogGroup");
         assert!(groups.contains_key(group.as_str()), "{name}");
         assert_eq!(line(&function["LoggingConfig"]["LogGroup"]), format!("!Ref {group}"));
-        // The webhook calls neither Graph nor Genesys Cloud.
-        let own = if name == "GraphWebhook" { "rejected" } else { "throttles" };
-        for (metric, dimension) in [("Errors", "FunctionName"), ("Throttles", "FunctionName"), (own, "function")] {
+        for (metric, dimension) in
+            [("Errors", "FunctionName"), ("Throttles", "FunctionName"), ("throttles", "function")]
+        {
+            // The webhook calls neither Graph nor Genesys Cloud.
+            if (name, metric) == ("GraphWebhook", "throttles") {
+                continue;
+            }
             let dimensions = format!("[{{Name: {dimension}, Value: !Ref {name}}}]");
             let alarm = alarms
                 .values()
@@ -183,6 +194,114 @@ fn every_function_has_a_log_group_and_its_alarms() {
             assert!(alarm.is_some(), "{name} has no alarm on {metric}");
         }
     }
+}
+
+#[test]
+fn the_open_door_takes_no_more_of_the_account_than_a_new_one_can_spare() {
+    let template = template();
+    let parameter = |name: &str| template["Parameters"][name]["Default"].as_u64().unwrap();
+    // A new account runs ten functions at once and can reserve none of them.
+    assert_eq!(parameter("WebhookConcurrency"), 0);
+    let lifecycle = &template["Resources"]["Api"]["Properties"]["RouteSettings"]["POST /graph/lifecycle"];
+    assert!(parameter("WebhookBurstLimit") + lifecycle["ThrottlingBurstLimit"].as_u64().unwrap() < 10);
+    assert_eq!(
+        line(&template["Conditions"]["ReservesWebhookConcurrency"]),
+        "!Not [!Equals [!Ref WebhookConcurrency, 0]]"
+    );
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let reserved = function.get("ReservedConcurrentExecutions").map(line);
+        let expected = "!If [ReservesWebhookConcurrency, !Ref WebhookConcurrency, !Ref AWS::NoValue]";
+        assert_eq!(reserved.as_deref(), (name == "GraphWebhook").then_some(expected), "{name}");
+    }
+}
+
+#[test]
+fn strangers_raise_no_alarm_and_what_keeps_graph_out_does() {
+    let template = template();
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+    for (name, alarm) in &alarms {
+        let metric = alarm["MetricName"].as_str().unwrap_or_default();
+        assert!(!["rejected", "foreign", "malformed"].contains(&metric), "{name} rings for any scanner");
+    }
+    let rejected = alarms["RejectedNotificationsAlarm"];
+    let metrics = rejected["Metrics"].as_sequence().unwrap();
+    assert_eq!(metrics[0]["Expression"].as_str(), Some("IF(foreign > 0 AND queued == 0, 1, 0)"));
+    for metric in &metrics[1..] {
+        let (id, metric) = (metric["Id"].as_str(), &metric["MetricStat"]["Metric"]);
+        assert_eq!((metric["MetricName"].as_str(), metric["Namespace"].as_str()), (id, Some("TeamsBridge")));
+        assert_eq!(line(&metric["Dimensions"]), "[{Name: function, Value: !Ref GraphWebhook}]");
+    }
+    let filter = resources(&template, "AWS::Logs::MetricFilter")["TurnedAwayNotifications"];
+    let (counted, alarm) = (&filter["MetricTransformations"][0], alarms["TurnedAwayNotificationsAlarm"]);
+    assert_eq!(counted["MetricName"], alarm["MetricName"]);
+    assert_eq!(counted["MetricNamespace"], alarm["Namespace"]);
+    assert_eq!(line(&counted["Dimensions"]), "[{Key: route, Value: $.routeKey}]");
+    assert_eq!(line(&alarm["Dimensions"]), "[{Name: route, Value: POST /graph/notifications}]");
+}
+
+#[test]
+fn a_parameter_that_cannot_be_is_refused_before_anything_is_deployed() {
+    const ID: &str = "c4b1f0de-7f0b-4a6d-9d0f-3c1c5a0b7001";
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "EntraSecretArn",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bridge/entra-Ab12Cd",
+            &["bridge/entra", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bridge", "arn:aws:ssm:x"],
+        ),
+        ("GenesysDomain", "euw2.pure.cloud", &["", "https://mypurecloud.com", "mypurecloud.com/", "mypurecloud"]),
+        ("GenesysApiUrl", "https://api.mypurecloud.com", &["https://api.mypurecloud.com/api/v2", "mypurecloud.com"]),
+        ("EntraLoginUrl", "https://login.microsoftonline.us", &["", "login.microsoftonline.us"]),
+        ("GraphUrl", "https://graph.microsoft.us/v1.0", &["", "https://graph.microsoft.us"]),
+        ("GenesysEventSource", "aws.partner/genesys.com/cloud/0b7c6a0e/bridge", &["bridge", "arn:aws:events:x:1:y/z"]),
+        ("OpenMessagingIntegrationId", ID, &["my integration", "c4b1f0de"]),
+        ("EventBusName", "my.bus_1", &["arn:aws:events:eu-central-1:123456789012:event-bus/my-bus"]),
+        ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:alarms", &["alarms"]),
+        (
+            "SecretsKeyArn",
+            "arn:aws:kms:eu-central-1:123456789012:key/0b7c6a0e-6f0e-4a9e-9d1a-2f8f5a0c1d11",
+            &["alias/bridge", "arn:aws:kms:eu-central-1:123456789012:alias/bridge"],
+        ),
+    ];
+    let template = template();
+    for (name, good, bad) in cases {
+        let parameter = &template["Parameters"][*name];
+        let pattern = parameter["AllowedPattern"].as_str().unwrap();
+        assert!(pattern.starts_with('^') && pattern.ends_with('$'), "{name}");
+        let pattern = Regex::new(pattern).unwrap();
+        assert!(parameter["ConstraintDescription"].is_string(), "{name} does not say what is expected");
+        assert!(pattern.is_match(good), "{name}: {good}");
+        assert!(parameter.get("Default").is_none_or(|default| pattern.is_match(default.as_str().unwrap())), "{name}");
+        for bad in *bad {
+            assert!(!pattern.is_match(bad), "{name}: {bad}");
+        }
+    }
+    for (name, parameter) in template["Parameters"].as_mapping().unwrap() {
+        let name = name.as_str().unwrap();
+        let names_something = ["Arn", "Url", "Id", "Source"].iter().any(|end| name.ends_with(end));
+        assert!(!names_something || parameter["AllowedPattern"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn a_link_to_a_photo_is_promised_no_longer_than_the_photo_lives() {
+    let template = template();
+    let bucket = &template["Resources"]["MediaBucket"]["Properties"];
+    let days = bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"].as_u64().unwrap();
+    let parameter = &template["Parameters"]["MediaLinkMinutes"];
+    assert_eq!(parameter["MaxValue"].as_u64(), Some(days * 24 * 60));
+    assert!(parameter["Description"].as_str().unwrap().contains("session"));
+    assert!(
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"))
+            .unwrap()
+            .contains("for how long at most the link to one is good")
+    );
+}
+
+#[test]
+fn access_logs_stay_out_of_the_account_s_one_resource_policy() {
+    let template = template();
+    let group = resources(&template, "AWS::Logs::LogGroup")["ApiLogGroup"];
+    assert_eq!(line(&group["LogGroupName"]), "!Sub /aws/vendedlogs/apigateway/${AWS::StackName}");
 }
 
 #[test]
