@@ -10,7 +10,7 @@
 //! Some(Settings { table: table?, country: country? })
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -18,9 +18,11 @@ use std::str::FromStr;
 use reqwest::Url;
 
 /// Where settings are read from, and where the mistakes in them are collected.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Environment {
     variables: HashMap<String, String>,
+    /// Variables whose value could not be had, which is noted already.
+    withheld: HashSet<String>,
     problems: Vec<String>,
 }
 
@@ -31,13 +33,13 @@ impl Environment {
         // `vars_os`, because `vars` panics on a variable that is not UTF-8.
         let text = |s: std::ffi::OsString| s.into_string().ok();
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
-        Self { variables, problems: Vec::new() }
+        Self { variables, ..Self::default() }
     }
 
     /// An environment of exactly these variables.
     pub fn of<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { variables, problems: Vec::new() }
+        Self { variables, ..Self::default() }
     }
 
     /// A variable that must be there. `None` means that the mistake has been noted. An empty variable is an absent one,
@@ -58,6 +60,9 @@ impl Environment {
     where
         T: FromStr<Err: Display>,
     {
+        if self.withheld.contains(name) {
+            return None;
+        }
         let text = self.variables.get(name).map_or("", |value| value.trim());
         if text.is_empty() {
             return Some(None);
@@ -78,6 +83,23 @@ impl Environment {
         T: FromStr<Err: Display>,
     {
         Some(self.optional(name)?.unwrap_or(default))
+    }
+
+    /// The names of the variables that end so, in their order.
+    pub(crate) fn names_ending(&self, suffix: &str) -> Vec<String> {
+        let mut names: Vec<_> = self.variables.keys().filter(|name| name.ends_with(suffix)).cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Gives a variable this value.
+    pub(crate) fn put(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Marks a variable whose value could not be had. Why is noted by the caller: a reader does not note that it is missing.
+    pub(crate) fn withhold(&mut self, name: &str) {
+        self.withheld.insert(name.to_owned());
     }
 
     /// Notes a mistake, once: a variable may be read by several.

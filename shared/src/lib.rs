@@ -15,8 +15,10 @@ pub mod genesys;
 pub mod graph;
 pub mod http;
 mod invisible;
+mod live;
 pub mod meeting;
 pub mod notification;
+mod parameters;
 pub mod presence;
 pub mod queue;
 #[cfg(test)]

@@ -12,9 +12,11 @@ use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::{ConfigError, Environment};
+use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::http::{Deadline, RequestContext};
+use crate::live::Live;
+use crate::startup::aws;
 use crate::telemetry::Outcome;
 
 /// What invokes a function that serves a queue and is also due at certain times.
@@ -68,25 +70,26 @@ pub struct Message {
 pub struct Consumer<A> {
     /// The deployed function's name, by which its metrics are told from those of another deployment.
     name: String,
-    app: Result<A, ConfigError>,
+    live: Live<A>,
     served_before: AtomicBool,
 }
 
 impl<A> Consumer<A> {
     /// Reads the environment and builds the app. A wrong environment is no reason to crash: every batch then goes back
     /// to the queue, and the log says why.
-    pub async fn start(function: &'static str, from_env: impl AsyncFnOnce(&mut Environment) -> Option<A>) -> Self {
-        let mut env = Environment::of_process();
-        let app = from_env(&mut env).await;
-        let app = env.finish(app);
+    pub async fn start(
+        function: &'static str,
+        from_env: impl AsyncFn(&mut Environment) -> Option<A> + 'static,
+    ) -> Self {
+        let live = Live::start(Environment::of_process(), aws, from_env).await;
         let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| function.into());
-        Self { name, app, served_before: AtomicBool::new(false) }
+        Self { name, live, served_before: AtomicBool::new(false) }
     }
 
     /// A consumer around an app that exists.
     #[must_use]
     pub fn of(function: &'static str, app: A) -> Self {
-        Self { name: function.into(), app: Ok(app), served_before: AtomicBool::new(false) }
+        Self { name: function.into(), live: Live::of(app), served_before: AtomicBool::new(false) }
     }
 
     /// Serves batches until Lambda ends the process. `handle` gives the messages that go back to the queue.
@@ -137,7 +140,8 @@ impl<A> Consumer<A> {
         let ids: Vec<_> = messages.iter().map(|message| message.id.clone()).collect();
 
         let served = async {
-            let app = self.app.as_ref().map_err(|error| {
+            let app = self.live.current(&context).await;
+            let app = app.as_ref().map_err(|error| {
                 Error::new(
                     Code::MISCONFIGURED,
                     format!("The bridge is not set up: {error}. Correct the stack's parameters."),

@@ -20,10 +20,12 @@ pub use answer::Answer;
 pub use event::{Authorizer, Claims, EventContext, Headers, Http, HttpEvent, Jwt};
 pub use webhook::Webhook;
 
-use crate::config::{ConfigError, Environment};
+use crate::config::Environment;
 use crate::error::Error;
 use crate::fields::{ConversationId, Fields};
 use crate::http::RequestContext;
+use crate::live::Live;
+use crate::startup::aws;
 use crate::telemetry::mask;
 
 /// The largest body that is read of a data action. A request of ours takes 2 KiB.
@@ -63,31 +65,30 @@ pub struct Function<A> {
     route: Route,
     /// The deployed function's name, by which its metrics are told from those of another deployment.
     name: String,
-    app: Result<A, ConfigError>,
-    require_roles: bool,
+    /// The app, and whether callers need roles.
+    live: Live<(A, bool)>,
     served_before: AtomicBool,
 }
 
 impl<A> Function<A> {
     /// Reads the environment and builds the app. A wrong environment is no reason to crash: every request is then
     /// answered with what is wrong.
-    pub async fn start(route: Route, from_env: impl AsyncFnOnce(&mut Environment) -> Option<A>) -> Self {
-        let mut env = Environment::of_process();
-        let require_roles = env.or("REQUIRE_ROLES", true);
-        let app = from_env(&mut env).await;
-        let app = env.finish(require_roles.and(app));
-        if let Err(error) = &app {
-            tracing::error!(%error, "the function cannot work");
-        }
+    pub async fn start(route: Route, from_env: impl AsyncFn(&mut Environment) -> Option<A> + 'static) -> Self {
+        let with_roles = async move |env: &mut Environment| {
+            let require_roles = env.or("REQUIRE_ROLES", true);
+            let app = from_env(env).await;
+            app.zip(require_roles)
+        };
+        let live = Live::start(Environment::of_process(), aws, with_roles).await;
         let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| route.function.into());
-        Self { route, name, app, require_roles: require_roles.unwrap_or(true), served_before: AtomicBool::new(false) }
+        Self { route, name, live, served_before: AtomicBool::new(false) }
     }
 
     /// A function around an app that exists; its callers need roles.
     #[must_use]
     pub fn of(route: Route, app: A) -> Self {
         let name = route.function.into();
-        Self { route, name, app: Ok(app), require_roles: true, served_before: AtomicBool::new(false) }
+        Self { route, name, live: Live::of((app, true)), served_before: AtomicBool::new(false) }
     }
 
     /// Answers requests until Lambda ends the process.
@@ -135,8 +136,9 @@ impl<A> Function<A> {
         context: RequestContext,
         handle: impl AsyncFn(&A, Request) -> Result<Answer<F>, Error>,
     ) -> Result<Answer<F>, Error> {
-        let app = self.app.as_ref().map_err(edge::misconfigured)?;
-        if self.require_roles {
+        let live = self.live.current(&context).await;
+        let (app, require_roles) = live.as_ref().map_err(edge::misconfigured)?;
+        if *require_roles {
             roles::check(&event, self.route.roles)?;
         }
         let fields = Fields::parse(&edge::body(event, MAX_BODY_BYTES)?)?;

@@ -1,5 +1,7 @@
 //! What an error of the AWS SDK says, without what it holds: its own debug output prints whole answers.
 
+pub(crate) mod signer;
+
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 

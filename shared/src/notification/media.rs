@@ -18,17 +18,14 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningInstructions,
-    SigningSettings, UriPathNormalizationMode, sign,
-};
-use aws_sigv4::sign::v4;
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignatureLocation, SigningInstructions};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use uuid::Uuid;
 
 pub use settings::{MediaSettings, MediaTypes};
 
+use crate::aws::signer::{Signer, settings};
 use crate::config::Origin;
 use crate::error::{Code, Error};
 use crate::http::retry::Repeat;
@@ -138,12 +135,13 @@ impl MediaStore for S3Media {
             ("content-disposition", disposition.as_str()),
             ("content-type", content_type.as_str()),
         ];
-        let signer = Signer { credentials: self.credentials().await?, region: &self.region, time: SystemTime::now() };
+        let (credentials, region) = (self.credentials().await?, self.region.as_str());
+        let signer = Signer { credentials, region, service: "s3", time: SystemTime::now() };
         let mut request = self.http.put(url.clone());
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        for (name, value) in signer.put(&url, &headers, sha256)?.headers() {
+        for (name, value) in signed_put(&signer, &url, &headers, sha256)?.headers() {
             request = request.header(name, value);
         }
         let call = Call {
@@ -163,7 +161,7 @@ impl MediaStore for S3Media {
         };
         let status = reply.status.as_u16();
         match status {
-            200..300 => signer.link(&url, self.life),
+            200..300 => link(&signer, &url, self.life),
             408 | 429 | 500.. => Err(MediaError::Unavailable(format!("HTTP {status}"))),
             _ => Err(MediaError::Refused(format!("HTTP {status} {}", refusal(&reply.body)))),
         }
@@ -177,66 +175,27 @@ fn refusal(body: &[u8]) -> String {
     code.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).take(60).collect()
 }
 
-/// Signs requests to S3.
-///
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html>
-struct Signer<'a> {
-    credentials: Credentials,
-    region: &'a str,
-    time: SystemTime,
+/// What a PUT of an object with this hash needs.
+fn signed_put(
+    signer: &Signer<'_>,
+    url: &Url,
+    headers: &[(&str, &str)],
+    sha256: String,
+) -> Result<SigningInstructions, MediaError> {
+    let mut settings = settings();
+    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    signer.sign("PUT", url, headers, SignableBody::Precomputed(sha256), settings).map_err(MediaError::Refused)
 }
 
-impl Signer<'_> {
-    fn put(&self, url: &Url, headers: &[(&str, &str)], sha256: String) -> Result<SigningInstructions, MediaError> {
-        let mut settings = settings();
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        self.sign("PUT", url, headers, SignableBody::Precomputed(sha256), settings)
-    }
-
-    /// The URL by which anybody can fetch the object, for so long.
-    fn link(&self, url: &Url, life: Duration) -> Result<String, MediaError> {
-        let mut settings = settings();
-        settings.signature_location = SignatureLocation::QueryParams;
-        settings.expires_in = Some(life);
-        let signed = self.sign("GET", url, &[], SignableBody::UnsignedPayload, settings)?;
-        let pair =
-            |(name, value): &(&str, _)| format!("{name}={}", utf8_percent_encode(AsRef::as_ref(value), UNRESERVED));
-        let query = signed.params().iter().map(pair).collect::<Vec<_>>();
-        Ok(format!("{url}?{}", query.join("&")))
-    }
-
-    fn sign(
-        &self,
-        method: &str,
-        url: &Url,
-        headers: &[(&str, &str)],
-        body: SignableBody<'_>,
-        settings: SigningSettings,
-    ) -> Result<SigningInstructions, MediaError> {
-        let unsigned = |error: String| MediaError::Refused(format!("the request cannot be signed: {error}"));
-        let identity = self.credentials.clone().into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(self.region)
-            .name("s3")
-            .time(self.time)
-            .settings(settings)
-            .build()
-            .map_err(|error| unsigned(error.to_string()))?
-            .into();
-        let request = SignableRequest::new(method, url.as_str(), headers.iter().copied(), body)
-            .map_err(|error| unsigned(error.to_string()))?;
-        let signed = sign(request, &params).map_err(|error| unsigned(error.to_string()))?;
-        Ok(signed.into_parts().0)
-    }
-}
-
-/// S3 signs the path as it is sent.
-fn settings() -> SigningSettings {
-    let mut settings = SigningSettings::default();
-    settings.percent_encoding_mode = PercentEncodingMode::Single;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    settings
+/// The URL by which anybody can fetch the object, for so long.
+fn link(signer: &Signer<'_>, url: &Url, life: Duration) -> Result<String, MediaError> {
+    let mut settings = settings();
+    settings.signature_location = SignatureLocation::QueryParams;
+    settings.expires_in = Some(life);
+    let signed = signer.sign("GET", url, &[], SignableBody::UnsignedPayload, settings).map_err(MediaError::Refused)?;
+    let pair = |(name, value): &(&str, _)| format!("{name}={}", utf8_percent_encode(AsRef::as_ref(value), UNRESERVED));
+    let query = signed.params().iter().map(pair).collect::<Vec<_>>();
+    Ok(format!("{url}?{}", query.join("&")))
 }
 
 #[cfg(test)]
@@ -261,10 +220,11 @@ mod tests {
                 "test",
             ),
             region: "us-east-1",
+            service: "s3",
             time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600),
         };
         let url = "https://examplebucket.s3.amazonaws.com/test.txt".parse().unwrap();
-        let link = signer.link(&url, Duration::from_secs(86400)).unwrap();
+        let link = link(&signer, &url, Duration::from_secs(86400)).unwrap();
         let link: Url = link.parse().unwrap();
         let query = link.query_pairs().into_owned().collect::<std::collections::HashMap<_, _>>();
         let signature = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";

@@ -40,10 +40,12 @@ pub enum Upstream {
     Media,
     /// The EventBridge bus.
     EventBus,
+    /// A setting that lies in a parameter or an object.
+    Settings,
 }
 
 impl Upstream {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Entra,
         Self::Graph,
         Self::GenesysLogin,
@@ -53,6 +55,7 @@ impl Upstream {
         Self::Queue,
         Self::Media,
         Self::EventBus,
+        Self::Settings,
     ];
 
     /// Name of the latency metric, in milliseconds.
@@ -67,6 +70,7 @@ impl Upstream {
             Self::Queue => "queueMs",
             Self::Media => "mediaMs",
             Self::EventBus => "eventBusMs",
+            Self::Settings => "settingsMs",
         }
     }
 }

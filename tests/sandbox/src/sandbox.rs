@@ -17,6 +17,13 @@ use crate::{PYTHON, Trouble, functions, workshop};
 
 /// The partner event source of the Genesys Cloud org. On AWS its name begins with `aws.partner/`; nobody but a partner may
 /// put events under such a name, here neither.
+/// The parameter of Systems Manager that the subscriptions lie in.
+const SUBSCRIPTIONS_PARAMETER: &str = "/sandbox/subscriptions";
+
+/// The bucket that the map of presences lies in, and where.
+const SETTINGS_BUCKET: &str = "sandbox-settings";
+const PRESENCE_MAP_KEY: &str = "presence/map.json";
+
 const EVENT_SOURCE: &str = "sandbox.genesys/cloud/6b0f8f0e-0a39-4f0f-8a0b-3f4d1f7c2e10/bridge";
 
 /// The event bus that everything is published to that Graph tells of. The customer's own, so it is nothing of the template's.
@@ -112,6 +119,7 @@ impl Sandbox {
             Ports::Any => free_port()?,
         };
         let cloud = Cloud::start(&interpreter, cloud_port).await?;
+        put_settings(&cloud.cli()).await?;
         progress("deploying infra/template.yaml");
         let mut parameters = parameters(&stand_ins);
         parameters.extend(other_parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -323,13 +331,25 @@ impl Sandbox {
             ("NOTIFICATION_QUEUE_URL", self.output("NotificationQueue").into()),
             ("LIFECYCLE_QUEUE_URL", self.output("LifecycleQueue").into()),
             ("NOTIFICATION_KEYS_SECRET_ID", self.output("NotificationKeysSecret").into()),
-            ("SUBSCRIPTIONS", parameter("Subscriptions")),
+            ("SUBSCRIPTIONS", subscriptions().to_string()),
             ("WEBHOOK_URL", self.output("NotificationsUrl").trim_end_matches("/graph/notifications").into()),
             // `cargo lambda watch` has no authorizer, so there are no roles to check.
             ("REQUIRE_ROLES", "false".into()),
         ];
         variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
     }
+}
+
+/// Puts the settings that lie outside of the functions where the parameters say.
+async fn put_settings(aws: &Cli) -> Result<(), Trouble> {
+    let subscriptions =
+        json!({"Name": SUBSCRIPTIONS_PARAMETER, "Type": "String", "Value": subscriptions().to_string()});
+    aws.call("ssm", "put_parameter", &[subscriptions]).await?;
+    let bucket = json!({"Bucket": SETTINGS_BUCKET, "CreateBucketConfiguration": {"LocationConstraint": REGION}});
+    aws.call("s3", "create_bucket", &[bucket]).await?;
+    let map = json!({"Bucket": SETTINGS_BUCKET, "Key": PRESENCE_MAP_KEY, "Body": json!({"Break": "BeRightBack"}).to_string()});
+    aws.call("s3", "put_object", &[map]).await?;
+    Ok(())
 }
 
 async fn put_events(aws: &Cli, events: &[GenesysEvent]) -> Result<(), Trouble> {
@@ -409,7 +429,8 @@ fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
         "SmsCountry": "GB",
         "SmsBrand": "Contoso",
         "GenesysEventSource": EVENT_SOURCE,
-        "Subscriptions": subscriptions().to_string(),
+        "SubscriptionsParameter": SUBSCRIPTIONS_PARAMETER,
+        "PresenceMapParameter": format!("s3://{SETTINGS_BUCKET}/{PRESENCE_MAP_KEY}"),
         "OpenMessagingIntegrationId": OPEN_MESSAGING_INTEGRATION,
         "EventBusName": EVENT_BUS,
     });

@@ -49,6 +49,9 @@ fn one_call_is_followed_by_teams() {
         assert_eq!(sandbox.world.presence_of(&teams), ("Busy", "Busy"));
         let away = set(sandbox, &genesys, "Out of Office").await;
         assert_eq!((away.text("code"), sandbox.world.presence_of(&teams).0), ("updated", "Away"));
+        // The map that says so lies in an object, which the function's role lets it read.
+        let pause = set(sandbox, &genesys, "Break").await;
+        assert_eq!((pause.text("code"), sandbox.world.presence_of(&teams).0), ("updated", "BeRightBack"));
         let cleared = set(sandbox, &genesys, "Offline").await;
         assert_eq!((cleared.text("code"), cleared.text("availability")), ("cleared", ""));
         assert_eq!(sandbox.world.presence_of(&teams).0, "Available", "Teams is open");

@@ -61,9 +61,15 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
     let meetings = ["STATE_TABLE", "DEFAULT_ORGANIZER", "MEETING_MODE", "LOBBY_SCOPE", "ALLOWED_PRESENTERS"];
     let genesys = ["GENESYS_SECRET_ID", "GENESYS_DOMAIN", "GENESYS_LOGIN_URL", "GENESYS_API_URL"];
     let messages = ["STATE_TABLE", "SMS_FROM", "SMS_COUNTRY", "SMS_BRAND", "SMS_TEMPLATE", "SMS_MAX_CHARACTERS"];
-    let presence = ["PRESENCE_MODE", "PRESENCE_MAP", "PRESENCE_TTL_MINUTES"];
+    let presence = ["PRESENCE_MODE", "PRESENCE_MAP", "PRESENCE_MAP_PARAMETER", "PRESENCE_TTL_MINUTES"];
     let webhook = ["WEBHOOK_SECRET_ID", "NOTIFICATION_QUEUE_URL", "LIFECYCLE_QUEUE_URL", "NOTIFICATION_MAX_BYTES"];
-    let mirror = ["STATE_TABLE", "PRESENCE_USERS", "PRESENCE_REQUESTS_PER_SECOND", "PRESENCE_INSTANCES"];
+    let mirror = [
+        "STATE_TABLE",
+        "PRESENCE_USERS",
+        "PRESENCE_USERS_PARAMETER",
+        "PRESENCE_REQUESTS_PER_SECOND",
+        "PRESENCE_INSTANCES",
+    ];
     let subscriptions = [
         "WEBHOOK_URL",
         "WEBHOOK_SECRET_ID",
@@ -71,6 +77,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
         "NOTIFICATION_QUEUE_URL",
         "STATE_TABLE",
         "SUBSCRIPTIONS",
+        "SUBSCRIPTIONS_PARAMETER",
         "SUBSCRIPTION_RECONCILE_MINUTES",
         "SUBSCRIPTION_RESYNC_HOURS",
         "SUBSCRIPTION_SILENCE_MINUTES",
@@ -248,6 +255,12 @@ fn a_parameter_that_cannot_be_is_refused_before_anything_is_deployed() {
             "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bridge/entra-Ab12Cd",
             &["bridge/entra", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bridge", "arn:aws:ssm:x"],
         ),
+        (
+            "SubscriptionsParameter",
+            "/bridge/subscriptions",
+            &["bridge", "s3://Bucket/key", "arn:aws:ssm:eu-central-1:123456789012:parameter/bridge"],
+        ),
+        ("PresenceUsersParameter", "s3://settings/bridge/users.json", &["s3://settings", "/a b"]),
         ("GenesysDomain", "euw2.pure.cloud", &["", "https://mypurecloud.com", "mypurecloud.com/", "mypurecloud"]),
         ("GenesysApiUrl", "https://api.mypurecloud.com", &["https://api.mypurecloud.com/api/v2", "mypurecloud.com"]),
         ("EntraLoginUrl", "https://login.microsoftonline.us", &["", "login.microsoftonline.us"]),
@@ -277,7 +290,7 @@ fn a_parameter_that_cannot_be_is_refused_before_anything_is_deployed() {
     }
     for (name, parameter) in template["Parameters"].as_mapping().unwrap() {
         let name = name.as_str().unwrap();
-        let names_something = ["Arn", "Url", "Id", "Source"].iter().any(|end| name.ends_with(end));
+        let names_something = ["Arn", "Url", "Id", "Source", "Parameter"].iter().any(|end| name.ends_with(end));
         assert!(!names_something || parameter["AllowedPattern"].is_string(), "{name}");
     }
 }

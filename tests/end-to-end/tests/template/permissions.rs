@@ -43,6 +43,15 @@ const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Acti
 
 // A scan has no key that a condition could name.
 const SCAN: &str = "{Sid: FindPresences, Effect: Allow, Action: dynamodb:Scan, Resource: !GetAtt StateTable.Arn}";
+/// What lets a function read a setting that lies outside of it, where the stack's parameter says.
+fn setting(name: &str) -> String {
+    format!(
+        "!If [Names{name}, {{Sid: Read{name}, Effect: Allow, Action: [ssm:GetParameter, s3:GetObject], \
+         Resource: [!Sub arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter${{{name}Parameter}}, \
+         !Sub [arn:${{AWS::Partition}}:s3:::${{Object}}, \
+         {{Object: !Select [1, !Split [s3://, !Sub ${{{name}Parameter}}s3://-]]}}]]}}, !Ref AWS::NoValue]"
+    )
+}
 const TRACES: &str = "{Sid: SendTraces, Effect: Allow, Action: [xray:PutTraceSegments, xray:PutTelemetryRecords], \
     Resource: *}";
 
@@ -81,13 +90,17 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         "[dynamodb:GetItem, dynamodb:UpdateItem]",
         &[kind::OPEN_MESSAGE, kind::EVENT, kind::HEARD],
     );
+    let [map, users, wanted] = ["PresenceMap", "PresenceUsers", "Subscriptions"].map(setting);
     let expected: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
         ("CreateMeeting", vec![ENTRA, &*meetings, KEY]),
         ("SendSms", vec![GENESYS, &*records, KEY]),
         ("Escalate", vec![ENTRA, GENESYS, &*records, &*meetings, KEY]),
-        ("UpdatePresence", vec![ENTRA, GENESYS, KEY]),
-        ("MirrorPresence", vec![ENTRA, GENESYS, QUEUE, &*presences, SCAN, KEY]),
-        ("RenewSubscriptions", vec![ENTRA, WEBHOOK, NOTIFICATION_KEYS, LIFECYCLE, SEND, &*subscriptions, KEY]),
+        ("UpdatePresence", vec![ENTRA, GENESYS, &*map, KEY]),
+        ("MirrorPresence", vec![ENTRA, GENESYS, QUEUE, &*presences, SCAN, &*map, &*users, KEY]),
+        (
+            "RenewSubscriptions",
+            vec![ENTRA, WEBHOOK, NOTIFICATION_KEYS, LIFECYCLE, SEND, &*subscriptions, &*wanted, KEY],
+        ),
         ("GraphWebhook", vec![WEBHOOK, NOTIFICATIONS, KEY]),
         ("ProcessNotification", vec![ENTRA, GENESYS, NOTIFICATION_KEYS, WORK, &*deliveries, MEDIA, EVENTS, KEY]),
     ]);
