@@ -154,6 +154,9 @@ pub struct Attachment {
     /// A file's name.
     #[serde(deserialize_with = "lenient")]
     pub name: String,
+    /// Where a small picture of it is.
+    #[serde(deserialize_with = "lenient")]
+    pub thumbnail_url: String,
 }
 
 /// A mention of somebody.

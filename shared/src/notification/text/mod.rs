@@ -5,6 +5,7 @@
 //! bounded, and no input is refused: what makes no sense is shown as it stands.
 
 mod attachments;
+mod card;
 mod writer;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 
 use super::chat_message::ChatMessage;
+use attachments::LOOP;
 use writer::{IMAGE, Writer};
 
 /// Most images of one message that are fetched. Teams' own limit is ten.
@@ -103,6 +105,8 @@ struct Renderer<'a> {
     placed: Vec<bool>,
     /// Whom the last mention was of, and how much had been written when it ended.
     mentioned: Option<(&'a str, usize)>,
+    /// Whether a Loop component is attached.
+    has_loop: bool,
 }
 
 /// What is open while HTML is read.
@@ -112,6 +116,8 @@ struct Open<'a> {
     dropped: Option<Vec<u8>>,
     /// Where a link leads.
     link: Option<String>,
+    /// What stands here is not shown in Teams.
+    hidden: bool,
     /// A mention: whom it is of, its words for when it has none, and how much had been written when it began.
     mention: Option<(Option<&'a str>, &'a str, usize)>,
 }
@@ -129,6 +135,7 @@ impl<'a> Renderer<'a> {
             images: Vec::new(),
             placed: vec![false; message.attachments.len()],
             mentioned: None,
+            has_loop: message.attachments.iter().any(|it| it.content_type.eq_ignore_ascii_case(LOOP)),
         }
     }
 
@@ -155,24 +162,40 @@ impl<'a> Renderer<'a> {
                 }
                 _ if open.dropped.is_some() => {}
                 Token::StartTag(tag) => self.start(&tag, &mut open, nesting),
-                Token::EndTag(tag) => self.end(&tag.name, &mut open),
-                Token::String(text) => self.writer.text(&String::from_utf8_lossy(&text)),
+                Token::EndTag(tag) => {
+                    open.hidden = false;
+                    self.end(&tag.name, &mut open);
+                }
+                Token::String(text) => {
+                    let text = String::from_utf8_lossy(&text);
+                    // What Teams writes for clients that cannot show a component, which is named where it stands.
+                    if !(open.hidden && text.trim() == "Loop component" && self.has_loop) {
+                        self.writer.text(&text);
+                    }
+                }
                 Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => {}
             }
         }
         self.end_mention(&mut open);
         self.end_link(&mut open);
-        self.writer.end_cell();
+        // Within a card's cell its blocks stay on the row's line.
+        self.writer.end_cells(&layout);
         self.writer.block();
         self.writer.layout = layout;
     }
 
     fn start(&mut self, tag: &StartTag<()>, open: &mut Open<'a>, nesting: usize) {
+        open.hidden = self.has_loop && attribute(tag, "style").replace(' ', "").contains("display:none");
+        if nesting == 0 && self.has_loop && attribute(tag, "itemtype").ends_with("/FluidEmbedCard") {
+            self.marked_attachment(&attribute(tag, "itemid"));
+        }
         let writer = &mut self.writer;
         match &*tag.name.0 {
             b"script" | b"style" | b"title" | b"iframe" | b"noembed" | b"noframes" | b"textarea" => {
                 open.dropped = Some(tag.name.0.clone());
+                self.embedded(tag);
             }
+            b"embed" | b"object" | b"source" | b"track" | b"area" => self.embedded(tag),
             b"br" => writer.line_break(),
             b"hr" => {
                 writer.block();
@@ -207,7 +230,15 @@ impl<'a> Renderer<'a> {
             b"img" => self.image(tag),
             b"video" => self.picture("video", attribute(tag, "src"), &attribute(tag, "alt")),
             b"audio" => self.picture("audio", attribute(tag, "src"), &attribute(tag, "alt")),
-            b"attachment" if nesting == 0 => self.marked_attachment(&attribute(tag, "id")),
+            b"attachment" => {
+                let id = attribute(tag, "id");
+                if nesting == 0 {
+                    self.marked_attachment(&id);
+                } else if !self.attachments.contains_key(id.as_str()) {
+                    // A message that is quoted has left it behind.
+                    self.writer.text("[attachment: only in Teams]");
+                }
+            }
             name if is_block(name) => writer.block(),
             _ => {}
         }
@@ -277,6 +308,14 @@ impl<'a> Renderer<'a> {
             self.writer.text(shown);
         } else if bare(text) != bare(shown) {
             self.writer.text(&format!(" ({shown})"));
+        }
+    }
+
+    /// Something of elsewhere that stands in the text.
+    fn embedded(&mut self, tag: &StartTag<()>) {
+        let src = ["src", "data", "href"].map(|name| attribute(tag, name));
+        if let Some(address) = src.iter().find_map(|src| address(src)) {
+            self.writer.text(&format!("[embedded] ({address})"));
         }
     }
 

@@ -271,7 +271,7 @@ fn deep_nesting_is_harmless() {
     }
     let card = format!("{}{}", "{\"items\":[".repeat(60), "]}".repeat(60));
     let deep: Value = serde_json::from_str(&card).unwrap();
-    assert_eq!(with_attachment("a", "application/vnd.microsoft.card.adaptive", &deep), "a\n[attachment]");
+    assert_eq!(with_attachment("a", "application/vnd.microsoft.card.adaptive", &deep), "a\n[adaptive card]");
     let endless = json!({"body": vec![json!({"type": "TextBlock", "text": "x".repeat(1000)}); 10_000]});
     let text = with_attachment("a", "application/vnd.microsoft.card.adaptive", &endless);
     assert!(text.len() <= MAX_BYTES + 100, "{}", text.len());

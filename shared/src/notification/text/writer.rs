@@ -252,6 +252,11 @@ impl Writer {
         self.layout.in_cell = false;
     }
 
+    /// Ends the cells that were begun since the layout was this.
+    pub(super) fn end_cells(&mut self, layout: &Layout) {
+        self.layout.in_cell = layout.in_cell;
+    }
+
     /// Ends a table or a row.
     pub(super) fn end_row(&mut self) {
         self.layout.in_cell = false;
