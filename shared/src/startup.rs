@@ -27,6 +27,7 @@ use crate::notification::validation::ValidationTokens;
 use crate::notification::{ClientState, ClientStateSecret, SqsQueues};
 use crate::secrets::Secret;
 use crate::store::DynamoRecords;
+use crate::store::chat_names::DynamoChatNames;
 use crate::store::deliveries::DynamoDeliveries;
 use crate::store::last_presence::DynamoLastPresences;
 use crate::store::meetings::DynamoMeetingNotes;
@@ -135,6 +136,12 @@ impl<'e> Startup<'e> {
         Some(DynamoDeliveries::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
     }
 
+    /// Who chats are named after, in the state table: `STATE_TABLE`.
+    pub fn chat_names(&mut self) -> Option<DynamoChatNames> {
+        let table = self.env.required("STATE_TABLE")?;
+        Some(DynamoChatNames::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
     /// From notifications to resources: the private keys in `NOTIFICATION_KEYS_SECRET_ID`, else `WEBHOOK_SECRET_ID`, and
     /// Entra's signing keys from `ENTRA_LOGIN_URL`.
     pub fn opener(&mut self, graph: Arc<GraphClient>) -> Option<Opener> {
@@ -155,9 +162,10 @@ impl<'e> Startup<'e> {
         let open_messaging = match integration {
             Some(_) => {
                 let (genesys, settings) = (self.genesys(), OpenMessagingSettings::read(self.env));
+                let names = self.chat_names();
                 let (graph, genesys, settings) = (graph?, Arc::new(genesys?), settings?);
                 let store = self.media(&settings.media)?;
-                Some(OpenMessaging::new(graph, genesys, store, settings))
+                Some(OpenMessaging::new(graph, genesys, store, names?, settings))
             }
             None => None,
         };

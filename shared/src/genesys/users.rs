@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{GenesysClient, GenesysError};
 use crate::http::retry::Repeat;
@@ -74,6 +75,22 @@ impl GenesysClient {
         let user: ScimUser = self.look_up(cx, "get scim user", url).await?;
         let teams = user.extension.external_ids.into_iter().find(|id| id.authority.eq_ignore_ascii_case(TEAMS));
         Ok(teams.map(|id| id.value))
+    }
+
+    /// `GET /api/v2/users/externalid/microsoftteams/{object id}`: whether a user of the org is this Teams user.
+    ///
+    /// # Errors
+    /// [`GenesysError`]
+    pub async fn is_linked_to_teams(&self, cx: &RequestContext, teams_user: Uuid) -> Result<bool, GenesysError> {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct LinkedUser {
+            id: String,
+        }
+        // Keys are case-sensitive, and object ids are kept in lower case.
+        let url = self.base.join(["api", "v2", "users", "externalid", TEAMS, &teams_user.to_string()]);
+        let user: LinkedUser = self.look_up(cx, "get user by external id", url).await?;
+        Ok(!user.id.is_empty())
     }
 
     /// Reads; what does not exist reads as its default.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// A message. It has no `Debug`, so that its text cannot reach a log.
 #[derive(Clone, Default, PartialEq, Deserialize)]
@@ -46,6 +47,10 @@ pub struct ChatMessage {
     pub mentions: Vec<Mention>,
     #[serde(deserialize_with = "lenient")]
     event_detail: Option<Value>,
+    #[serde(deserialize_with = "lenient")]
+    policy_violation: Option<PolicyViolation>,
+    #[serde(deserialize_with = "lenient")]
+    last_modified_date_time: Option<Timestamp>,
 }
 
 /// What happened to a message last, reactions aside.
@@ -55,6 +60,8 @@ pub enum MessageEvent {
     Created,
     /// Its text was changed.
     Edited,
+    /// The organization's policy keeps it from its readers.
+    Blocked,
     /// It was taken back.
     Deleted,
 }
@@ -66,8 +73,35 @@ impl MessageEvent {
         match self {
             Self::Created => "created",
             Self::Edited => "edited",
+            Self::Blocked => "blocked",
             Self::Deleted => "deleted",
         }
+    }
+}
+
+/// What data loss prevention did to a message. Each member is a list of names with commas between them.
+///
+/// <https://learn.microsoft.com/graph/api/resources/chatmessagepolicyviolation>
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PolicyViolation {
+    #[serde(deserialize_with = "lenient")]
+    dlp_action: String,
+    #[serde(deserialize_with = "lenient")]
+    user_action: String,
+    #[serde(deserialize_with = "lenient")]
+    verdict_details: String,
+}
+
+impl PolicyViolation {
+    /// Whether readers outside of Teams are kept from the message, which its sender has not released.
+    fn blocks(&self) -> bool {
+        let has = |list: &str, name: &str| list.split(',').any(|other| other.trim().eq_ignore_ascii_case(name));
+        let is_blocked = ["blockAccess", "blockAccessExternal"].iter().any(|name| has(&self.dlp_action, name));
+        let is_released = has(&self.user_action, "override")
+            || (has(&self.user_action, "reportFalsePositive")
+                && has(&self.verdict_details, "allowFalsePositiveOverride"));
+        is_blocked && !is_released
     }
 }
 
@@ -192,14 +226,50 @@ impl Mention {
 }
 
 impl ChatMessage {
-    /// When it was last created, edited or deleted, in milliseconds since 1970. A reaction is no new version, which is why
-    /// `lastModifiedDateTime` does not count.
+    /// Which version of it this is: the larger, the younger. It is when it was last created, edited or deleted, in
+    /// milliseconds since 1970. A reaction is no new version, which is why `lastModifiedDateTime` does not count.
+    ///
+    /// A policy's verdict is one, and nothing but that time tells when it came. So where there is a verdict the version is
+    /// that time, later than the text's own and odd when the message is blocked: see [`was_blocked`](Self::was_blocked).
     #[must_use]
     pub fn version(&self) -> i64 {
+        let text = self.text_version();
+        if self.policy_violation.is_none() || self.deleted_date_time.is_some() {
+            return text;
+        }
+        let modified = self.last_modified_date_time.map_or(text, Timestamp::as_millisecond);
+        // Two milliseconds later it is later, whichever of both numbers it is.
+        (modified.max(text.saturating_add(2)) & !1) | i64::from(self.is_blocked())
+    }
+
+    /// When its text was last written, changed or taken back, in milliseconds since 1970.
+    #[must_use]
+    pub fn text_version(&self) -> i64 {
         let times = [self.created_date_time, self.last_edited_date_time, self.deleted_date_time];
         // A message's id is the millisecond of its creation.
         let newest = times.into_iter().flatten().max().map(Timestamp::as_millisecond);
-        newest.or_else(|| self.id.parse().ok()).unwrap_or_default()
+        let by_id = || self.id.parse().ok().filter(|time| Timestamp::from_millisecond(*time).is_ok());
+        newest.or_else(by_id).unwrap_or_default()
+    }
+
+    /// Whether the organization's policy keeps it from its readers.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.policy_violation.as_ref().is_some_and(PolicyViolation::blocks)
+    }
+
+    /// Whether the version that was delivered `before` told that it was blocked, as far as the text is still the same.
+    #[must_use]
+    pub fn was_blocked(&self, before: i64) -> bool {
+        before > self.text_version() && before & 1 == 1
+    }
+
+    /// Whether the version that was delivered `before` told the same of it: since then there were reactions, or a verdict
+    /// that changes nothing for readers.
+    #[must_use]
+    pub fn is_told(&self, before: i64) -> bool {
+        let is_same = self.was_blocked(before) == self.is_blocked() || self.deleted_date_time.is_some();
+        before >= self.text_version() && is_same
     }
 
     /// When it was written.
@@ -213,6 +283,8 @@ impl ChatMessage {
     pub fn event(&self) -> MessageEvent {
         if self.deleted_date_time.is_some() {
             MessageEvent::Deleted
+        } else if self.is_blocked() {
+            MessageEvent::Blocked
         } else if self.last_edited_date_time.is_some() {
             MessageEvent::Edited
         } else {
@@ -237,6 +309,20 @@ impl ChatMessage {
     pub fn is_from_app(&self, app_id: &str) -> bool {
         let app = self.from.as_ref().and_then(|from| from.application.as_ref());
         app.is_some_and(|app| !app.id.is_empty() && app.id.eq_ignore_ascii_case(app_id))
+    }
+
+    /// The id of the person, app or device that wrote it.
+    #[must_use]
+    pub fn sender_id(&self) -> Option<&str> {
+        let from = self.from.as_ref()?;
+        let known = [&from.user, &from.application, &from.device].into_iter().flatten();
+        known.map(|identity| identity.id.trim()).find(|id| !id.is_empty())
+    }
+
+    /// The Entra object id of the person who wrote it.
+    #[must_use]
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.from.as_ref()?.user.as_ref()?.id.parse().ok()
     }
 
     /// The name of the person, app or device that wrote it.
@@ -329,6 +415,54 @@ mod tests {
         let mut timeless = documented();
         timeless["createdDateTime"] = json!("yesterday");
         assert_eq!(message(timeless).version(), 1_712_027_444_034);
+    }
+
+    #[test]
+    fn a_policy_s_verdict_is_a_version_of_its_own() {
+        let judged = |dlp: &str, user: &str, at: &str| {
+            let mut json = documented();
+            json["policyViolation"] = json!({"dlpAction": dlp, "userAction": user, "verdictDetails": "none"});
+            json["lastModifiedDateTime"] = json!(at);
+            message(json)
+        };
+        let (written, block) = (message(documented()), "notifySender, blockAccess, blockAccessExternal");
+        // In the order in which they happen: written, blocked, released, blocked again, deleted.
+        let blocked = judged(block, "none", "2024-04-02T03:12:00.5Z");
+        let released = judged(block, "Override", "2024-04-02T03:13:00.501Z");
+        let again = judged("BlockAccessExternal", "none", "2024-04-02T03:14:00Z");
+        let mut deleted = documented();
+        deleted["deletedDateTime"] = json!("2024-04-02T03:15:00Z");
+        deleted["policyViolation"] = json!({"dlpAction": block});
+        let history = [written.clone(), blocked.clone(), released.clone(), again, message(deleted)];
+        assert!(history.windows(2).all(|two| two[0].version() < two[1].version()));
+        assert!(history.windows(2).all(|two| !two[1].is_told(two[0].version())));
+        let events = history.each_ref().map(ChatMessage::event);
+        let [created, is_blocked] = [MessageEvent::Created, MessageEvent::Blocked];
+        assert_eq!(events, [created, is_blocked, created, is_blocked, MessageEvent::Deleted]);
+        // Somebody reacts: the time is another, what is told is the same.
+        let later = "2024-04-02T04:00:00Z";
+        for (told, now) in [
+            (&blocked, judged(block, "none", later)),
+            (&released, judged(block, "override", later)),
+            (&written, judged("notifySender", "none", later)),
+            (&written, judged("", "", later)),
+        ] {
+            assert!(now.version() > told.version() && now.is_told(told.version()));
+        }
+        // Blocked in the millisecond in which it was written.
+        for at in ["2024-04-02T03:10:44.034Z", "2024-04-02T03:10:44.035Z"] {
+            let mut json = documented();
+            json["policyViolation"] = json!({"dlpAction": "blockAccess"});
+            (json["createdDateTime"], json["lastModifiedDateTime"]) = (json!(at), json!(at));
+            let blocked = message(json);
+            assert!(blocked.was_blocked(blocked.version()) && blocked.is_told(blocked.version()));
+        }
+        let false_positive = json!({"dlpAction": "blockAccess", "userAction": "reportFalsePositive",
+            "verdictDetails": "allowFalsePositiveOverride, allowOverrideWithJustification"});
+        assert!(!with("policyViolation", false_positive.clone()).is_blocked());
+        let mut reported = false_positive;
+        reported["verdictDetails"] = json!("none");
+        assert!(with("policyViolation", reported).is_blocked(), "a report alone releases nothing");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! A chat's message, as an inbound message of a Genesys Cloud Open Messaging integration.
 //!
 //! One chat is one conversation: Genesys Cloud puts messages of the same sender id together, and that id is the chat's.
-//! The agent sees who wrote as the nickname. What Open Messaging has no form for is said in words: an edit comes as a
-//! message of its own that says so, a deletion as one that says which message is gone and not what it said.
+//! It is named after the first writer. What anybody else writes begins with their name, and the org's own agents can be
+//! left out. What Open Messaging has no form for is said in words: an edit comes as a
+//! message of its own that says so, a deletion as one that says which message is gone and not what it said. A message that
+//! data loss prevention blocks is told as a deletion is, and comes with its text once its sender has released it.
 //!
 //! Images are fetched with the bridge's token, kept for a short while, and passed on as links. An image that cannot be
 //! had never costs the message: after a few tries the text says where it was, and why it is not there.
 
+mod agents;
 mod images;
 
 use std::collections::BTreeMap;
@@ -22,12 +25,15 @@ use super::media::{MediaSettings, MediaStore, S3Media};
 use super::process::Delivered;
 use super::text::{Readable, one_line};
 use crate::config::Environment;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::genesys::{GenesysClient, InboundChannel, InboundContent, InboundMessage, InboundSender};
 use crate::graph::GraphClient;
 use crate::http::RequestContext;
+use crate::store::chat_names::{ChatNames, DynamoChatNames, Writer};
 use crate::store::deliveries::REMEMBERED;
-use crate::store::hash;
+use crate::store::{RecordKey, StoreError, hash, kind};
+use agents::AgentFinder;
+pub use agents::Agents;
 
 /// What the agent sees of somebody who has no name.
 const NAMELESS: &str = "Teams user";
@@ -45,23 +51,28 @@ pub struct OpenMessagingSettings {
     pub integration_id: Uuid,
     /// Images.
     pub media: MediaSettings,
+    /// Whose messages are left out.
+    pub agents: Agents,
 }
 
 impl OpenMessagingSettings {
-    /// Reads `OPEN_MESSAGING_INTEGRATION_ID` and what [`MediaSettings::read`] reads.
+    /// Reads `OPEN_MESSAGING_INTEGRATION_ID`, `CHAT_AGENTS` and what [`MediaSettings::read`] reads.
     pub fn read(env: &mut Environment) -> Option<Self> {
         let integration_id = env.required("OPEN_MESSAGING_INTEGRATION_ID");
+        let agents = env.or("CHAT_AGENTS", Agents::Unknown);
         let media = MediaSettings::read(env);
-        Some(Self { integration_id: integration_id?, media: media? })
+        Some(Self { integration_id: integration_id?, media: media?, agents: agents? })
     }
 }
 
 /// Hands messages to Genesys Cloud.
 #[derive(Debug)]
-pub struct OpenMessaging<M> {
+pub struct OpenMessaging<M, N = DynamoChatNames> {
     graph: Arc<GraphClient>,
     genesys: Arc<GenesysClient>,
     store: M,
+    names: N,
+    agents: AgentFinder,
     settings: OpenMessagingSettings,
     room: Semaphore,
 }
@@ -74,16 +85,18 @@ impl OpenMessaging<S3Media> {
     }
 }
 
-impl<M: MediaStore> OpenMessaging<M> {
-    /// Images come from `graph` and go to `store`, messages go to `genesys`.
+impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
+    /// Images come from `graph` and go to `store`, messages go to `genesys`; who a chat is named after is in `names`.
     #[must_use]
     pub fn new(
         graph: Arc<GraphClient>,
         genesys: Arc<GenesysClient>,
         store: M,
+        names: N,
         settings: OpenMessagingSettings,
     ) -> Self {
-        Self { graph, genesys, store, settings, room: Semaphore::new(IMAGES_AT_ONCE) }
+        let agents = AgentFinder::new(settings.agents.clone());
+        Self { graph, genesys, store, names, agents, settings, room: Semaphore::new(IMAGES_AT_ONCE) }
     }
 
     /// Delivers the message that a notification is of. `before` is the version of it that was delivered before, if any was;
@@ -107,18 +120,24 @@ impl<M: MediaStore> OpenMessaging<M> {
         if event == MessageEvent::Deleted && before.is_none() {
             return Ok(Delivered::LeftOut("deleted before it was delivered"));
         }
+        if before.is_some_and(|before| message.is_told(before)) {
+            return Ok(Delivered::LeftOut("nothing that was not told before"));
+        }
         // A reaction is no version of its own. To a message that may be forgotten, it must not show it again, or for the first
         // time.
-        let version = Timestamp::from_millisecond(message.version()).ok().filter(|_| message.version() > 0);
-        let is_old = version.is_some_and(|version| change.received_at.duration_since(version) > REMEMBERED);
+        let written = Timestamp::from_millisecond(message.text_version()).ok().filter(|_| message.text_version() > 0);
+        let is_old = written.is_some_and(|written| change.received_at.duration_since(written) > REMEMBERED);
         if before.is_none() && change.change_type == "updated" && is_old {
             return Ok(Delivered::LeftOut("an old message that somebody reacted to"));
         }
         if message.is_from_app(&self.graph.app(cx).await?.client_id) {
             return Ok(Delivered::LeftOut("a message of the bridge's own app"));
         }
+        if self.agents.wrote(cx, &self.genesys, message).await? {
+            return Ok(Delivered::LeftOut("a message of an agent"));
+        }
         let (text, content) = match event {
-            MessageEvent::Deleted => (String::new(), Vec::new()),
+            MessageEvent::Deleted | MessageEvent::Blocked => (String::new(), Vec::new()),
             MessageEvent::Created | MessageEvent::Edited => {
                 let readable = Readable::of(message);
                 let images = self.images(cx, change, &message.chat_id, &readable, receives).await?;
@@ -129,8 +148,10 @@ impl<M: MediaStore> OpenMessaging<M> {
         if text.is_empty() {
             return Ok(Delivered::LeftOut("an empty message"));
         }
-        let inbound = inbound(&change.tenant_id, message, text, content);
         let integration = self.settings.integration_id.to_string();
+        let chat = RecordKey::new(kind::CHAT_NAME, &[&change.tenant_id, &integration, &message.chat_id]);
+        let named_after = self.names.first_writer(cx, &chat, &writer(message)).await.map_err(not_named)?;
+        let inbound = inbound(&change.tenant_id, message, &named_after, text, content);
         self.genesys.send_inbound_open_message(cx, &integration, &inbound).await?;
         Ok(Delivered::Delivered)
     }
@@ -139,36 +160,63 @@ impl<M: MediaStore> OpenMessaging<M> {
 /// What is said to the agent of a message with this text, images included; `before` as in [`OpenMessaging::deliver`].
 #[must_use]
 pub fn said(message: &ChatMessage, before: Option<i64>, text: String) -> String {
+    let was_blocked = before.is_some_and(|before| message.was_blocked(before));
     match message.event() {
-        MessageEvent::Deleted => deletion(message),
+        MessageEvent::Deleted => format!("[deleted: {}]", which(message)),
+        MessageEvent::Blocked if before.is_none() => "[blocked by the organization's policy]".into(),
+        MessageEvent::Blocked => format!("[blocked by the organization's policy: {}]", which(message)),
+        MessageEvent::Created | MessageEvent::Edited if was_blocked => {
+            format!("[no longer blocked: {}]\n{text}", which(message)).trim_end().to_owned()
+        }
         MessageEvent::Edited if before.is_some() && text.is_empty() => "[edited: the message is empty now]".into(),
         MessageEvent::Edited if before.is_some() => format!("[edited]\n{text}"),
         MessageEvent::Created | MessageEvent::Edited => text,
     }
 }
 
-fn deletion(message: &ChatMessage) -> String {
+fn which(message: &ChatMessage) -> String {
     match message.created() {
-        Some(created) => format!("[deleted: the message of {}]", created.strftime("%Y-%m-%d %H:%M:%S UTC")),
-        None => "[deleted: an earlier message]".into(),
+        Some(created) => format!("the message of {}", created.strftime("%Y-%m-%d %H:%M:%S UTC")),
+        None => "an earlier message".into(),
     }
 }
 
-/// A message of this tenant, as Genesys Cloud is given it.
+/// Who wrote a message.
 #[must_use]
-pub fn inbound(tenant_id: &str, message: &ChatMessage, text: String, content: Vec<InboundContent>) -> InboundMessage {
+pub fn writer(message: &ChatMessage) -> Writer {
+    let name = one_line(message.sender().unwrap_or_default(), MAX_NAME);
+    let name = if name.is_empty() { NAMELESS.to_owned() } else { name };
+    Writer { id: message.sender_id().map_or_else(|| name.clone(), str::to_owned), name }
+}
+
+fn not_named(error: StoreError) -> Error {
+    let message = "Who the chat is named after could not be looked up. The notification waits in the queue.";
+    Error::new(Code::STATE_UNAVAILABLE, message).because(&error)
+}
+
+/// A message of this tenant, as Genesys Cloud is given it: in a conversation that is named after somebody, so that what
+/// another one writes begins with their name.
+#[must_use]
+pub fn inbound(
+    tenant_id: &str,
+    message: &ChatMessage,
+    named_after: &Writer,
+    text: String,
+    content: Vec<InboundContent>,
+) -> InboundMessage {
     let version = message.version();
     let time = Timestamp::from_millisecond(version).ok().filter(|_| version > 0).unwrap_or_else(Timestamp::now);
-    let name = one_line(message.sender().unwrap_or_default(), MAX_NAME);
+    let writer = writer(message);
+    let text = match text.contains('\n') {
+        _ if writer.id == named_after.id => text,
+        true => format!("{}:\n{text}", writer.name),
+        false => format!("{}: {text}", writer.name),
+    };
     let [chat, id] = [&message.chat_id, &message.id];
     InboundMessage {
         channel: InboundChannel {
             message_id: hash(&[tenant_id, chat, id, &version.to_string()]),
-            from: InboundSender {
-                id: chat.clone(),
-                id_type: "Opaque",
-                nickname: if name.is_empty() { NAMELESS.into() } else { name },
-            },
+            from: InboundSender { id: chat.clone(), id_type: "Opaque", nickname: named_after.name.clone() },
             time: format!("{time:.3}"),
         },
         text,

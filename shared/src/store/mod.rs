@@ -25,6 +25,7 @@
 //! Every write after the claim is conditional on the claim's owner: an invocation that was frozen and comes back late
 //! changes nothing that is no longer its own.
 
+pub mod chat_names;
 pub mod deliveries;
 mod dynamo;
 pub mod last_presence;
@@ -55,6 +56,8 @@ pub mod kind {
     pub const MEETING: &str = "meeting";
     /// A message delivered to Genesys Cloud Open Messaging.
     pub const OPEN_MESSAGE: &str = "openMessage";
+    /// Who a chat's conversation is named after.
+    pub const CHAT_NAME: &str = "chatName";
     /// An event published to the event bus.
     pub const EVENT: &str = "event";
     /// A Genesys Cloud user's presence, by the user's id.

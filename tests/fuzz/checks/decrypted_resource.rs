@@ -24,6 +24,7 @@ use super::bridge::notification::process::{Delivered, Event, Sinks, Tally, Worke
 use super::bridge::notification::text::{Readable, named};
 use super::bridge::notification::{Change, EncryptedContent, Queued, event_bus, open_messaging};
 use super::bridge::queue::Message;
+use super::bridge::store::chat_names::Writer;
 use super::bridge::store::deliveries::MemoryDeliveries;
 use super::bridge::store::subscriptions::MemorySubscriptionNotes;
 use super::bridge::telemetry;
@@ -294,13 +295,24 @@ fn check_message(message: &ChatMessage) -> String {
         let said = open_messaging::said(message, before, full.clone());
         match message.event() {
             MessageEvent::Deleted => assert!(said.starts_with("[deleted: ") && said.len() < 60, "{said:?}"),
+            MessageEvent::Blocked => assert!(said.starts_with("[blocked by ") && said.len() < 90, "{said:?}"),
+            _ if before.is_some_and(|before| message.was_blocked(before)) => {
+                assert!(said.starts_with("[no longer blocked: ") && said.ends_with(full.trim_end()), "{said:?}");
+            }
             MessageEvent::Edited if before.is_some() => {
                 assert!(said.strip_prefix("[edited]\n").is_some_and(|text| text == full) || full.is_empty());
                 assert!(said.starts_with("[edited"));
             }
             MessageEvent::Created | MessageEvent::Edited => assert_eq!(said, full),
         }
-        check_inbound(message, &open_messaging::inbound("t", message, said, Vec::new()));
+        let own = open_messaging::writer(message);
+        let inbound = open_messaging::inbound("t", message, &own, said.clone(), Vec::new());
+        assert_eq!(inbound.text, said);
+        check_inbound(message, &inbound);
+        let other = Writer { id: String::new(), name: "Ann".into() };
+        let inbound = open_messaging::inbound("t", message, &other, said.clone(), Vec::new());
+        assert!(inbound.text.starts_with(&own.name) && inbound.text.ends_with(&said));
+        check_inbound(message, &inbound);
     }
     open_messaging::said(message, Some(0), full)
 }
@@ -325,6 +337,9 @@ fn check_inbound(message: &ChatMessage, inbound: &InboundMessage) {
 fn check_history(json: &Value, message: &ChatMessage) {
     let later = Timestamp::MAX.to_string();
     let [edited, deleted] = ["lastEditedDateTime", "deletedDateTime"].map(|name| with(json, name, later.as_str()));
+    let blocked = with(json, "policyViolation", json!({"dlpAction": "blockAccess"}));
+    assert!(blocked.event() == MessageEvent::Blocked || message.event() == MessageEvent::Deleted);
+    assert!(blocked.version() >= message.text_version() && blocked.is_told(blocked.version()));
     assert_ne!(edited.event(), MessageEvent::Created);
     assert_eq!(deleted.event(), MessageEvent::Deleted);
     let unedited = with(json, "lastEditedDateTime", Value::Null);
@@ -336,7 +351,11 @@ fn check_history(json: &Value, message: &ChatMessage) {
     }
     for name in ["lastModifiedDateTime", "reactions", "etag", "importance", "messageHistory"] {
         let reacted = with(json, name, json!([{"reactionType": "like"}]));
-        assert_eq!((reacted.version(), reacted.event()), (message.version(), message.event()), "{name}");
+        assert_eq!(reacted.event(), message.event(), "{name}");
+        // Only when it was judged tells the version of a verdict, and that is what a reaction changes.
+        let is_judged = message.version() != message.text_version();
+        let is_same = reacted.version() == message.version();
+        assert!(if is_judged { reacted.is_told(message.version()) } else { is_same }, "{name}");
     }
     let mut emptied = json.clone();
     for name in ["body", "attachments", "mentions", "subject"] {

@@ -14,6 +14,7 @@ use crate::notification::Change;
 use crate::notification::media::{Media, MediaError, MediaStore};
 use crate::notification::patience::Replication;
 use crate::notification::text::{HostedImage, Readable, named};
+use crate::store::chat_names::ChatNames;
 
 /// How often the queue hands a message out before it is delivered without an image that could not be had until then.
 /// The queue has to hand it out more often than that before it gives it up.
@@ -69,7 +70,7 @@ fn too_large(limit: usize) -> String {
     if mb > 0 { format!("it has more than {mb} MB") } else { format!("it has more than {kb} kB") }
 }
 
-impl<M: MediaStore> OpenMessaging<M> {
+impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
     /// Fetches and keeps them, within half of the time that is left: the message itself has to arrive too.
     pub(super) async fn images(
         &self,

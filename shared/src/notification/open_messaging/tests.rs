@@ -11,6 +11,7 @@ use crate::error::Code;
 use crate::notification::media::{Media, MediaError};
 use crate::notification::text::named;
 use crate::remote::{Remote, context};
+use crate::store::chat_names::MemoryChatNames;
 
 const INTEGRATION: &str = "3f9b4e2a-0c1d-4e5f-8a7b-6c5d4e3f2a1b";
 const CHAT: &str = "19:a_b@unq.gbl.spaces";
@@ -38,11 +39,15 @@ impl MediaStore for Kept {
 struct Scene {
     microsoft: Remote,
     genesys: Remote,
-    sink: OpenMessaging<Kept>,
+    sink: OpenMessaging<Kept, MemoryChatNames>,
 }
 
 impl Scene {
     async fn of(store: Kept) -> Self {
+        Self::with_agents(store, "").await
+    }
+
+    async fn with_agents(store: Kept, agents: &str) -> Self {
         let (microsoft, genesys) = (Remote::start().await, Remote::start().await);
         let graph = format!("{}/v1.0", microsoft.uri()).parse().unwrap();
         let graph = GraphClient::new(microsoft.entra().await, graph);
@@ -51,9 +56,10 @@ impl Scene {
             ("OPEN_MESSAGING_INTEGRATION_ID", INTEGRATION),
             ("MEDIA_BUCKET", "bridge-media"),
             ("MEDIA_MAX_BYTES", "100"),
+            ("CHAT_AGENTS", agents),
         ]);
         let settings = OpenMessagingSettings::read(&mut env).unwrap();
-        let sink = OpenMessaging::new(Arc::new(graph), Arc::new(client), store, settings);
+        let sink = OpenMessaging::new(Arc::new(graph), Arc::new(client), store, MemoryChatNames::default(), settings);
         Self { microsoft, genesys, sink }
     }
 
@@ -157,6 +163,36 @@ async fn a_deletion_tells_which_message_and_not_what_it_said() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_blocked_is_not_shown_until_its_sender_releases_it() {
+    let scene = Scene::of(Kept::default()).await;
+    let card = message(&scene.html(&format!("<p>my card is 4111 1111</p><img src=\"GRAPH{IMAGE}\">")));
+    let judged = |user: &str, minute: u8| {
+        let violation = json!({
+            "dlpAction": "notifySender, blockAccess, blockAccessExternal", "userAction": user, "verdictDetails": "none",
+            "policyTip": {"generalText": "blocked"},
+        });
+        let modified = format!("2024-04-02T03:{minute}:00Z");
+        with(with(card.clone(), "policyViolation", violation), "lastModifiedDateTime", modified)
+    };
+    let version = |message: &Value| serde_json::from_value::<ChatMessage>(message.clone()).unwrap().version();
+    let blocked = judged("none", 12);
+    let first = scene.sent(&blocked, None, 1).await;
+    assert_eq!((&first["text"], first.get("content")), (&json!("[blocked by the organization's policy]"), None));
+    let later = scene.sent(&blocked, Some(version(&card)), 1).await;
+    assert_eq!(later["text"], "[blocked by the organization's policy: the message of 2024-04-02 03:10:44 UTC]");
+    assert_eq!(later["metadata"]["teamsEvent"], "blocked");
+    assert!(!later.to_string().contains("4111"));
+    let reaction = scene.deliver(&judged("none", 13), Some(version(&blocked)), 1).await.unwrap();
+    assert_eq!(reaction, Delivered::LeftOut("nothing that was not told before"));
+    scene.image(1, png()).await;
+    let released = scene.sent(&judged("override", 14), Some(version(&blocked)), 1).await;
+    let text = "[no longer blocked: the message of 2024-04-02 03:10:44 UTC]\nmy card is 4111 1111\n[image]";
+    assert_eq!(released["text"], text);
+    let message_ids = [&first, &released].map(|sent| sent["channel"]["messageId"].clone());
+    assert_ne!(message_ids[0], message_ids[1]);
+}
+
+#[tokio::test]
 async fn a_reaction_to_a_message_of_last_week_does_not_show_it() {
     let scene = Scene::of(Kept::default()).await;
     let reaction = Delivered::LeftOut("an old message that somebody reacted to");
@@ -191,6 +227,66 @@ async fn what_nobody_said_to_the_agent_is_left_out() {
     }
     let bot = with(message("<p>x</p>"), "from", json!({"application": {"id": "bot", "displayName": null}}));
     assert_eq!(scene.sent(&bot, None, 1).await["channel"]["from"]["nickname"], NAMELESS);
+}
+
+const AGENT: &str = "4f3e2d1c-0b9a-4876-9543-210fedcba987";
+
+fn by(id: &str, name: &str, text: &str) -> Value {
+    with(message(text), "from", json!({"user": {"id": id, "displayName": name, "userIdentityType": "aadUser"}}))
+}
+
+#[tokio::test]
+async fn a_second_writer_is_named_in_the_text_and_the_conversation_after_the_first() {
+    let scene = Scene::of(Kept::default()).await;
+    let written = async |message: &Value, before| {
+        let sent = scene.sent(message, before, 1).await;
+        let [nickname, text] =
+            [&sent["channel"]["from"]["nickname"], &sent["text"]].map(|it| it.as_str().unwrap().to_owned());
+        (nickname, text)
+    };
+    let kim = |text: &str| ("Kim Akers".to_owned(), text.to_owned());
+    assert_eq!(written(&by("oid", "Kim Akers", "hello"), None).await, kim("hello"));
+    assert_eq!(written(&by(AGENT, "Lee Gu", "<p>hi</p>"), None).await, kim("Lee Gu: hi"));
+    assert_eq!(written(&by(AGENT, "Lee Gu", "<p>one</p><p>two</p>"), None).await, kim("Lee Gu:\none\ntwo"));
+    assert_eq!(
+        written(&by("other", "Kim Akers", "me too"), None).await,
+        kim("Kim Akers: me too"),
+        "another one of the name"
+    );
+    assert_eq!(written(&by("oid", "Kim A. Akers", "renamed"), None).await, kim("renamed"));
+    let deleted = with(by(AGENT, "Lee Gu", ""), "deletedDateTime", "2024-04-02T03:12:00Z");
+    let (_, text) = written(&deleted, Some(1)).await;
+    assert_eq!(text, "Lee Gu: [deleted: the message of 2024-04-02 03:10:44 UTC]");
+    // Another chat has another first writer.
+    let elsewhere = with(by(AGENT, "Lee Gu", "hi"), "chatId", "19:b@thread.v2");
+    assert_eq!(written(&elsewhere, None).await, ("Lee Gu".into(), "hi".into()));
+}
+
+#[tokio::test]
+async fn the_org_s_own_agents_are_left_out_where_that_is_wanted() {
+    let agent = Delivered::LeftOut("a message of an agent");
+    let listed = Scene::with_agents(Kept::default(), &AGENT.to_uppercase()).await;
+    assert_eq!(listed.deliver(&by(AGENT, "Lee Gu", "hi"), None, 1).await.unwrap(), agent);
+    // Left out, nothing is named after the agent.
+    assert_eq!(listed.sent(&by("oid", "Kim Akers", "hi"), None, 1).await["channel"]["from"]["nickname"], "Kim Akers");
+
+    let linked = Scene::with_agents(Kept::default(), "linked").await;
+    let customer = "00000000-0000-4000-8000-000000000001";
+    let lookup =
+        |user: &str| Mock::given(method("GET")).and(path(format!("/api/v2/users/externalid/microsoftteams/{user}")));
+    linked.genesys.expect(lookup(AGENT), 1, ResponseTemplate::new(200).set_body_json(json!({"id": "u-1"}))).await;
+    linked.genesys.expect(lookup(customer), 1, ResponseTemplate::new(404).set_body_json(json!({}))).await;
+    for _ in 0..2 {
+        // Genesys Cloud is asked once for each.
+        assert_eq!(linked.deliver(&by(&AGENT.to_uppercase(), "Lee Gu", "hi"), None, 1).await.unwrap(), agent);
+        assert_eq!(linked.sent(&by(customer, "Kim Akers", "hi"), None, 1).await["text"], "hi");
+    }
+    let stranger = "00000000-0000-4000-8000-000000000002";
+    linked.genesys.expect(lookup(stranger), 1, ResponseTemplate::new(403).set_body_json(json!({}))).await;
+    let sent = linked.sent(&by(stranger, "Ann", "hi"), None, 1).await;
+    assert_eq!(sent["text"], "Ann: hi", "a permission that is missing costs nobody's message");
+    let bot = with(message("x"), "from", json!({"application": {"id": AGENT, "displayName": "Bot"}}));
+    assert_eq!(linked.sent(&bot, None, 1).await["text"], "Bot: x");
 }
 
 #[tokio::test]
@@ -280,7 +376,8 @@ async fn names_come_as_they_can_be_read() {
     let text = sent["text"].as_str().unwrap();
     assert!(text.starts_with("[image: gnp. part xxx") && text.ends_with("xxx]"), "{text}");
     assert_eq!(text.chars().count(), 200 + "[image: ]".len());
-    let sent = scene.sent(&with(message("x"), "from", from("\u{200B}\u{2066}")), None, 1).await;
+    let nameless = with(with(message("x"), "from", from("\u{200B}\u{2066}")), "chatId", "19:b@thread.v2");
+    let sent = scene.sent(&nameless, None, 1).await;
     assert_eq!(sent["channel"]["from"]["nickname"], NAMELESS);
 }
 
@@ -307,7 +404,8 @@ proptest! {
         let content = readable.images.iter().map(|_| content());
         let words: Vec<_> = readable.images.iter().map(|image| named("image", &image.alt)).collect();
         let text = said(&message, Some(0), readable.with_images(words.iter().map(String::as_str)));
-        let inbound = inbound("t", &message, text, content.collect());
+        let other = Writer { id: "other".into(), name: "Ann".into() };
+        let inbound = inbound("t", &message, &other, text, content.collect());
         prop_assert!(serde_json::to_vec(&inbound).unwrap().len() < 512_000);
         prop_assert_eq!(inbound.channel.message_id.len(), 64);
         prop_assert!(inbound.channel.from.nickname.chars().count() <= MAX_NAME);

@@ -5,6 +5,7 @@ use sandbox::stand_ins::faults::Fault;
 use sandbox::stand_ins::{
     AGENT_ID, COLLEAGUE_ID, Conversation, Edit, NewMessage, NotificationSettings, Sender, Vendor,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{alone, until};
@@ -59,6 +60,29 @@ fn a_photo_that_not_every_replica_of_graph_s_has_yet_comes_along_all_the_same() 
         sandbox.world.write_message(&chat, message).unwrap();
         let shown = until(|| conversation(sandbox, &chat).filter(|it| !it.messages.is_empty())).await;
         assert_eq!(shown.messages[0].attachments.len(), 1, "{}", shown.messages[0].text);
+    });
+}
+
+#[test]
+fn a_second_writer_is_named_and_what_a_policy_blocks_is_withheld() {
+    alone(async |sandbox| {
+        sandbox.look_after_subscriptions().await.unwrap();
+        let chat = chat(sandbox);
+        let first = sandbox.world.write_message(&chat, NewMessage::text(guest(), "my card is 4111")).unwrap();
+        let agent = Sender::User(AGENT_ID.into(), "Kim".into());
+        sandbox.world.write_message(&chat, NewMessage::text(agent, "thank you")).unwrap();
+        let shown = until(|| conversation(sandbox, &chat).filter(|it| it.messages.len() == 2)).await;
+        assert_eq!(shown.from["nickname"], "Robin Müller");
+        for (count, verdict) in
+            [(3, json!({"dlpAction": "notifySender, blockAccess"})), (4, json!({"userAction": "override"}))]
+        {
+            sandbox.world.change_message(&chat, &first, &Edit::Verdict(verdict)).unwrap();
+            until(|| (texts(sandbox, &chat).len() == count).then_some(())).await;
+        }
+        let all = texts(sandbox, &chat);
+        assert_eq!(all[..2], ["my card is 4111", "Kim: thank you"]);
+        assert!(all[2].starts_with("[blocked by the organization's policy: the message of "), "{}", all[2]);
+        assert!(all[3].starts_with("[no longer blocked: ") && all[3].ends_with("\nmy card is 4111"), "{}", all[3]);
     });
 }
 

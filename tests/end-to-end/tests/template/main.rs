@@ -86,6 +86,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
         "NOTIFICATION_KEYS_SECRET_ID",
         "STATE_TABLE",
         "OPEN_MESSAGING_INTEGRATION_ID",
+        "CHAT_AGENTS",
         "MEDIA_BUCKET",
         "MEDIA_LINK_MINUTES",
         "MEDIA_MAX_BYTES",

@@ -88,7 +88,7 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
     let deliveries = items(
         "KeepDeliveries",
         "[dynamodb:GetItem, dynamodb:UpdateItem]",
-        &[kind::OPEN_MESSAGE, kind::EVENT, kind::HEARD],
+        &[kind::OPEN_MESSAGE, kind::CHAT_NAME, kind::EVENT, kind::HEARD],
     );
     let [map, users, wanted] = ["PresenceMap", "PresenceUsers", "Subscriptions"].map(setting);
     let expected: BTreeMap<&str, Vec<&str>> = BTreeMap::from([

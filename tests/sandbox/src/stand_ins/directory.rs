@@ -241,6 +241,11 @@ impl Directory {
         self.genesys_users.get(id)
     }
 
+    /// A user of the Genesys Cloud org by the external id for Teams, exactly as it is kept.
+    pub(super) fn genesys_user_in_teams(&self, teams_id: &str) -> Option<&Versioned> {
+        self.genesys_users.values().find(|known| known.user.teams_id.as_deref() == Some(teams_id))
+    }
+
     /// Whether the bridge's app has a Graph permission.
     #[must_use]
     pub fn has_permission(&self, permission: &str) -> bool {

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, Json};
 use axum::routing::{get, post};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -130,6 +130,22 @@ struct Write {
     mentions: Vec<String>,
     card: Option<Card>,
     file: Option<File>,
+    #[serde(rename = "policyViolation")]
+    policy_violation: Option<Violation>,
+}
+
+/// What data loss prevention makes of a message, and its sender of that.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Violation {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dlp_action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict_details: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    justification_text: Option<String>,
 }
 
 /// Object id and name of a user.
@@ -167,6 +183,7 @@ async fn write(State(panel): State<Panel>, body: String) -> Given {
     if let Some(File { name, url }) = wish.file {
         message = message.file(&name, &url);
     }
+    message.policy_violation = json!(wish.policy_violation);
     let chat = wish.chat.as_deref().unwrap_or(CHAT);
     let id = panel.world.write_message(chat, message)?;
     Ok(Json(json!({"chat": chat, "id": id})))
@@ -184,20 +201,26 @@ struct ChangeMessage {
     reaction: Option<String>,
     #[serde(default)]
     by: Option<String>,
+    #[serde(default, rename = "policyViolation")]
+    policy_violation: Option<Violation>,
     #[serde(default)]
     delete: bool,
 }
 
 async fn change(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let ChangeMessage { chat, id, html, reaction, by, delete } = read(&body, "change of a message")?;
-    let edit = match (html, reaction, delete) {
-        (Some(html), None, false) => Edit::Content(html),
-        (None, Some(reaction), false) => {
+    let ChangeMessage { chat, id, html, reaction, by, policy_violation, delete } = read(&body, "change of a message")?;
+    let edit = match (html, reaction, policy_violation, delete) {
+        (Some(html), None, None, false) => Edit::Content(html),
+        (None, None, Some(violation), false) => Edit::Verdict(json!(violation)),
+        (None, Some(reaction), None, false) => {
             let (user, _) = named(&panel.world, by.as_deref().unwrap_or_default())?;
             Edit::Reaction { user, reaction }
         }
-        (None, None, true) => Edit::Deletion,
-        _ => return Err(Refused("One of \"html\", \"reaction\" and \"delete\" is the change.\n".into())),
+        (None, None, None, true) => Edit::Deletion,
+        _ => {
+            let changes = "One of \"html\", \"reaction\", \"policyViolation\" and \"delete\" is the change.\n";
+            return Err(Refused(changes.into()));
+        }
     };
     panel.world.change_message(chat.as_deref().unwrap_or(CHAT), &id, &edit)?;
     DONE

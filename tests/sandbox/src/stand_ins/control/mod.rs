@@ -49,8 +49,9 @@ GET    /chats            shows the chats with their messages
 POST   /chat-budget      sets how often an app may read messages in a second: {"requests": 20, "inOneChat": 1}
 POST   /teams-messages   writes into a chat: {"chat": id (absent: the first chat), "from": user, or "guest": name, or
                  "bot": name, or "system": true; "text" or "html", "photo": true, "image": {"contentType", "base64"},
-                 "mentions": users, "card": {"contentType", "content"}, "file": {"name", "url"}}
-PATCH  /teams-messages   changes one: {"chat", "id", and one of "html", "reaction" with "by": user, "delete": true}
+                 "mentions": users, "card": {"contentType", "content"}, "file": {"name", "url"}, "policyViolation"}
+PATCH  /teams-messages   changes one: {"chat", "id", and one of "html", "reaction" with "by": user, "delete": true,
+                 "policyViolation": {"dlpAction": "notifySender, blockAccess", "userAction": "override"}}
 POST   /mail             a message comes in: {"to": user, "from", "subject", "body", "folder": "inbox"}
 PATCH  /mail             {"to": user, "id", and one of "read": true, "delete": true}
 POST   /delta-tokens     {"expire": true} makes all invalid, {"replays": 3} lets delta queries repeat so many items

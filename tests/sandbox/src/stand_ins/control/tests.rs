@@ -60,6 +60,10 @@ async fn a_person_writes_in_teams_by_curl() {
     ] {
         assert_eq!(control.post("/teams-messages", wrong.clone()).await.0, 400, "{wrong}");
     }
+    let blocked = json!({"from": AGENT, "text": "4111", "policyViolation": {"dlpAction": "notifySender, blockAccess"}});
+    let (_, blocked) = control.post("/teams-messages", blocked).await;
+    let released = json!({"id": blocked["id"], "policyViolation": {"userAction": "override"}});
+    assert_eq!(control.send("PATCH", "/teams-messages", released).await.0, 204);
     for change in [json!({"html": "<p>x</p>"}), json!({"reaction": "like", "by": AGENT}), json!({"delete": true})] {
         let mut change = change;
         change["id"] = id.clone();
@@ -68,7 +72,13 @@ async fn a_person_writes_in_teams_by_curl() {
     assert_eq!(control.send("PATCH", "/teams-messages", json!({"id": id})).await.0, 400);
     let (_, chats) = control.send("GET", "/chats", Value::Null).await;
     let messages = chats[0]["messages"].as_array().unwrap();
-    assert_eq!(messages.len(), 4);
+    assert_eq!(messages.len(), 5);
+    let violation = &messages[4]["policyViolation"];
+    assert_eq!(
+        (&violation["dlpAction"], &violation["userAction"]),
+        (&json!("notifySender, blockAccess"), &json!("override"))
+    );
+    assert_eq!((&messages[4]["body"]["content"], &messages[0]["policyViolation"]), (&json!("4111"), &Value::Null));
     assert!(messages[0]["deletedDateTime"].is_string() && messages[1]["mentions"][0]["mentionText"] == "Kim");
     let (status, made) = control.post("/chats", json!({"topic": "all of us", "members": [AGENT, COLLEAGUE]})).await;
     assert!(status == 200 && made["id"].as_str().unwrap().starts_with("19:"));

@@ -75,6 +75,12 @@ async fn external_ids_of_the_platform() {
     assert_eq!((all.status, all.body), (200, json!([entry])));
     let one = genesys.get(&format!("users/{AGENT_GENESYS_ID}/externalid/microsoftteams")).await;
     assert_eq!((one.status, one.body), (200, entry));
+    genesys.put(Some("ab-1"), None);
+    let linked = genesys.get("users/externalid/microsoftteams/ab-1").await;
+    assert_eq!((linked.status, &linked.body["id"]), (200, &json!("u-1")));
+    for unknown in ["microsoftteams/AB-1", "microsoftteams/u-1", "zoom/ab-1"] {
+        assert_eq!(genesys.get(&format!("users/externalid/{unknown}")).await.status, 404, "{unknown}");
+    }
     genesys.put(None, Some("only in SCIM"));
     let none = genesys.get("users/u-1/externalid").await;
     assert_eq!((none.status, none.body), (200, json!([])));

@@ -59,6 +59,21 @@ pub(super) async fn external_id(
     }
 }
 
+/// `GET /users/externalid/{authorityName}/{externalKey}`: keys are case-sensitive.
+pub(super) async fn by_external_id(
+    State(world): State<Arc<World>>,
+    Path((authority, key)): Path<(String, String)>,
+) -> Response {
+    let user = world.directory().genesys_user_in_teams(&key).cloned();
+    match user.filter(|_| authority == TEAMS) {
+        Some(Versioned { user, .. }) => {
+            let link = format!("/api/v2/users/{}", user.id);
+            Json(json!({"id": user.id, "username": user.user_name, "state": "active", "selfUri": link})).into_response()
+        }
+        None => not_found("User not found.", json!({"authorityName": authority, "externalKey": key})),
+    }
+}
+
 /// SCIM's error body: its status is a text.
 pub(super) fn scim_refused(status: StatusCode, detail: &str) -> Response {
     let schemas = ["urn:ietf:params:scim:api:messages:2.0:Error"];

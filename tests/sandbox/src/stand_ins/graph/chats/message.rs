@@ -63,6 +63,8 @@ pub struct NewMessage {
     pub mentions: Vec<Value>,
     /// Images, put below the content.
     pub images: Vec<HostedContent>,
+    /// What data loss prevention makes of it at once: members of `policyViolation`, or null.
+    pub policy_violation: Value,
 }
 
 impl NewMessage {
@@ -70,7 +72,9 @@ impl NewMessage {
     #[must_use]
     pub fn text(sender: Sender, content: &str) -> Self {
         let content = content.to_owned();
-        Self { sender, html: false, content, attachments: Vec::new(), mentions: Vec::new(), images: Vec::new() }
+        let policy_violation = Value::Null;
+        let (attachments, mentions, images) = (Vec::new(), Vec::new(), Vec::new());
+        Self { sender, html: false, content, attachments, mentions, images, policy_violation }
     }
 
     /// HTML.
@@ -148,6 +152,17 @@ pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
+/// A verdict with these changes. Every property of it is there, as Graph shows it.
+fn verdict(known: &Value, changes: &Value) -> Value {
+    let mut verdict = json!({
+        "dlpAction": "none", "userAction": "none", "verdictDetails": "none", "justificationText": null, "policyTip": null,
+    });
+    for (name, value) in [known, changes].into_iter().filter_map(Value::as_object).flatten() {
+        verdict[name] = value.clone();
+    }
+    if changes.is_null() { Value::Null } else { verdict }
+}
+
 impl Message {
     /// A message in a chat, whose URL at Graph is given.
     pub(super) fn new(chat: &str, url: &str, at: Timestamp, change: u64, new: NewMessage) -> Self {
@@ -174,7 +189,8 @@ impl Message {
             "messageType": if is_system { "systemEventMessage" } else { "message" },
             "createdDateTime": time(at), "lastModifiedDateTime": time(at), "lastEditedDateTime": null,
             "deletedDateTime": null, "subject": null, "summary": null, "chatId": chat, "importance": "normal",
-            "locale": "en-us", "webUrl": null, "channelIdentity": null, "policyViolation": null,
+            "locale": "en-us", "webUrl": null, "channelIdentity": null,
+            "policyViolation": verdict(&Value::Null, &new.policy_violation),
             "eventDetail": if is_system { event } else { Value::Null },
             "from": new.sender.json(),
             "body": {"contentType": if is_html { "html" } else { "text" }, "content": content},
@@ -208,6 +224,13 @@ impl Message {
         if let Some(reactions) = self.value["reactions"].as_array_mut() {
             reactions.push(reaction);
         }
+    }
+
+    /// Data loss prevention judges it, or its author answers the verdict. What it says stays as it is: who reads it by Graph
+    /// has to heed the verdict.
+    pub(super) fn judge(&mut self, violation: &Value, at: Timestamp, change: u64) {
+        self.touch(at, change);
+        self.value["policyViolation"] = verdict(&self.value["policyViolation"], violation);
     }
 
     /// Its author deletes it: it stays, without a content.

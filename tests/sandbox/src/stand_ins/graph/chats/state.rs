@@ -77,6 +77,8 @@ pub enum Edit {
         /// With what.
         reaction: String,
     },
+    /// Data loss prevention judges it, or its author answers that: these members of `policyViolation` change, or null.
+    Verdict(Value),
     /// Its author deletes it.
     Deletion,
 }
@@ -158,6 +160,7 @@ impl Chats {
         match edit {
             Edit::Content(html) => message.edit(html, at, self.changes),
             Edit::Reaction { user, reaction } => message.react(reaction, user, at, self.changes),
+            Edit::Verdict(violation) => message.judge(violation, at, self.changes),
             Edit::Deletion => message.delete(at, self.changes),
         }
         chat.messages.get(&id).map(|message| (&*chat, message))

@@ -1,0 +1,84 @@
+//! Names of chats in the DynamoDB table, one item a chat: one call writes a name, unless there is one, and reads it.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::ReturnValue;
+use jiff::Timestamp;
+use lru::LruCache;
+use tokio::time::Instant;
+
+use super::{ChatNames, NAME_LIFE, Writer};
+use crate::http::RequestContext;
+use crate::store::dynamo::{Failure, Item, number, text, timed};
+use crate::store::{RecordKey, StoreError};
+
+/// For so long nobody asks the table again, and a name's life is not prolonged: a small part of that life.
+const FRESH: Duration = Duration::from_secs(60 * 60);
+
+/// Most chats whose names are kept in memory.
+const MAX_KNOWN: NonZeroUsize = NonZeroUsize::new(1000).expect("not zero");
+
+/// Names in a table.
+pub struct DynamoChatNames {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+    known: Mutex<LruCache<RecordKey, (Writer, Instant)>>,
+}
+
+impl fmt::Debug for DynamoChatNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoChatNames").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl DynamoChatNames {
+    /// Names in this table.
+    #[must_use]
+    pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
+        Self { client, table, known: Mutex::new(LruCache::new(MAX_KNOWN)) }
+    }
+
+    fn known(&self, chat: &RecordKey) -> Option<Writer> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(chat).filter(|(_, since)| since.elapsed() < FRESH).map(|(writer, _)| writer.clone())
+    }
+}
+
+fn writer(item: &Item) -> Option<Writer> {
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    Some(Writer { id: text("writer")?, name: text("writer_name")? })
+}
+
+impl ChatNames for DynamoChatNames {
+    async fn first_writer(&self, cx: &RequestContext, chat: &RecordKey, new: &Writer) -> Result<Writer, StoreError> {
+        if let Some(known) = self.known(chat) {
+            return Ok(known);
+        }
+        let expires = Timestamp::now().checked_add(NAME_LIFE).unwrap_or(Timestamp::MAX);
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", text(chat.as_str()))
+            .update_expression(
+                "SET writer = if_not_exists(writer, :id), writer_name = if_not_exists(writer_name, :name), expires = :expires",
+            )
+            .expression_attribute_values(":id", text(&new.id))
+            .expression_attribute_values(":name", text(&new.name))
+            .expression_attribute_values(":expires", number(expires.as_second()))
+            .return_values(ReturnValue::AllNew);
+        let output = match timed(cx, "name chat", request.send()).await {
+            Ok(output) => output,
+            Err(Failure::ConditionFailed(_)) => return Err(StoreError("a name failed on a condition".into())),
+            Err(Failure::Other(cause)) => return Err(StoreError(cause)),
+        };
+        let first = output.attributes.as_ref().and_then(writer);
+        let first = first.ok_or_else(|| StoreError(format!("the record {} has no name", chat.as_str())))?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.put(chat.clone(), (first.clone(), Instant::now()));
+        Ok(first)
+    }
+}
