@@ -112,6 +112,9 @@ The sandbox is up until Ctrl-C. Copy and paste:
   cargo data-action infra/genesys/data-actions/escalate-to-teams.custom.json \
     --input '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900456","conversationId":"demo-1"}}'
 
+  # in a browser: somebody writes in Teams on the left, and on the right is what the agent sees in Genesys Cloud
+  {control}/teams
+
   # a token, as Genesys Cloud's customAuth action fetches it
   TOKEN=$({token_request} | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
 

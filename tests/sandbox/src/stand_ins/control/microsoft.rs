@@ -1,9 +1,9 @@
 //! The part of the panel that is about Teams, mail, subscriptions and notifications.
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{Html, Json};
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ type Given = Result<Json<Value>, Refused>;
 pub(super) fn router() -> Router<Panel> {
     Router::new()
         .route("/teams", get(async || Html(include_str!("page.html"))))
+        .route("/hosted-content", get(hosted_content))
         .route("/permissions", post(permit))
         .route("/signing-key", post(rotate_key))
         .route("/chats", post(put_chat).get(async |State(panel): State<Panel>| Json(panel.world.chats())))
@@ -36,6 +37,25 @@ pub(super) fn router() -> Router<Panel> {
         .route("/notifications", get(async |State(panel): State<Panel>| Json(panel.world.notifications())).post(set))
         .route("/lifecycle", post(lifecycle))
         .route("/hostile", post(hostile))
+}
+
+#[derive(Deserialize)]
+struct Hosted {
+    chat: String,
+    message: String,
+    content: String,
+}
+
+/// A message's photo, for the page. It is what somebody has sent: nothing in it may run.
+async fn hosted_content(State(panel): State<Panel>, Query(asked): Query<Hosted>) -> Result<Response, StatusCode> {
+    let Hosted { chat, message, content } = asked;
+    let found = panel.world.hosted_content(&chat, &message, &content).ok_or(StatusCode::NOT_FOUND)?;
+    let headers = [
+        (header::CONTENT_TYPE, found.content_type.as_str()),
+        (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    Ok((headers, found.bytes).into_response())
 }
 
 #[derive(Deserialize)]

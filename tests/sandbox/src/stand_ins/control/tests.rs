@@ -90,6 +90,8 @@ async fn a_page_shows_both_sides() {
     let (status, page) = control.send("GET", "/teams", Value::Null).await;
     let page = page.as_str().unwrap();
     assert_eq!(status, 200);
+    // What somebody writes is copied element by element, never read into the page.
+    assert!(!["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"].iter().any(|name| page.contains(name)));
     for path in ["chats", "genesys-conversations", "notifications"] {
         assert!(page.contains(&format!("get(\"{path}\")")), "{path}");
         assert_eq!(control.send("GET", &format!("/{path}"), Value::Null).await.0, 200, "{path}");
@@ -101,7 +103,24 @@ async fn the_photo_is_one() {
     let control = Control::new();
     control.post("/teams-messages", json!({"from": COLLEAGUE, "photo": true})).await;
     let chats = control.world.chats();
-    assert!(chats[0]["messages"][0]["body"]["content"].as_str().unwrap().contains("/hostedContents/"));
+    let message = &chats[0]["messages"][0];
+    let html = message["body"]["content"].as_str().unwrap();
+    let (_, rest) = html.split_once("/hostedContents/").unwrap();
+    let (content, _) = rest.split_once("/$value").unwrap();
+    // The page shows it without a token.
+    let (chat, id) = (CHAT, message["id"].as_str().unwrap());
+    let query = |content: &str| {
+        let parameters = [("chat", chat), ("message", id), ("content", content)];
+        let url = reqwest::Url::parse_with_params("http://localhost/hosted-content", parameters).unwrap();
+        format!("{}?{}", url.path(), url.query().unwrap_or_default())
+    };
+    let asked = Request::get(query(content)).body(Body::empty()).unwrap();
+    let answer = control.panel.clone().oneshot(asked).await.unwrap();
+    assert_eq!((answer.status(), &answer.headers()["content-type"]), (StatusCode::OK, &"image/png".parse().unwrap()));
+    assert!(answer.headers()["content-security-policy"].to_str().unwrap().starts_with("sandbox"));
+    let bytes = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    assert_eq!(bytes, BASE64_STANDARD.decode(PHOTO).unwrap());
+    assert_eq!(control.send("GET", &query("other"), Value::Null).await.0, 404);
     assert!(BASE64_STANDARD.decode(PHOTO).unwrap().starts_with(b"\x89PNG\r\n\x1a\n"));
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::super::{World, locked};
 use super::super::notifications::{Change, What};
-use super::message::{Message, NewMessage};
+use super::message::{HostedContent, Message, NewMessage};
 use super::state::{Chat, Edit};
 use crate::Trouble;
 
@@ -39,6 +39,14 @@ impl World {
         let mut shown: Vec<Value> = chats.chats.values().map(Chat::shown_whole).collect();
         shown.sort_by_key(|chat| chat["id"].to_string());
         shown
+    }
+
+    /// A file of a message, by the message's chat and id and its own id: what Graph hands out for a token.
+    #[must_use]
+    pub fn hosted_content(&self, chat: &str, message: &str, id: &str) -> Option<HostedContent> {
+        let chats = locked(&self.chats);
+        let hosted = &chats.message(chat, message)?.hosted;
+        hosted.iter().find(|hosted| hosted.id == id).map(|hosted| hosted.content.clone())
     }
 
     /// Makes a chat of these users, by object id, or gives an existing one another topic. Whoever subscribed hears of
