@@ -80,10 +80,10 @@ impl Sent {
     pub fn message(&self) -> &'static str {
         if self.other_link {
             "The customer has been sent another link for this conversation, and would not come to this one; nothing was \
-             sent now. To send this link too, repeat the request with resend set to true."
+             sent now. Send it again (resend: true), so that the customer has this link too."
         } else if self.other_text {
             "An earlier text message of this conversation had been sent, with another text; nothing was sent now. To send \
-             this one too, repeat the request with resend set to true."
+             this one too, send it again (resend: true)."
         } else if self.duplicate {
             "This text message had been sent before; nothing was sent again."
         } else {
@@ -189,8 +189,8 @@ fn settled(held: &StoredRecord, message: &SmsMessage, now: Timestamp) -> Option<
 fn unknown() -> Error {
     Error::new(
         Code::OUTCOME_UNKNOWN,
-        "Nobody knows whether Genesys Cloud sent the text message: it did not answer. Ask the customer. To send it \
-         again, repeat the request with resend set to true.",
+        "Nobody knows whether Genesys Cloud sent the text message: it did not answer. Ask the customer. If \
+         nothing came, send it again (resend: true).",
     )
 }
 

@@ -12,7 +12,15 @@ const DEFAULT_TEMPLATE: &str = "{agent} invites you to a video call. Join here: 
 const DEFAULT_BRANDED_TEMPLATE: &str =
     "{brand}: {agent} invites you to a video call. Join here: {link}\nReply STOP to opt out.";
 
-/// Who invites when nobody is named.
+/// The same where no agent is named.
+const DEFAULT_TEMPLATE_WITHOUT_AGENT: &str =
+    "You are invited to a video call. Join here: {link}\nReply STOP to opt out.";
+
+/// The same with a brand.
+const DEFAULT_BRANDED_TEMPLATE_WITHOUT_AGENT: &str =
+    "{brand} invites you to a video call. Join here: {link}\nReply STOP to opt out.";
+
+/// Who invites in a text of the deployment's own when nobody is named, and the brand is in it already.
 const SOMEBODY: &str = "Your agent";
 
 /// Appended to a template that names no way out. Genesys Cloud listens to this word in every country.
@@ -25,6 +33,8 @@ const MAX_AGENT_CHARS: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     default: String,
+    /// The built-in text where no agent is named.
+    without_agent: Option<&'static str>,
     by_language: BTreeMap<String, String>,
 }
 
@@ -44,7 +54,7 @@ impl FromStr for Template {
             by_language.insert(language.to_ascii_lowercase(), checked(&text)?);
         }
         let default = by_language.remove("default").ok_or("expected a text for the language `default`")?;
-        Ok(Self { default, by_language })
+        Ok(Self { default, without_agent: None, by_language })
     }
 }
 
@@ -67,8 +77,12 @@ impl Template {
     /// The built-in text.
     #[must_use]
     pub fn built_in(with_brand: bool) -> Self {
-        let text = if with_brand { DEFAULT_BRANDED_TEMPLATE } else { DEFAULT_TEMPLATE };
-        Self { default: text.into(), by_language: BTreeMap::new() }
+        let (text, without_agent) = if with_brand {
+            (DEFAULT_BRANDED_TEMPLATE, DEFAULT_BRANDED_TEMPLATE_WITHOUT_AGENT)
+        } else {
+            (DEFAULT_TEMPLATE, DEFAULT_TEMPLATE_WITHOUT_AGENT)
+        };
+        Self { default: text.into(), without_agent: Some(without_agent), by_language: BTreeMap::new() }
     }
 
     /// Whether any of the texts names the brand.
@@ -82,8 +96,9 @@ impl Template {
     pub fn render(&self, language: Option<&str>, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
         let wanted = language.unwrap_or_default().to_ascii_lowercase().replace('_', "-");
         let primary = wanted.split('-').next().unwrap_or_default();
-        let text = self.by_language.get(&wanted).or_else(|| self.by_language.get(primary)).unwrap_or(&self.default);
-        fill(text, link, agent, brand)
+        let text = self.by_language.get(&wanted).or_else(|| self.by_language.get(primary)).map(String::as_str);
+        let nameless = self.without_agent.filter(|_| agent.is_none_or(|name| one_line(name).is_empty()));
+        fill(text.or(nameless).unwrap_or(&self.default), link, agent, brand)
     }
 }
 
@@ -95,7 +110,9 @@ pub fn with_link(text: &str, link: &str, agent: Option<&str>, brand: Option<&str
 
 fn fill(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
     let agent = agent.map(one_line).filter(|name| !name.is_empty());
-    let agent = agent.as_deref().or(brand).unwrap_or(SOMEBODY);
+    // Not "Contoso: Contoso invites you".
+    let somebody = brand.filter(|_| !text.contains("{brand}")).unwrap_or(SOMEBODY);
+    let agent = agent.as_deref().unwrap_or(somebody);
     let mut filled = String::with_capacity(text.len() + link.len());
     let mut rest = text;
     // One pass, so that a name which contains "{link}" stays a name.
@@ -187,6 +204,22 @@ mod tests {
     fn the_built_in_text_as_the_phone_shows_it() {
         insta::assert_snapshot!(Template::built_in(true).render(None, LINK, Some("Kim"), Some("Contoso")));
         insta::assert_snapshot!(Template::built_in(false).render(Some("fr"), LINK, None, None));
+    }
+
+    #[test]
+    fn without_an_agent_s_name_nobody_invites_twice() {
+        for (brand, nameless, begins) in [
+            (Some("Contoso"), None, "Contoso invites you to a video call. Join here: L"),
+            (Some("Contoso"), Some("  "), "Contoso invites you to a video call. Join here: L"),
+            (None, None, "You are invited to a video call. Join here: L"),
+        ] {
+            let text = Template::built_in(brand.is_some()).render(None, "L", nameless, brand);
+            assert!(text.starts_with(begins), "{text}");
+        }
+        let own = template("{brand}: {agent} calls: {link} STOP").unwrap();
+        assert_eq!(own.render(None, "L", None, Some("Contoso")), "Contoso: Your agent calls: L STOP");
+        let own = template("{agent} calls: {link} STOP").unwrap();
+        assert_eq!(own.render(None, "L", None, Some("Contoso")), "Contoso calls: L STOP");
     }
 
     #[test]
