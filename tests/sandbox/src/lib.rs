@@ -13,6 +13,7 @@ pub mod data_actions;
 pub mod functions;
 pub mod genesys_event;
 pub mod sandbox;
+pub mod script;
 pub mod stand_ins;
 pub mod story;
 mod translated;

@@ -13,6 +13,7 @@ use crate::Trouble;
 use crate::data_actions::DataActions;
 use crate::genesys_event::GenesysEvent;
 use crate::sandbox::Sandbox;
+use crate::script::AgentScript;
 use crate::stand_ins::{AGENT, AGENT_GENESYS_ID, AGENT_ID, CHAT, NewMessage, Sender};
 
 /// The customer of the story: a number that is reserved for stories.
@@ -89,10 +90,15 @@ impl<W: Write> Teller<'_, W> {
         const ESCALATION: &[&str] =
             &["ok", "code", "message", "joinUrl", "organizer", "mode", "lobby", "smsStatus", "smsCode", "requestId"];
         let conversation = uuid::Uuid::new_v4().to_string();
-        let click = json!({
-            "user": AGENT, "agentName": AGENT_NAME, "toAddress": format!("tel:{CUSTOMER}"),
-            "conversationId": conversation,
-        });
+        let script = AgentScript::read()?;
+        let number = format!("tel:{CUSTOMER}");
+        let built_in = [
+            ("scripter.agentEmail", AGENT),
+            ("scripter.agentName", AGENT_NAME),
+            ("scripter.customersFormattedNumber", &number),
+            ("scripter.interactionId", &conversation),
+        ];
+        let click = script.input("Escalate to Teams", &built_in)?;
 
         self.say("\n1. An administrator has imported the data actions, and mistyped the client secret.")?;
         let mut mistyped = self.sandbox.integration();
@@ -129,6 +135,13 @@ impl<W: Write> Teller<'_, W> {
         let count = self.sandbox.world.texts_to(CUSTOMER).len();
         let once = (self.meetings(&conversation), count) == (1, 1);
         self.check("Teams has one meeting and the phone one text message", once)?;
+        self.say("   The customer has lost the message, and the agent sends it again.")?;
+        let again = script.input("Send the text message again", &built_in)?;
+        let again = self.execute(&actions, "Escalate to Teams", &again, ESCALATION).await?.unwrap_or_default();
+        let texts = self.sandbox.world.texts_to(CUSTOMER);
+        let sent =
+            again["smsStatus"] == "accepted" && texts.len() == 2 && texts.iter().all(|it| it.text.contains(link));
+        self.check("one more, with the same link", sent)?;
 
         self.say("\n5. The agent goes on queue. A workflow tells the bridge by one call.")?;
         let output = self.presence(&actions, "ON_QUEUE").await?;

@@ -48,7 +48,8 @@ fn references(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Genesys Cloud's own variables, as far as exports show how their names are spelled.
-const BUILT_IN: [&str; 3] = ["scripter.agentEmail", "scripter.customersFormattedNumber", "scripter.interactionId"];
+const BUILT_IN: [&str; 4] =
+    ["scripter.agentEmail", "scripter.agentName", "scripter.customersFormattedNumber", "scripter.interactionId"];
 
 fn custom_action<'a>(script: &'a Value, name: &str) -> &'a Value {
     let mut all = script["customActions"].as_array().unwrap().iter();
@@ -60,11 +61,18 @@ fn component<'a>(script: &'a Value, label: &str) -> &'a Value {
     children.map(|child| &child["properties"]).find(|properties| properties["text"]["value"] == label).unwrap()
 }
 
-/// The one call of a data action.
-fn call(script: &Value) -> &Value {
-    let calls = of_type(script, "bridgeActionArguments");
+/// The call of the data action in what a button does.
+fn call<'a>(script: &'a Value, button: &str) -> &'a Value {
+    let calls = of_type(custom_action(script, button), "bridgeActionArguments");
     assert_eq!(calls.len(), 1);
     calls[0]
+}
+
+const CALLS: [&str; 2] = ["Escalate to Teams", "Send the text message again"];
+
+/// What each step of a button does, in a word or two.
+fn steps(script: &Value, button: &str) -> Vec<String> {
+    custom_action(script, button).as_array().unwrap().iter().map(|step| told(script, step)).collect()
 }
 
 #[test]
@@ -100,7 +108,7 @@ fn what_shows_hides_or_disables_is_a_flag() {
             conditions += 1;
         }
     }
-    assert_eq!(conditions, 7);
+    assert_eq!(conditions, 13);
     for setting in of_type(&script, "variableWithValue") {
         let kind = &known[setting["variable"]["value"].as_str().unwrap()];
         assert_eq!(setting["variableTypeName"], **kind);
@@ -136,23 +144,50 @@ fn pages_and_ids_fit_together() {
 #[test]
 fn the_data_action_has_the_fields_that_are_sent_and_shown() {
     let (script, action) = (script(), committed("data-actions/escalate-to-teams.custom.json"));
-    let (call, known) = (call(&script), variables(&script));
+    let known = variables(&script);
     let input = &action["contract"]["input"]["inputSchema"];
-    let sent = call["inputProperty"]["value"]["fieldProperties"].as_object().unwrap();
-    for name in sent.keys() {
-        assert_eq!(input["properties"][name]["type"], "string", "{name}");
-    }
-    for name in input["required"].as_array().unwrap() {
-        assert!(sent.contains_key(name.as_str().unwrap()), "{name}");
-    }
-    assert_eq!(sent["user"]["value"], "{{scripter.agentEmail}}");
-    assert_eq!(sent["toAddress"]["value"], "{{scripter.customersFormattedNumber}}");
-    assert_eq!(sent["conversationId"]["value"], "scripter.interactionId");
-
     let output = &action["contract"]["output"]["successSchema"]["properties"];
-    for (name, variable) in call["successProperty"]["value"]["fieldProperties"].as_object().unwrap() {
-        assert_eq!(output[name]["type"], *known[variable["value"].as_str().unwrap()], "{name}");
+    let mut both = Vec::new();
+    for button in CALLS {
+        let call = call(&script, button);
+        let sent = call["inputProperty"]["value"]["fieldProperties"].as_object().unwrap();
+        for (name, value) in sent {
+            let kind = if value["typeName"] == "boolean" { "boolean" } else { "string" };
+            assert_eq!(input["properties"][name]["type"], kind, "{name}");
+        }
+        for name in input["required"].as_array().unwrap() {
+            assert!(sent.contains_key(name.as_str().unwrap()), "{name}");
+        }
+        assert_eq!(sent["user"]["value"], "{{scripter.agentEmail}}");
+        assert_eq!(sent["agentName"]["value"], "{{scripter.agentName}}");
+        assert_eq!(sent["conversationId"]["value"], "scripter.interactionId");
+        let shown = |field: &str| {
+            let id = references(sent[field]["value"].as_str().unwrap()).next().unwrap();
+            name(&script, &json!(id)).to_owned()
+        };
+        assert_eq!(["toAddress", "startTime", "timeZone"].map(shown), ["recipient", "date", "timeZone"]);
+        for (name, variable) in call["successProperty"]["value"]["fieldProperties"].as_object().unwrap() {
+            assert_eq!(output[name]["type"], *known[variable["value"].as_str().unwrap()], "{name}");
+        }
+        both.push(sent);
     }
+    // The second button asks for the same, and for the text message once more.
+    let mut again = both[1].clone();
+    assert_eq!(again.remove("resend"), Some(json!({"typeName": "boolean", "value": true})));
+    assert_eq!(&again, both[0]);
+}
+
+#[test]
+fn queues_call_flows_and_campaigns_can_select_it_and_what_came_of_it_stays_on_the_interaction() {
+    let script = script();
+    let on = |feature: &str| script["features"][feature]["properties"]["enabled"]["value"] == true;
+    assert!(["scripter", "bridge", "screenPop", "callback", "message", "dialer"].into_iter().all(on));
+    let named = |flag: &str| {
+        let all = script["variables"].as_array().unwrap().iter().filter(|variable| variable[flag] == true);
+        all.map(|variable| variable["name"].as_str().unwrap()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(named("output"), BTreeSet::from(["code", "joinUrl", "meetingId"]));
+    assert_eq!(named("input"), BTreeSet::from(["date", "number", "timeZone"]));
 }
 
 /// What a step does, in a word or two.
@@ -185,14 +220,45 @@ fn name<'a>(script: &'a Value, id: &Value) -> &'a str {
 #[test]
 fn a_click_is_busy_says_what_a_failure_means_beforehand_and_opens_only_what_is_there() {
     let script = script();
-    let steps = custom_action(&script, "Escalate to Teams").as_array().unwrap();
-    let told: Vec<_> = steps.iter().map(|step| told(&script, step)).collect();
-    let at = |start: &str| told.iter().position(|step| step.starts_with(start)).unwrap();
-    let asked = at("bridge.bridge");
-    for before in ["working = true", "done = false", "linked = false", "message = \"No answer", "joinUrl = \"\""] {
-        assert!(at(before) < asked, "{before}");
+    for button in CALLS {
+        let told = steps(&script, button);
+        let at = |start: &str| told.iter().position(|step| step.starts_with(start)).unwrap();
+        let asked = at("bridge.bridge");
+        for before in [
+            "working = true",
+            "done = false",
+            "linked = false",
+            "message = \"No answer",
+            "joinUrl = \"\"",
+            "meetingId = \"\"",
+            "recipient = \"{{scripter.customersFormattedNumber}}\"",
+            "if number: recipient = ",
+        ] {
+            assert!(at(before) < asked, "{before}");
+        }
+        assert_eq!(told[asked + 1..asked + 3], ["working = false", "done = true"]);
+        let links: Vec<_> = told[asked + 3..].iter().map(|step| step.split(", opens").next().unwrap()).collect();
+        // A meeting that is not now is not entered now.
+        let expected: &[&str] = match button {
+            "Escalate to Teams" => {
+                &["opens = \"\"", "if joinUrl: linked = true", "if date: opens = \"\"", "if opens: open opens"]
+            }
+            _ => &["if joinUrl: linked = true"],
+        };
+        assert_eq!(links, expected);
     }
-    assert_eq!(told[asked + 1..], ["working = false", "done = true", "if joinUrl: linked = true, open joinUrl"]);
+}
+
+#[test]
+fn the_text_message_is_sent_again_by_a_button_of_its_own_that_says_when() {
+    let script = script();
+    let button = component(&script, "Send the text message again");
+    let shown_and_disabled = ["visible", "disabled"].map(|name_of| name(&script, &button[name_of]["value"]));
+    assert_eq!(shown_and_disabled, ["linked", "working"]);
+    let children = script["pages"][0]["rootContainer"]["children"].as_array().unwrap().iter();
+    let texts: Vec<_> = children.filter_map(|child| child["properties"]["text"]["value"].as_str()).collect();
+    let at = texts.iter().position(|text| *text == "Send the text message again").unwrap();
+    assert!(texts[at - 1].starts_with("Only when the customer"), "{}", texts[at - 1]);
 }
 
 #[test]
@@ -203,17 +269,15 @@ fn the_button_is_busy_while_it_works_and_the_agent_can_always_get_it_back() {
     let way_out = component(&script, "Stop waiting");
     assert_eq!(name(&script, &way_out["visible"]["value"]), "working");
     assert!(way_out["disabled"].get("value").is_none());
-    let steps = custom_action(&script, "Stop waiting").as_array().unwrap();
-    let told: Vec<_> = steps.iter().map(|step| told(&script, step)).collect();
-    assert_eq!(told, ["working = false", "done = true"]);
+    assert_eq!(steps(&script, "Stop waiting"), ["working = false", "done = true"]);
 }
 
 /// What Terraform's provider does with `substitutions`.
 #[test]
 fn the_id_of_the_data_action_is_the_one_thing_to_fill_in() {
     let text = std::fs::read_to_string(generate::folder().join("escalate-to-teams.script")).unwrap();
-    assert_eq!(text.matches(ACTION_ID).count(), 1);
-    assert_eq!(call(&script())["actionName"], ACTION_ID);
+    assert_eq!(text.matches(ACTION_ID).count(), CALLS.len());
+    assert!(CALLS.iter().all(|button| call(&script(), button)["actionName"] == ACTION_ID));
     let name = ACTION_ID.trim_matches(['{', '}']);
     assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
 }
@@ -224,7 +288,9 @@ fn copies_for_an_import_by_hand_have_nothing_left_to_fill_in() {
         let copies = generate::filled(generate::files().unwrap(), &OrgValue::ActionId(id.into())).unwrap();
         let [script] = copies.as_slice() else { unreachable!("there is one script") };
         let filled: Value = serde_json::from_str(&script.text).unwrap();
-        assert_eq!(call(&filled)["actionName"], "custom_-_2c0f0689-8133-4886-89c9-d971a7036b6f");
+        for button in CALLS {
+            assert_eq!(call(&filled, button)["actionName"], "custom_-_2c0f0689-8133-4886-89c9-d971a7036b6f");
+        }
         assert!(!script.text.contains("action_id"));
     }
 

@@ -1,9 +1,11 @@
 //! Agent scripts in the form in which Genesys Cloud exports and imports them.
 //!
 //! The form is not documented. What is written here was seen in exports that Genesys publishes with its blueprints,
-//! in its repositories `microsoft-teams-blueprint`, `zoom-meetings-sms-blueprint`, `genesys-cloud-call-park` and
-//! `workautomation-hubspot-ticketing-sample` and among the examples of its Terraform provider, with one exception: the
-//! exports set flags, and [`Variable::set`] sets texts in the same way.
+//! in its repositories `microsoft-teams-blueprint`, `zoom-meetings-sms-blueprint`, `genesys-cloud-call-park`,
+//! `schedule-callback-via-script` and `workautomation-hubspot-ticketing-sample` and among the examples of its Terraform
+//! provider, with three exceptions. The exports set flags, and [`Variable::set`] sets texts in the same way. They give
+//! texts and whole numbers to data actions, and [`Input::Flag`] gives a flag in the same way. They name the agent's
+//! e-mail address and id, and the agent's name is spelled like those.
 
 pub mod escalate_to_teams;
 mod page;
@@ -41,6 +43,7 @@ impl Script {
         let (script, version, page) = (id("script", self.name), id("version", self.name), id("page", self.name));
         let off = || json!({"properties": {"enabled": typed("boolean", false)}});
         let on = || json!({"properties": {"enabled": typed("boolean", true)}});
+        // A queue, a call flow or a campaign offers the scripts that have its feature switched on.
         json!({
             "id": script,
             "name": self.name,
@@ -59,16 +62,17 @@ impl Script {
             }],
             "features": {
                 "dialer": {"properties": {
-                    "enabled": typed("boolean", false),
+                    "enabled": typed("boolean", true),
                     "contactListId": typed("text", ""),
                     "onContactDataLoadAction": typed("action", json!({})),
                 }},
                 "scripter": on(),
-                "screenPop": off(),
-                "callback": off(),
+                // What the editor calls *Inbound*.
+                "screenPop": on(),
+                "callback": on(),
                 "chat": off(),
                 "email": off(),
-                "message": off(),
+                "message": on(),
                 // Data actions.
                 "bridge": on(),
                 "uuiData": off(),
@@ -82,25 +86,40 @@ impl Script {
     }
 }
 
-/// A variable of the script, empty or false when the page loads.
+/// A variable of the script, empty or false when the page loads unless it has a value of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
     name: &'static str,
     description: &'static str,
     kind: &'static str,
+    value: &'static str,
+    input: bool,
+    output: bool,
 }
 
 impl Variable {
     /// A variable that holds a text.
     #[must_use]
     pub const fn text(name: &'static str, description: &'static str) -> Self {
-        Self { name, description, kind: "string" }
+        Self { name, description, kind: "string", value: "", input: false, output: false }
     }
 
     /// A variable that holds true or false.
     #[must_use]
     pub const fn flag(name: &'static str, description: &'static str) -> Self {
-        Self { name, description, kind: "boolean" }
+        Self { kind: "boolean", ..Self::text(name, description) }
+    }
+
+    /// May be set by the call flow that brings up the script; this, where it is not.
+    #[must_use]
+    pub const fn input(self, value: &'static str) -> Self {
+        Self { value, input: true, ..self }
+    }
+
+    /// Stays on the interaction when the script is gone.
+    #[must_use]
+    pub const fn output(self) -> Self {
+        Self { output: true, ..self }
     }
 
     fn id(&self) -> String {
@@ -124,9 +143,9 @@ impl Variable {
             "name": self.name,
             "description": self.description,
             "type": {"isDynamic": false, "isList": false, "name": self.kind},
-            "value": if self.kind == "boolean" { json!(false) } else { json!("") },
-            "input": false,
-            "output": false,
+            "value": if self.kind == "boolean" { json!(false) } else { json!(self.value) },
+            "input": self.input,
+            "output": self.output,
         })
     }
 
@@ -200,6 +219,10 @@ pub enum Input {
     Text(&'static str),
     /// One of Genesys Cloud's own variables.
     BuiltIn(&'static str),
+    /// The value of a variable of the script.
+    Value(Variable),
+    /// True or false.
+    Flag(bool),
 }
 
 /// A step that calls a data action. What it answers goes into variables; when it fails, they stay as they were.
@@ -220,6 +243,8 @@ pub fn call(
         let value = match input {
             Input::Text(text) => typed("interpolatedText", *text),
             Input::BuiltIn(variable) => typed("variable", *variable),
+            Input::Value(variable) => typed("interpolatedText", variable.shown()),
+            Input::Flag(flag) => typed("boolean", *flag),
         };
         sent.insert((*name).to_owned(), value);
     }

@@ -33,6 +33,36 @@ pub fn button(label: &str, action: &str, disabled: Option<Variable>, visible: Vi
     component("button", properties)
 }
 
+/// A field for a text that the agent may enter, with a word on what is meant while it is empty.
+#[must_use]
+pub fn entry(variable: Variable, placeholder: &str, disabled: Variable) -> Value {
+    let mut properties = asked(variable, disabled);
+    properties.insert("placeholderText".into(), typed("interpolatedText", placeholder));
+    properties.insert("validation".into(), json!({"typeName": "inputValidation"}));
+    for never in ["isMultilineInput", "isPasswordInput", "isPasswordToggleVisible"] {
+        properties.insert(never.into(), typed("boolean", false));
+    }
+    component("input", properties)
+}
+
+/// A date and time that the agent may choose.
+#[must_use]
+pub fn date_and_time(variable: Variable, disabled: Variable) -> Value {
+    let mut properties = asked(variable, disabled);
+    properties.insert("doesIncludeTime".into(), typed("boolean", true));
+    component("date", properties)
+}
+
+/// What is entered goes into a variable, and may be left out.
+fn asked(variable: Variable, disabled: Variable) -> Map<String, Value> {
+    let mut properties = placed("auto", Visible::Always);
+    properties.insert("doesRequireValue".into(), typed("boolean", false));
+    properties.insert("value".into(), variable.reference());
+    properties.insert("changeAction".into(), typed("action", json!({})));
+    properties.insert("disabled".into(), disabled.reference());
+    properties
+}
+
 /// What lies below one another.
 pub(super) fn column(children: &[Value]) -> Value {
     let mut properties = placed("stretch", Visible::Always);
