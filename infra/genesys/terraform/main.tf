@@ -92,6 +92,24 @@ resource "genesyscloud_script" "escalate" {
   substitutions     = { escalate_to_teams_action_id = genesyscloud_integration_action.bridge["escalate-to-teams"].id }
 }
 
+# A queue of your own is left alone: choose its script in Genesys Cloud, or where Terraform has it.
+resource "genesyscloud_routing_queue" "trial" {
+  count = var.trial_queue == "" ? 0 : 1
+
+  name        = var.trial_queue
+  description = "Agents escalate to a Teams meeting."
+  default_script_ids = {
+    for channel in ["CALL", "CALLBACK", "MESSAGE"] : channel => one(genesyscloud_script.escalate[*].id)
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.script
+      error_message = "trial_queue needs the script: leave script at true."
+    }
+  }
+}
+
 # --- What the bridge may do in Genesys Cloud ------------------------------------------------------
 
 resource "genesyscloud_auth_role" "bridge" {

@@ -1,4 +1,5 @@
-# Chats from Teams as Genesys Cloud messages.
+# Chats from Teams as Genesys Cloud messages. One way: what an agent answers goes to a webhook, which the bridge does not
+# serve yet, and reaches nobody in Teams.
 
 resource "genesyscloud_conversations_messaging_supportedcontent" "teams" {
   count = var.open_messaging_webhook_url == "" ? 0 : 1

@@ -3,6 +3,11 @@ output "data_actions" {
   value       = { for action in genesyscloud_integration_action.bridge : action.name => action.id }
 }
 
+output "script_id" {
+  description = "The script's id: for default_script_ids of a queue that is in Terraform already."
+  value       = one(genesyscloud_script.escalate[*].id)
+}
+
 output "oauth_client_id" {
   description = "client_id of genesys.json, for the bridge's secret."
   value       = one(genesyscloud_oauth_client.bridge[*].client_id)

@@ -46,6 +46,8 @@ resource "genesyscloud_processautomation_trigger" "presence" {
       data_format = local.trigger.target.workflowTargetSettings.dataFormat
     }
   }
+  # A presence that is older is not shown: a newer one may have been.
+  event_ttl_seconds = local.trigger.eventTTLSeconds
   match_criteria = jsonencode(concat(
     local.trigger.matchCriteria,
     length(var.presence_users) == 0 ? [] : [{ jsonPath = "id", operator = "In", values = var.presence_users }],

@@ -55,6 +55,12 @@ variable "script" {
   default     = true
 }
 
+variable "trial_queue" {
+  description = "Name of a new queue that has the script as its default, to try it with. Empty makes none."
+  type        = string
+  default     = ""
+}
+
 # Genesys Cloud lets a client hand out only roles that it holds. So the first run makes the role; then Terraform's own
 # client is given it, and a second run makes the bridge's client.
 variable "oauth_client" {
@@ -110,7 +116,7 @@ variable "presence_users" {
 }
 
 variable "open_messaging_webhook_url" {
-  description = "Where Genesys Cloud sends what agents answer in chats from Teams. Empty makes no integration."
+  description = "Where Genesys Cloud sends what agents answer in chats from Teams, which it wants to be told. The bridge does not serve it yet, so answers reach nobody in Teams. Empty makes no integration."
   type        = string
   default     = ""
 }

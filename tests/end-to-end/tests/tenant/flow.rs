@@ -162,6 +162,11 @@ fn the_trigger_starts_it_with_an_event_in_which_it_finds_what_it_needs() {
         [("Flow.jsonData", "jsonVariable")]
     );
 
+    // What has waited for longer may be overtaken, and Genesys Cloud takes no fewer than ten seconds.
+    let ttl = trigger["eventTTLSeconds"].as_u64().unwrap();
+    assert!((10..=300).contains(&ttl), "{ttl}");
+    assert!(file("infra/genesys/terraform/presence.tf").contains("event_ttl_seconds = local.trigger.eventTTLSeconds"));
+
     let (user, at) = ("7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f", "2026-05-04T10:00:00.000Z");
     let event = GenesysEvent::activity(user, "ON_QUEUE", at, at);
     assert_eq!(trigger["topicName"], event.detail_type);
@@ -173,6 +178,15 @@ fn the_trigger_starts_it_with_an_event_in_which_it_finds_what_it_needs() {
     for pointer in pointers {
         let value = event.detail["eventBody"].pointer(&format!("/{pointer}"));
         assert!(value.is_some_and(Value::is_string), "the event has no {pointer}");
+    }
+}
+
+#[test]
+fn expressions_join_conditions_by_words_as_published_workflows_do() {
+    let flow = yaml(FLOW);
+    for expression in found(&flow, "exp") {
+        let expression = expression.as_str().unwrap();
+        assert!(!expression.contains("&&") && !expression.contains("||"), "{expression}");
     }
 }
 

@@ -173,6 +173,32 @@ fn the_script_gets_the_ids_that_it_has_a_place_for() {
 }
 
 #[test]
+fn the_script_can_be_a_queue_s_default() {
+    let bodies = bodies();
+    let scripts = attribute(resource(&bodies, "genesyscloud_routing_queue"), "default_script_ids");
+    let scripts = hcl::format::to_string(scripts).unwrap();
+    assert!(scripts.contains("\"CALL\"") && scripts.contains("genesyscloud_script.escalate"), "{scripts}");
+    let outputs: BTreeSet<&str> = blocks(&bodies, "output").map(|block| label(block, 0)).collect();
+    assert!(outputs.contains("script_id"), "for a queue that is in Terraform already: {outputs:?}");
+}
+
+#[test]
+fn whoever_makes_the_open_messaging_integration_reads_that_chats_are_one_way() {
+    let bodies = bodies();
+    let mut variables = blocks(&bodies, "variable");
+    let webhook = variables.find(|block| label(block, 0) == "open_messaging_webhook_url").unwrap();
+    let texts = [
+        attribute(webhook.body(), "description").to_string(),
+        file("infra/template.yaml").lines().find(|line| line.contains("messages of chats go to")).unwrap().to_owned(),
+        file("docs/guide.md"),
+        file("README.md"),
+    ];
+    for text in texts {
+        assert!(text.contains("reach nobody in Teams") || text.contains("reaches nobody in Teams"), "{text}");
+    }
+}
+
+#[test]
 fn the_bridges_role_is_what_its_calls_need() {
     let is_permission = |text: &str| {
         let parts: Vec<&str> = text.split(':').collect();
