@@ -114,6 +114,12 @@ impl Opener {
             match self.graph.get_resource(cx, resource.segments(), resource.permission()).await {
                 Ok(content) => return Ok(Opened::Content(content)),
                 Err(error) if replication.again(cx, &error).await => {}
+                // Nothing else may tell of it again, so that it comes again from the queue before it is given up.
+                Err(GraphError::NotFound { .. }) if replication.is_too_young() => {
+                    let message =
+                        "Microsoft Graph does not know yet what it told of. The notification waits in the queue.";
+                    return Err(Error::new(Code::GRAPH_UNAVAILABLE, message));
+                }
                 Err(GraphError::NotFound { .. }) => return Ok(Opened::Gone),
                 Err(error) => return Err(error.into()),
             }

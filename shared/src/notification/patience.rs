@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Change;
 use super::process::LEAST_TIME;
+use super::resource::Resource;
 use crate::error::{Code, Error};
 use crate::graph::GraphError;
 use crate::http::RequestContext;
@@ -59,14 +60,24 @@ pub(super) async fn patiently<T>(
 }
 
 /// How often Graph is asked again for what it has told of before all of its replicas know it.
-pub(super) struct Replication(std::slice::Iter<'static, Duration>);
+pub(super) struct Replication {
+    pauses: std::slice::Iter<'static, Duration>,
+    is_too_young: bool,
+}
 
 impl Replication {
     /// For what this notification tells of: not at all when it is deleted, or not young any more.
     pub(super) fn of(change: &Change) -> Self {
         let is_told = !change.subscription_id.is_empty() && change.change_type != "deleted";
         let is_young = Timestamp::now().duration_since(change.received_at) < YOUNG;
-        Self(if is_told && is_young { REPLICATION.iter() } else { [].iter() })
+        let waits = is_told && is_young;
+        Self { pauses: if waits { REPLICATION.iter() } else { [].iter() }, is_too_young: waits && !is_mail(change) }
+    }
+
+    /// Whether what Graph still does not know is too young to be called gone, so that it is to come again: a listing may
+    /// not find it later. A mail message never is: a rule that moves it ends its id within the second.
+    pub(super) fn is_too_young(&self) -> bool {
+        self.is_too_young
     }
 
     /// Whether to ask again after this answer; waits for a moment before it says so.
@@ -74,7 +85,7 @@ impl Replication {
         if !error.is_not_found() {
             return false;
         }
-        let pause = self.0.next().filter(|pause| cx.deadline.for_a_call() > **pause + LEAST_TIME);
+        let pause = self.pauses.next().filter(|pause| cx.deadline.for_a_call() > **pause + LEAST_TIME);
         if let Some(pause) = pause {
             tracing::info!("Microsoft Graph does not know yet what it told of; asking again in a moment");
             sleep(*pause).await;
@@ -83,10 +94,35 @@ impl Replication {
     }
 }
 
+fn is_mail(change: &Change) -> bool {
+    change.resource.parse::<Resource>().is_ok_and(|resource| resource.permission().starts_with("Mail."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::remote::context;
+
+    #[test]
+    fn what_a_minute_has_not_passed_over_is_not_gone_unless_it_is_mail() {
+        let now = Timestamp::now();
+        let too_young = |resource: &str, change_type: &str, received_at| {
+            let change = Change {
+                subscription_id: "s".into(),
+                resource: resource.into(),
+                change_type: change_type.into(),
+                received_at,
+                ..Change::default()
+            };
+            Replication::of(&change).is_too_young()
+        };
+        let (message, mail) = ("chats('19:a@thread.v2')/messages('1')", "Users/u/Messages/AAMk");
+        assert!(too_young(message, "created", now) && too_young(message, "updated", now));
+        assert!(too_young("teams('t')/channels('c')/messages('1')", "created", now));
+        assert!(!too_young(message, "deleted", now));
+        assert!(!too_young(message, "created", now - SignedDuration::from_mins(2)));
+        assert!(!too_young(mail, "created", now));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_young_is_asked_for_three_times_in_all_and_nothing_else_is() {
