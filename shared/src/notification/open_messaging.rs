@@ -23,7 +23,7 @@ use super::Change;
 use super::chat_message::{ChatMessage, MessageEvent};
 use super::media::{MediaSettings, MediaStore, S3Media};
 use super::process::Delivered;
-use super::text::{Readable, one_line};
+use super::text::{BLOCKED, Readable, one_line};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::genesys::{GenesysClient, InboundChannel, InboundContent, InboundMessage, InboundSender};
@@ -163,8 +163,8 @@ pub fn said(message: &ChatMessage, before: Option<i64>, text: String) -> String 
     let was_blocked = before.is_some_and(|before| message.was_blocked(before));
     match message.event() {
         MessageEvent::Deleted => format!("[deleted: {}]", which(message)),
-        MessageEvent::Blocked if before.is_none() => "[blocked by the organization's policy]".into(),
-        MessageEvent::Blocked => format!("[blocked by the organization's policy: {}]", which(message)),
+        MessageEvent::Blocked if before.is_none() => BLOCKED.into(),
+        MessageEvent::Blocked => format!("{}: {}]", BLOCKED.trim_end_matches(']'), which(message)),
         MessageEvent::Created | MessageEvent::Edited if was_blocked => {
             format!("[no longer blocked: {}]\n{text}", which(message)).trim_end().to_owned()
         }

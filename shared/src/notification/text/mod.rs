@@ -29,6 +29,9 @@ const MAX_ALT: usize = 200;
 /// How deep HTML may stand inside of HTML: a forwarded message's text inside of the message.
 const MAX_NESTING: usize = 2;
 
+/// What stands for a message that the organization's policy keeps from its readers.
+pub(super) const BLOCKED: &str = "[blocked by the organization's policy]";
+
 /// What a text that is too long ends with.
 const SHORTENED: &str = "[shortened: the whole message is in Teams]";
 
@@ -52,9 +55,12 @@ pub struct Readable {
 }
 
 impl Readable {
-    /// Renders a message.
+    /// Renders a message. What a policy blocks is not rendered, whoever asks.
     #[must_use]
     pub fn of(message: &ChatMessage) -> Self {
+        if message.is_blocked() {
+            return Self { text: BLOCKED.into(), images: Vec::new() };
+        }
         Self::limited(message, MAX_BYTES)
     }
 

@@ -233,6 +233,20 @@ fn no_line_ends_but_where_lines_end() {
 }
 
 #[test]
+fn what_a_policy_blocks_is_not_rendered() {
+    let mut json = json!({
+        "subject": "4111", "body": {"contentType": "html", "content": format!("<p>4111</p><img src=\"{HOSTED}\">")},
+        "attachments": [{"id": "a1", "contentType": "reference", "name": "4111.pdf"}],
+        "policyViolation": {"dlpAction": "notifySender, blockAccess, blockAccessExternal", "userAction": "none"},
+    });
+    let readable = |json: &Value| Readable::of(&serde_json::from_value(json.clone()).unwrap());
+    let blocked = readable(&json);
+    assert!(blocked.images.is_empty() && blocked.with_images([]) == BLOCKED);
+    json["policyViolation"]["userAction"] = json!("override");
+    assert_eq!(readable(&json).with_images([]), "4111\n4111\n[image]\n[file: 4111.pdf]");
+}
+
+#[test]
 fn scripts_and_styles_say_nothing() {
     let html = "a<style>p { color: red }</style><script>if (1 < 2) document.write('<p>x</p>')</script><!-- c -->\
     <title>t</title>b";

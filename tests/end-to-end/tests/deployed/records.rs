@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
 use bridge::http::{Deadline, RequestContext};
+use bridge::store::chat_names::{ChatNames, DynamoChatNames, MemoryChatNames, Writer};
 use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, MemoryDeliveries};
 use bridge::store::last_presence::{
     Advanced, DynamoLastPresences, LastPresence, LastPresences, MemoryLastPresences, Sent, Settled, Wanted,
@@ -13,7 +14,9 @@ use bridge::store::meetings::{DynamoMeetingNotes, MeetingNote, MeetingNotes, Mem
 use bridge::store::subscriptions::{
     DynamoSubscriptionNotes, Kept, MemorySubscriptionNotes, Progress, SubscriptionNotes,
 };
-use bridge::store::{Claim, Claimed, DynamoRecords, MemoryRecords, RECORD_LIFE, Receipt, RecordKey, Records, State};
+use bridge::store::{
+    Claim, Claimed, DynamoRecords, MemoryRecords, RECORD_LIFE, Receipt, RecordKey, Records, State, kind,
+};
 use jiff::Timestamp;
 use sandbox::cloud::REGION;
 use sandbox::sandbox::Sandbox;
@@ -37,6 +40,28 @@ fn the_record_is_claimed_once_settled_by_its_owner_and_forgotten_in_a_day() {
         the_record_s_rules(&DynamoRecords::new(client(sandbox), sandbox.output("StateTable").into())).await;
         the_record_s_rules(&MemoryRecords::default()).await;
     });
+}
+
+#[test]
+fn a_chat_is_named_after_its_first_writer_by_every_instance() {
+    beside_others(async |sandbox| {
+        let table = || DynamoChatNames::new(client(sandbox), sandbox.output("StateTable").into());
+        // The second one has an empty memory, as another instance has.
+        the_name_s_rules(&table(), &table()).await;
+        let memory = MemoryChatNames::default();
+        the_name_s_rules(&memory, &memory).await;
+    });
+}
+
+async fn the_name_s_rules(names: &impl ChatNames, of_another_instance: &impl ChatNames) {
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+    let [one, other] = [(); 2].map(|()| RecordKey::new(kind::CHAT_NAME, &[&conversation()]));
+    let [kim, lee] = ["Kim", "Lee"].map(|name| Writer { id: name.to_lowercase(), name: name.into() });
+    assert!(names.first_writer(&cx, &one, &kim).await.unwrap() == kim);
+    assert!(names.first_writer(&cx, &one, &lee).await.unwrap() == kim);
+    assert!(of_another_instance.first_writer(&cx, &one, &lee).await.unwrap() == kim);
+    assert!(of_another_instance.first_writer(&cx, &other, &lee).await.unwrap() == lee);
+    assert!(names.first_writer(&cx, &other, &kim).await.unwrap() == lee);
 }
 
 async fn the_record_s_rules(records: &impl Records) {
