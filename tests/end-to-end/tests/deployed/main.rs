@@ -18,6 +18,7 @@ mod graph;
 mod logs;
 mod presence;
 mod records;
+mod roles;
 mod subscriptions;
 mod twice;
 mod webhook;
