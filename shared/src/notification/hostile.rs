@@ -16,7 +16,7 @@ use super::text::Readable;
 
 #[test]
 fn hostile_resources_do_no_harm() {
-    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz/corpus/decrypted_resource");
+    let corpus = checkout::root().join("tests/fuzz/corpus/decrypted_resource");
     let outcomes = std::fs::read_dir(corpus).unwrap().map(|file| {
         let path = file.unwrap().path();
         let text = decrypted_resource::check(&std::fs::read(&path).unwrap());

@@ -120,8 +120,10 @@ pub(crate) fn binary<'a>(binaries: &'a Binaries, name: &str) -> Result<&'a Path,
 
 /// Builds everything that is measured, as it is deployed.
 pub(crate) fn build() -> Result<Binaries, Trouble> {
-    functions::build_with(&["floor", FLOOR_WITH_CALL, "steps"], &["--release"])
-        .map_err(|error| Trouble(error.to_string()))
+    functions::build_with(&["floor", FLOOR_WITH_CALL, "steps"], &["--release"], &|what| {
+        let _ = writeln!(io::stderr(), "{what}");
+    })
+    .map_err(|error| Trouble(error.to_string()))
 }
 
 async fn one(name: &str, binary: &Path, effort: Effort) -> Result<Figures, Trouble> {

@@ -116,7 +116,7 @@ pub(crate) async fn measure(binaries: &Binaries, effort: Effort) -> Result<Webho
 /// Measures on the local cloud, through its HTTP API and into its queue, as Graph does.
 pub(crate) async fn posts(binaries: &Binaries) -> Result<PostFigures, Trouble> {
     let trouble = |error: sandbox::Trouble| Trouble(error.to_string());
-    let sandbox = Sandbox::start_with(Ports::Any, || Ok(binaries.clone()), &[], |_| {}).await.map_err(trouble)?;
+    let sandbox = Sandbox::start_with(Ports::Any, |_| Ok(binaries.clone()), &[], |_| {}).await.map_err(trouble)?;
     let secret = json!({"client_state": CLIENT_STATE});
     sandbox.cloud.put_secret(sandbox.output("WebhookSecret"), &secret).await.map_err(trouble)?;
     // What is behind the queue is not what Graph waits for.

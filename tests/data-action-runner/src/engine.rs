@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -62,7 +61,7 @@ impl Engine {
         let failed = |error| Trouble::from("The Velocity engine could not be started", error);
         let log = PYTHON.home().join("engine.log");
         let mut process = Command::new(interpreter)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("engine.py"))
+            .arg(checkout::root().join("tests/data-action-runner/engine.py"))
             .arg(PYTHON.home())
             .env_remove("JAVA_TOOL_OPTIONS")
             .stdin(Stdio::piped())

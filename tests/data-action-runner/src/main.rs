@@ -31,7 +31,7 @@ struct Options {
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
     let (mut action, mut input, mut auth) = (None, json!({}), None);
-    let mut integration = python_packages::target().join("sandbox").join("integration.json");
+    let mut integration = checkout::target().join("sandbox").join("integration.json");
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {

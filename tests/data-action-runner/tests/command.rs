@@ -2,19 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Runs it on an action that calls nobody, with a workshop of its own unless that is changed.
 fn data_action(name: &str, change: impl FnOnce(&mut Command)) -> Output {
-    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let home = checkout::target().join("tmp").join(name);
     let _ = std::fs::remove_dir_all(&home);
     std::fs::create_dir_all(&home).unwrap();
     let request = r#"{"requestUrlTemplate": "https://bridge.invalid/x", "requestType": "POST"}"#;
     let action = format!(r#"{{"name": "Call", "config": {{"request": {request}}}}}"#);
     std::fs::write(home.join("call.custom.json"), action).unwrap();
     std::fs::write(home.join("integration.json"), r#"{"bridge": "http://127.0.0.1:9", "credentials": {}}"#).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_data-action"));
+    let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_data-action").unwrap());
     command.arg(home.join("call.custom.json")).arg("--integration").arg(home.join("integration.json"));
     command.env("CARGO_TARGET_DIR", home.join("target"));
     change(&mut command);
@@ -49,8 +48,8 @@ fn no_network_at_the_first_time() {
 
 #[test]
 fn a_file_that_is_no_action() {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_data-action"));
+    let manifest = checkout::root().join("tests/data-action-runner/Cargo.toml");
+    let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_data-action").unwrap());
     let said = trouble(&command.arg(&manifest).args(["--integration", "nowhere.json"]).output().unwrap());
     assert!(said.starts_with("nowhere.json cannot be read") && said.contains("cargo sandbox"), "{said}");
     let said = trouble(&data_action("no-action", |command| {

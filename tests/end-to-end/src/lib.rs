@@ -203,7 +203,7 @@ impl InProcess {
 #[must_use]
 #[expect(clippy::expect_used, reason = "used by tests only, where a panic is a failed test")]
 pub fn event(function: &str, body: Option<&Value>) -> HttpEvent {
-    let path = format!("{}/../events/{function}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = checkout::root().join(format!("tests/events/{function}.json"));
     let text = std::fs::read_to_string(path).expect("an event of this name");
     let mut event: HttpEvent = serde_json::from_str(&text).expect("an HTTP API event");
     if let Some(body) = body {

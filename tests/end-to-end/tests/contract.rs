@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use bridge::api::{Answer, Route};
@@ -25,7 +24,7 @@ const ROUTES: [(&str, Route); 4] = [
 ];
 
 fn file(path: &str) -> String {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path);
+    let path = checkout::root().join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

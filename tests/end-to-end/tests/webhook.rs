@@ -186,7 +186,7 @@ async fn a_panic_and_a_handler_that_does_not_end_are_no_2xx() {
 
 #[test]
 fn hostile_bodies_do_no_harm() {
-    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/notification_body");
+    let corpus = checkout::root().join("tests/fuzz/corpus/notification_body");
     let outcomes = std::fs::read_dir(corpus).unwrap().map(|file| {
         let path = file.unwrap().path();
         let outcome = match notification_body::check(&std::fs::read(&path).unwrap()) {

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use checkout::target;
+
 /// Why a tool cannot work: one sentence with what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -21,7 +23,7 @@ impl Trouble {
 pub struct Environment<'a> {
     /// Whose packages these are, as a sentence names it: `local cloud`.
     pub whose: &'a str,
-    /// Its folder under [`target`].
+    /// Its folder under [`checkout::target`].
     pub folder: &'a str,
     /// The pinned packages, in pip's format for requirements, with all that they need.
     pub requirements: &'a str,
@@ -29,13 +31,6 @@ pub struct Environment<'a> {
 
 /// The oldest Python that the packages run on.
 const OLDEST: (u32, u32) = (3, 11);
-
-/// Where cargo and the tools keep what they make.
-#[must_use]
-pub fn target() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from)
-}
 
 impl Environment<'_> {
     /// Its folder, which also holds what its owner keeps.

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+use checkout::root;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -16,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::sandbox::direct;
-use crate::{Trouble, root, workshop};
+use crate::{Trouble, workshop};
 
 /// The region that everything is deployed to.
 pub const REGION: &str = "eu-central-1";

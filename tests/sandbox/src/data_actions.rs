@@ -5,10 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use checkout::root;
 use data_action_runner::{Action, Engine, Execution, Integration, Settings};
 use serde_json::Value;
 
-use crate::{Trouble, root};
+use crate::Trouble;
 
 /// An integration with all its actions.
 #[derive(Debug)]

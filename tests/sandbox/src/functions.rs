@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde::Deserialize;
 
-use crate::{Trouble, root};
+use checkout::root;
+
+use crate::Trouble;
 
 /// The functions of the bundle, by their binary's name.
 pub const FUNCTIONS: &[&str] = &[
@@ -34,35 +36,35 @@ struct Target {
     name: String,
 }
 
-/// Builds all functions; gives the binary of each. Cargo's own progress goes to the terminal.
+/// Builds all functions; gives the binary of each. Says through `progress` how far it is, where that takes a while.
 ///
 /// # Errors
 /// When one does not build.
-pub fn build() -> Result<BTreeMap<String, PathBuf>, Trouble> {
-    build_with(&[], &[])
+pub fn build(progress: &dyn Fn(&str)) -> Result<BTreeMap<String, PathBuf>, Trouble> {
+    build_with(&[], &[], progress)
 }
 
-/// Builds all functions and these packages with these arguments to `cargo build`.
+/// As [`build`], with these packages too, and with these arguments to `cargo build`.
 ///
 /// # Errors
 /// When one does not build.
-pub fn build_with(more: &[&str], arguments: &[&str]) -> Result<BTreeMap<String, PathBuf>, Trouble> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+pub fn build_with(
+    more: &[&str],
+    arguments: &[&str],
+    progress: &dyn Fn(&str),
+) -> Result<BTreeMap<String, PathBuf>, Trouble> {
     let names: Vec<&str> = FUNCTIONS.iter().chain(more).copied().collect();
-    let packages = names.iter().flat_map(|name| ["--package", name]);
-    let output = Command::new(cargo)
-        .current_dir(root())
-        .args(["build", "--message-format", "json-render-diagnostics"])
-        .args(packages)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
+    let packages: Vec<&str> = names.iter().flat_map(|name| ["--package", name]).collect();
+    let compiled = |crates: usize| progress(&format!("building the functions: {crates} crates so far"));
+    let in_checkout = |cargo: &mut Command| {
+        cargo.current_dir(root());
+    };
+    let built = checkout::build(&[&packages, arguments].concat(), in_checkout, compiled)
         .map_err(|error| Trouble::from("cargo could not be started", error))?;
-    if !output.status.success() {
+    if !built.status.success() {
         return Err(Trouble("The functions do not build; cargo says why above.".into()));
     }
-    let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let messages = built.messages.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let binaries: BTreeMap<String, PathBuf> = messages
         .filter_map(|message: Message| Some((message.target.name, message.executable?)))
         .filter(|(name, _)| names.contains(&name.as_str()))

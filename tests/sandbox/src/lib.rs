@@ -28,11 +28,6 @@ pub use translated::translated_template;
 pub(crate) const PYTHON: Environment<'_> =
     Environment { whose: "local cloud", folder: "sandbox", requirements: include_str!("../requirements.txt") };
 
-/// The workspace's root.
-pub(crate) fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
 /// Where the sandbox keeps its things.
 pub(crate) fn workshop() -> PathBuf {
     PYTHON.home()

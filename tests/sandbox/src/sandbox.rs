@@ -98,7 +98,7 @@ impl Sandbox {
     /// What is missing on this machine, or went wrong.
     pub async fn start_with(
         ports: Ports,
-        build: impl FnOnce() -> Result<BTreeMap<String, PathBuf>, Trouble>,
+        build: impl FnOnce(&dyn Fn(&str)) -> Result<BTreeMap<String, PathBuf>, Trouble>,
         other_parameters: &[(&str, &str)],
         progress: impl Fn(&str),
     ) -> Result<Self, Trouble> {
@@ -112,7 +112,7 @@ impl Sandbox {
         let mut stand_ins = StandIns::start(stand_in_ports).await?;
         let interpreter = PYTHON.interpreter(&progress)?;
         progress("building the functions");
-        let binaries = build()?;
+        let binaries = build(&progress)?;
         progress("starting the local cloud");
         let cloud_port = match ports {
             Ports::From(first) => first,

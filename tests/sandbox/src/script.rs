@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use checkout::root;
 use serde_json::{Map, Value};
 
-use crate::{Trouble, root};
+use crate::Trouble;
 
 const FILE: &str = "infra/genesys/escalate-to-teams.script";
 

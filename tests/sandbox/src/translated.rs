@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::{PYTHON, Trouble, root};
+use checkout::root;
+
+use crate::{PYTHON, Trouble};
 
 /// The CloudFormation template that SAM makes of `infra/template.yaml`, as JSON. A role or a permission that SAM adds by
 /// itself stands in it.

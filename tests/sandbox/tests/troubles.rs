@@ -3,15 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
 use std::process::Command;
 
 /// Runs `cargo sandbox --once` on free ports from `first` on, with a workshop of its own; gives what it says on the way
 /// out.
 fn sandbox(name: &str, first: u16, change: impl FnOnce(&mut Command)) -> String {
-    let workshop = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let workshop = checkout::target().join("tmp").join(name);
     let _ = std::fs::remove_dir_all(&workshop);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_sandbox").unwrap());
     command.args(["--once", "--port", &free_port(first).to_string()]).env("CARGO_TARGET_DIR", &workshop);
     change(&mut command);
     let output = command.output().unwrap();

@@ -36,8 +36,8 @@ impl File {
 
 /// `infra/genesys/`, where the files are kept.
 #[must_use]
-pub fn folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+pub fn folder() -> PathBuf {
+    checkout::root().join("infra/genesys")
 }
 
 /// Every file, from the contract as it is now.

@@ -71,7 +71,7 @@ fn run(options: &Options) -> Result<Vec<String>, Trouble> {
     }
     let files = generate::files()?;
     if !options.check {
-        return write(&files, generate::folder());
+        return write(&files, &generate::folder());
     }
     let differing = generate::differing(&files);
     if differing.is_empty() { Ok(Vec::new()) } else { Err(Trouble(differing.join("\n"))) }

@@ -11,7 +11,7 @@ use regex::Regex;
 use yaml::Value;
 
 fn template() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml");
+    let path = checkout::root().join("infra/template.yaml");
     yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -55,7 +55,7 @@ fn intrinsic(map: &yaml::Mapping) -> Option<String> {
 #[test]
 fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
     let template = template();
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let readme = std::fs::read_to_string(checkout::root().join("README.md")).unwrap();
     let common = ["REQUIRE_ROLES"];
     let entra = ["ENTRA_SECRET_ID", "ENTRA_LOGIN_URL", "GRAPH_URL"];
     let meetings = ["STATE_TABLE", "DEFAULT_ORGANIZER", "MEETING_MODE", "LOBBY_SCOPE", "ALLOWED_PRESENTERS"];
@@ -145,7 +145,7 @@ fn every_route_is_throttled_and_documented_and_only_that_of_microsoft_graph_is_o
     // Whatever comes through the open door, the data actions' routes keep their own rate.
     assert_eq!(routes.difference(&own).collect::<Vec<_>>(), ["POST /graph/notifications"]);
     assert!(own.is_subset(&routes));
-    let contract = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/openapi.yaml")).unwrap();
+    let contract = std::fs::read_to_string(checkout::root().join("infra/openapi.yaml")).unwrap();
     let contract: Value = yaml::from_str(&contract).unwrap();
     let documented =
         contract["paths"].as_mapping().unwrap().keys().map(|path| format!("POST {}", path.as_str().unwrap()));

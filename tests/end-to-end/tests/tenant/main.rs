@@ -10,12 +10,12 @@ mod guide;
 mod terraform;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 fn path(name: &str) -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(name)
+    checkout::root().join(name)
 }
 
 fn file(name: &str) -> String {
