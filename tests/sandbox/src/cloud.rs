@@ -25,6 +25,9 @@ pub const REGION: &str = "eu-central-1";
 /// The stack's name; the functions' names begin with it.
 pub const STACK: &str = "teams-bridge";
 
+/// The port of a sandbox that was not given one.
+pub const USUAL_PORT: u16 = 4566;
+
 /// How long ministack may take to start. It takes some seconds, more on a busy machine.
 const START: Duration = Duration::from_secs(90);
 
@@ -73,7 +76,7 @@ impl Cloud {
         check_port(port)?;
         let endpoint = format!("http://127.0.0.1:{port}");
         remove_leftovers();
-        let home = workshop().join(format!("cloud-{port}"));
+        let home = home(port);
         fs::create_dir_all(&home).map_err(|error| Trouble::from("The local cloud's folder cannot be made", error))?;
         let log = home.join("ministack.log");
         let log_file =
@@ -144,6 +147,13 @@ impl Cloud {
         let order = serde_json::to_vec(&order).map_err(|error| Trouble::from(what, error))?;
         let output = self.cli().run(what, "deploy.py", &[], &order).await?;
         serde_json::from_slice(&output).map_err(|error| Trouble::from(what, error))
+    }
+
+    /// Where its sandbox keeps what other programs read. The one on the usual port has the place that everybody knows; each
+    /// other has a folder of its own, so that two at a time neither overwrite nor delete each other's files.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        if self.port == USUAL_PORT { workshop() } else { home(self.port) }
     }
 
     /// A client for its Secrets Manager.
@@ -332,6 +342,11 @@ fn processes() -> Result<Vec<(u32, String)>, Trouble> {
         Some((pid.parse().ok()?, format!("{described} ")))
     });
     Ok(described.collect())
+}
+
+/// What belongs to the local cloud on this port, and goes when it does.
+fn home(port: u16) -> PathBuf {
+    workshop().join(format!("cloud-{port}"))
 }
 
 /// Removes what local clouds of other days left behind: each holds a copy of the functions.

@@ -4,18 +4,22 @@
 //!   faults that can be switched on
 //! - [`cloud`]: a local AWS (ministack) that `infra/template.yaml` is deployed to
 //! - [`data_actions`]: the data actions that are shipped, imported
+//! - [`env_file`]: what `cargo lambda watch` starts the functions with
 //! - [`functions`]: builds the Lambda binaries
 //! - [`sandbox`]: all of it together; what the end-to-end tests drive
 //! - [`story`]: one escalation, told on the terminal
+//! - [`to_paste`]: the lines to try it with, and what they show
 
 pub mod cloud;
 pub mod data_actions;
+pub mod env_file;
 pub mod functions;
 pub mod genesys_event;
 pub mod sandbox;
 pub mod script;
 pub mod stand_ins;
 pub mod story;
+pub mod to_paste;
 mod translated;
 
 use std::path::PathBuf;
@@ -28,7 +32,7 @@ pub use translated::translated_template;
 pub(crate) const PYTHON: Environment<'_> =
     Environment { whose: "local cloud", folder: "sandbox", requirements: include_str!("../requirements.txt") };
 
-/// Where the sandbox keeps its things.
+/// Where all sandboxes of this checkout keep their things.
 pub(crate) fn workshop() -> PathBuf {
     PYTHON.home()
 }

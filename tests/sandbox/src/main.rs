@@ -1,16 +1,15 @@
 //! `cargo sandbox`: the bundle on a laptop.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use data_action_runner::Engine;
 use lexopt::prelude::*;
+use sandbox::cloud::USUAL_PORT;
 use sandbox::sandbox::{Ports, Sandbox};
-use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID};
-use sandbox::{Trouble, story};
+use sandbox::{Trouble, story, to_paste};
 
 const USAGE: &str = "\
 Deploys the bundle to a local cloud, with stand-ins for Microsoft 365 and Genesys Cloud, and tells the story of one
@@ -27,7 +26,7 @@ struct Options {
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options { once: false, port: 4566 };
+    let mut options = Options { once: false, port: USUAL_PORT };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -88,59 +87,14 @@ async fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
 async fn stay(sandbox: &Sandbox, out: &mut impl Write) -> Result<(), Trouble> {
     let env_file = sandbox.write_env_file()?;
     let integration_file = sandbox.write_integration_file()?;
-    let written = out.write_all(instructions(sandbox, &env_file).as_bytes()).and_then(|()| out.flush());
+    let steps = to_paste::steps(sandbox, &env_file, &integration_file);
+    let told: String = steps.iter().map(|step| format!("\n{step}")).collect();
+    let told = format!("\nThe sandbox is up until Ctrl-C. Copy and paste:\n{told}\n");
+    let written = out.write_all(told.as_bytes()).and_then(|()| out.flush());
     written.map_err(|error| Trouble(format!("The terminal is gone: {error}")))?;
     let interrupted = tokio::signal::ctrl_c().await;
     for file in [env_file, integration_file] {
         let _ = std::fs::remove_file(file);
     }
     interrupted.map_err(|error| Trouble(format!("Ctrl-C cannot be waited for: {error}")))
-}
-
-fn instructions(sandbox: &Sandbox, env_file: &Path) -> String {
-    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
-    let env_file = env_file.strip_prefix(here).unwrap_or(env_file).display();
-    let (url, host) = sandbox.route("/escalations");
-    let (presence_url, _) = sandbox.route("/presence");
-    let control = &sandbox.control;
-    let token_request = sandbox.caller_token_command();
-    format!(
-        r#"
-The sandbox is up until Ctrl-C. Copy and paste:
-
-  # one click, and what becomes of it step by step; the same line again is a second click
-  cargo data-action infra/genesys/data-actions/escalate-to-teams.custom.json \
-    --input '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900456","conversationId":"demo-1"}}'
-
-  # in a browser: somebody writes in Teams on the left, and on the right is what the agent sees in Genesys Cloud
-  {control}/teams
-
-  # a token, as Genesys Cloud's customAuth action fetches it
-  TOKEN=$({token_request} | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
-
-  # a click without Genesys Cloud
-  curl -s {url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN" -w '\n' \
-    -d '{{"user":"kim@contoso.com","agentName":"Kim","toAddress":"+447700900457","conversationId":"demo-2"}}'
-
-  # an agent goes On Queue: by one call, and by an event on Amazon EventBridge; then what Teams shows
-  curl -s {presence_url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN" -w '\n' \
-    -d '{{"userId":"{AGENT_GENESYS_ID}","systemPresence":"On Queue"}}'
-  curl -s {control}/genesys-presence -d '{{"userId":"{AGENT_GENESYS_ID}","systemPresence":"MEAL"}}'
-  curl -s {control}/presence/{AGENT_ID}
-
-  # what the phones got
-  curl -s {control}/phone -w '\n'
-
-  # things that go wrong: Graph throttles, Genesys Cloud resets after it took the message, a secret is rotated
-  curl -s {control}/faults -d '{{"at":"graph","match":"createOrGet","status":429,"retryAfter":"1.5"}}'
-  curl -s {control}/faults -d '{{"at":"genesys","match":"agentless","when":"after","reset":true}}'
-  curl -s {control}/rotate -d '{{"at":"entra"}}'
-  curl -s {control}/          # all that can be switched on
-
-  # the functions without the local cloud, in another terminal (needs cargo-lambda)
-  cargo lambda watch --env-file {env_file}
-  cargo lambda invoke create-meeting --data-file tests/events/create-meeting.json
-
-"#
-    )
 }

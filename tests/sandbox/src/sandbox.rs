@@ -13,7 +13,7 @@ use crate::genesys_event::GenesysEvent;
 use crate::stand_ins::{
     AGENT_ID, API_AUDIENCE, CALLER_APP, OPEN_MESSAGING_INTEGRATION, SMS_NUMBER, StandIns, TENANT, Vendor, Wish, World,
 };
-use crate::{PYTHON, Trouble, functions, workshop};
+use crate::{PYTHON, Trouble, env_file, functions};
 
 /// The partner event source of the Genesys Cloud org. On AWS its name begins with `aws.partner/`; nobody but a partner may
 /// put events under such a name, here neither.
@@ -281,12 +281,12 @@ impl Sandbox {
         put_events(&self.cloud.cli(), events).await
     }
 
-    /// Writes [`Self::integration`] into the folder of the sandbox, where `cargo data-action` finds it. Gives its path.
+    /// Writes [`Self::integration`] into the folder of this sandbox, where `cargo data-action` finds it. Gives its path.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write_integration_file(&self) -> Result<PathBuf, Trouble> {
-        let path = workshop().join("integration.json");
+        let path = self.cloud.folder().join("integration.json");
         let failed =
             |error: &dyn std::fmt::Display| Trouble::from("The integration's file could not be written", error);
         let text = serde_json::to_string_pretty(&self.integration()).map_err(|error| failed(&error))?;
@@ -294,22 +294,25 @@ impl Sandbox {
         Ok(path)
     }
 
-    /// Writes `.env` into the folder of the sandbox: the environment in which `cargo lambda watch` runs the functions against this
-    /// sandbox. Gives its path.
+    /// Writes `.env` into the folder of this sandbox: [`Self::environment`] for `cargo lambda watch`. Gives its path.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write_env_file(&self) -> Result<PathBuf, Trouble> {
-        let path = workshop().join(".env");
-        let written = std::fs::write(&path, self.environment());
+        let path = self.cloud.folder().join(".env");
+        let environment = self.environment();
+        let text = env_file::text(environment.iter().map(|(name, value)| (*name, value.as_str())))?;
+        let written = std::fs::write(&path, text);
         written
             .and_then(|()| path.canonicalize())
             .map_err(|error| Trouble::from("The .env file could not be written", error))
     }
 
-    fn environment(&self) -> String {
+    /// The environment in which the functions run against this sandbox, without its local Lambda.
+    #[must_use]
+    pub fn environment(&self) -> BTreeMap<&'static str, String> {
         let parameter = |name: &str| self.parameters.get(name).cloned().unwrap_or_default();
-        let variables = [
+        BTreeMap::from([
             ("AWS_ENDPOINT_URL", self.cloud.endpoint.clone()),
             ("AWS_REGION", REGION.into()),
             ("AWS_ACCESS_KEY_ID", "test".into()),
@@ -335,8 +338,7 @@ impl Sandbox {
             ("WEBHOOK_URL", self.output("NotificationsUrl").trim_end_matches("/graph/notifications").into()),
             // `cargo lambda watch` has no authorizer, so there are no roles to check.
             ("REQUIRE_ROLES", "false".into()),
-        ];
-        variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+        ])
     }
 }
 

@@ -11,6 +11,7 @@ mod credentials;
 mod data_action_failures;
 mod data_actions;
 mod door;
+mod env_file;
 mod event_bus;
 mod fallbacks;
 mod genesys;
@@ -20,6 +21,7 @@ mod presence;
 mod records;
 mod roles;
 mod subscriptions;
+mod to_paste;
 mod twice;
 mod webhook;
 

@@ -302,7 +302,7 @@ fn a_link_to_a_photo_is_promised_no_longer_than_the_photo_lives() {
     assert_eq!(parameter["MaxValue"].as_u64(), Some(days * 24 * 60));
     assert!(parameter["Description"].as_str().unwrap().contains("session"));
     assert!(
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"))
+        std::fs::read_to_string(checkout::root().join("README.md"))
             .unwrap()
             .contains("for how long at most the link to one is good")
     );
