@@ -4,7 +4,8 @@
 Registers what the Teams Bridge needs in Microsoft Entra ID and Microsoft Teams.
 
 .DESCRIPTION
-Three registrations, each found again by its tag, so that a second run changes only what differs:
+Three registrations, each found again by its tag, so that a second run changes only what differs, and keeps what somebody
+added by hand:
 
   Teams Bridge API            whose tokens open the bridge's HTTP API. Holds the app roles, and no credential.
   Teams Bridge                what the bridge is on Microsoft Graph: the application permissions of the named features,
@@ -13,10 +14,12 @@ Three registrations, each found again by its tag, so that a second run changes o
                               application of its own, so that whoever reads the secret there gets the bridge's
                               routes and nothing else.
 
-For meetings, a Teams application access policy that lets the bridge act for the organizers.
+For meetings, a Teams application access policy that lets the bridge act for the organizers: Set-AccessPolicy.ps1, in a
+process of its own.
 
-Nothing secret is printed: credentials are written to files in the output directory. The table at the end says what
-goes where. With -WhatIf it reads, says what it would do, and changes nothing.
+Nothing secret is printed: credentials are written to files in the output directory, and beside them samconfig.toml, with
+which SAM deploys the bridge. The table at the end says what goes where. With -WhatIf it reads, says what it would do, and
+changes nothing. With -Remove it undoes all of it.
 
 Needs PowerShell 7.4 and the modules Microsoft.Graph.Authentication and MicrosoftTeams. Whoever runs it needs Privileged
 Role Administrator (to consent to Graph permissions) with Application Administrator, or Global Administrator; and Teams
@@ -29,11 +32,15 @@ The tenant, by its id or a domain of it.
 What the bridge is to do. Name all of them in each run; what is granted and no named feature needs is reported, and with
 -Prune taken away.
 
-.PARAMETER AllOrganizers
-Grants the application access policy to everybody. It takes the place of a policy that is granted to everybody now.
-
 .PARAMETER OrganizerGroupId
-Grants it to the members of this group, by its object id, in place of everybody.
+Grants the application access policy to the members of this group, by its object id.
+
+.PARAMETER AllOrganizers
+Grants it to everybody. It takes the place of what is granted to everybody now, so where that is another product's policy,
+or cannot be read, the script asks first.
+
+.PARAMETER Force
+Asks nothing: neither before a policy of everybody's is replaced, nor before -Remove.
 
 .PARAMETER PolicyName
 The application access policy. A user has one policy at a time, so where organizers have one already, name that: the
@@ -50,7 +57,12 @@ until they expire or are deleted.
 How long new credentials are valid.
 
 .PARAMETER Prune
-Takes permissions and app roles away that no named feature needs.
+Takes permissions and app roles away that no named feature needs, those that somebody added by hand as well.
+
+.PARAMETER Remove
+Undoes all of it: takes the bridge out of the application access policy, deletes the three registrations, and deletes the
+files that a run has written. Nothing else is needed but -TenantId, and -PolicyName where another policy was named. Entra ID
+keeps a deleted registration for 30 days.
 
 .PARAMETER SkipTeams
 Leaves out the application access policy, and prints its commands for a Teams administrator.
@@ -65,10 +77,13 @@ Where the credentials' files go.
 The cloud, as Connect-MgGraph names it.
 
 .EXAMPLE
-./Register-TeamsBridge.ps1 -TenantId contoso.com -AllOrganizers -WhatIf
+./Register-TeamsBridge.ps1 -TenantId contoso.com -OrganizerGroupId GROUP-ID -WhatIf
 
 .EXAMPLE
 ./Register-TeamsBridge.ps1 -TenantId contoso.com -Features Meetings, Sms -OrganizerGroupId GROUP-ID
+
+.EXAMPLE
+./Register-TeamsBridge.ps1 -TenantId contoso.com -Remove
 #>
 [CmdletBinding(SupportsShouldProcess)]
 param(
@@ -78,8 +93,9 @@ param(
     [ValidateSet('Meetings', 'Calendar', 'Sms', 'Presence', 'Chats', 'Channels', 'Mail')]
     [string[]] $Features = @('Meetings', 'Calendar', 'Sms', 'Presence'),
 
-    [switch] $AllOrganizers,
     [string] $OrganizerGroupId,
+    [switch] $AllOrganizers,
+    [switch] $Force,
     [string] $PolicyName = 'Teams-Bridge',
 
     [ValidateSet('Certificate', 'Secret')]
@@ -89,6 +105,7 @@ param(
     [int] $ValidMonths = 12,
 
     [switch] $Prune,
+    [switch] $Remove,
     [switch] $SkipTeams,
     [string] $Name = 'Teams Bridge',
     [string] $OutputDirectory = (Join-Path $HOME 'teams-bridge'),
@@ -141,6 +158,35 @@ $appRoles = [ordered]@{
     }
 }
 
+# What a new samconfig.toml says. The parameters without a value are filled in; those in comments are for a person.
+$deployment = @'
+# What `sam deploy --config-file THIS-FILE` is told, for the first deployment and every one after it. Change a parameter
+# here and deploy again. A value with spaces or quotes stands in quotes of its own, as that of SmsBrand below.
+version = 0.1
+
+[default.deploy.parameters]
+stack_name = "teams-bridge"
+capabilities = "CAPABILITY_IAM"
+resolve_s3 = true
+confirm_changeset = true
+parameter_overrides = [
+    "JwtIssuer=",
+    "JwtAudience=",
+    "EntraLoginUrl=",
+    "GraphUrl=",
+    # Needed: the domain of your Genesys Cloud region.
+    # "GenesysDomain=mypurecloud.de",
+    # For text messages: the number that sends them, the country whose national numbers are understood, and the name by
+    # which your customers know you.
+    # "SmsFrom=+13175550100",
+    # "SmsCountry=US",
+    # 'SmsBrand="Contoso Ltd"',
+    # For presence by Amazon EventBridge: the event source, and a pilot's Genesys Cloud user ids.
+    # "GenesysEventSource=aws.partner/genesys.com/cloud/ORG-ID/NAME",
+    # "PresenceUsers=7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f",
+]
+'@
+
 $graphAppId = '00000003-0000-0000-c000-000000000000'
 $credentialName = 'Register-TeamsBridge'
 
@@ -191,14 +237,20 @@ function Get-GraphCollection([string] $Path, [string] $Filter) {
     }
 }
 
-# The registration that a former run made, by its tag. A namesake is somebody else's and is never touched.
-function Find-Registration([string] $Tag, [string] $DisplayName) {
+# The registration that a former run made, by its tag.
+function Find-Tagged([string] $Tag) {
     $found = @(Get-GraphCollection '/applications' "tags/any(t:t eq '$Tag')")
     if ($found.Count -gt 1) {
         throw "$($found.Count) applications have the tag $Tag. Delete all but the one in use, or remove their tag."
     }
-    if ($found.Count -eq 1) {
-        return $found[0]
+    $found
+}
+
+# The same, for a registration that is to be made where there is none. A namesake is somebody else's and is never touched.
+function Find-Registration([string] $Tag, [string] $DisplayName) {
+    $found = Find-Tagged $Tag
+    if ($found) {
+        return $found
     }
     if (@(Get-GraphCollection '/applications' "displayName eq '$($DisplayName.Replace("'", "''"))'").Count -gt 0) {
         throw ("An application named '$DisplayName' exists that this script has not made. Choose other names with " +
@@ -206,12 +258,33 @@ function Find-Registration([string] $Tag, [string] $DisplayName) {
     }
 }
 
+# Whether an object is as wanted, as far as wanted says. The order in a list does not matter.
+function Test-Same([object] $Present, [object] $Wanted) {
+    if ($Wanted -is [System.Collections.IDictionary]) {
+        return $Present -is [System.Collections.IDictionary] -and
+            @($Wanted.Keys | Where-Object { -not (Test-Same $Present[$_] $Wanted[$_]) }).Count -eq 0
+    }
+    if ($Wanted -is [System.Collections.IList]) {
+        $items = @($Present | Where-Object { $null -ne $_ })
+        return $items.Count -eq $Wanted.Count -and @($Wanted | Where-Object {
+                $one = $_
+                @($items | Where-Object { Test-Same $_ $one }).Count -eq 0
+            }).Count -eq 0
+    }
+    return "$Present" -eq "$Wanted"
+}
+
 # Registers an application, or changes a registered one to what is wanted; and its service principal.
 function Set-Registration([string] $Tag, [string] $DisplayName, [System.Collections.IDictionary] $Wanted) {
     $app = Find-Registration $Tag $DisplayName
     if ($app) {
-        if ($PSCmdlet.ShouldProcess($app['displayName'], 'Keep the registration as described')) {
-            $null = Invoke-Graph PATCH "/applications/$($app['id'])" $Wanted
+        $differing = @{}
+        foreach ($property in @($Wanted.Keys | Where-Object { -not (Test-Same $app[$_] $Wanted[$_]) })) {
+            $differing[$property] = $Wanted[$property]
+        }
+        if ($differing.Count -gt 0 -and
+            $PSCmdlet.ShouldProcess($app['displayName'], "Change $($differing.Keys -join ' and ')")) {
+            $null = Invoke-Graph PATCH "/applications/$($app['id'])" $differing
         }
     }
     elseif ($PSCmdlet.ShouldProcess($DisplayName, 'Register the application')) {
@@ -253,6 +326,27 @@ function Get-WantedAppRole([System.Collections.IDictionary] $App) {
                 isEnabled          = $true
             }
         }
+    }
+}
+
+# What a registration lists under "API permissions": what it lists now, and the permissions of ours that are missing. What
+# somebody added by hand stays listed, as its consent stays granted; -Prune takes away both.
+function Get-WantedAccess([System.Collections.IDictionary] $App, [string] $ResourceAppId, [string[]] $RoleIds) {
+    $present = @(if ($App) { $App['requiredResourceAccess'] }) | Where-Object { $_ }
+    $listed = @()
+    foreach ($resource in $present) {
+        $access = @($resource['resourceAccess'] | ForEach-Object { @{ id = $_['id']; type = $_['type'] } })
+        if ($resource['resourceAppId'] -eq $ResourceAppId) {
+            $listed += @($access | Where-Object { -not $Prune -or $_.type -ne 'Role' -or $_.id -in $RoleIds })
+        }
+        else {
+            @{ resourceAppId = $resource['resourceAppId']; resourceAccess = $access }
+        }
+    }
+    $roles = @($listed | Where-Object { $_.type -eq 'Role' } | ForEach-Object { $_.id })
+    $listed += @($RoleIds | Where-Object { $_ -notin $roles } | ForEach-Object { @{ id = $_; type = 'Role' } })
+    if ($listed.Count -gt 0) {
+        @{ resourceAppId = $ResourceAppId; resourceAccess = $listed }
     }
 }
 
@@ -355,45 +449,65 @@ function New-ClientCertificate([hashtable] $Registration) {
     return @{ certificate_pem = $certificate.ExportCertificatePem(); private_key_pem = $key.ExportPkcs8PrivateKeyPem() }
 }
 
-# What a Teams administrator does, as commands.
-function Get-PolicyCommand([string] $AppId) {
-    'Connect-MicrosoftTeams'
-    "New-CsApplicationAccessPolicy -Identity '$PolicyName' -AppIds '$AppId'"
-    if ($OrganizerGroupId) {
-        "Grant-CsApplicationAccessPolicy -PolicyName '$PolicyName' -Group '$OrganizerGroupId'"
-    }
-    else {
-        "Grant-CsApplicationAccessPolicy -PolicyName '$PolicyName' -Global"
+# Deletes a registration that a run has made, and its service principal with it.
+function Remove-Made([string] $Tag) {
+    $app = Find-Tagged $Tag
+    if ($app -and $PSCmdlet.ShouldProcess($app['displayName'], 'Delete the registration')) {
+        $null = Invoke-Graph DELETE "/applications/$($app['id'])"
     }
 }
 
-# The application access policy, without which Graph makes no meeting for anybody.
+# What Set-AccessPolicy.ps1 is to be told.
+function Get-PolicyArgument([string] $AppId) {
+    '-TenantId', $tenant, '-AppId', $AppId, '-PolicyName', $PolicyName
+    if ($Environment -ne 'Global') {
+        '-TeamsEnvironmentName', @{ USGov = 'TeamsGCCH'; USGovDoD = 'TeamsDOD' }[$Environment]
+    }
+    if ($Remove) {
+        '-Remove'
+    }
+    elseif ($OrganizerGroupId) {
+        '-OrganizerGroupId', $OrganizerGroupId
+    }
+    else {
+        '-AllOrganizers'
+    }
+    if ($Force) {
+        '-Force'
+    }
+    if ($WhatIfPreference) {
+        '-WhatIf'
+    }
+}
+
+# The application access policy, without which Graph makes no meeting for anybody. In a process of its own: the modules for
+# Graph and for Teams do not load side by side.
 function Set-AccessPolicy([string] $AppId) {
-    $policy = @(Get-CsApplicationAccessPolicy | Where-Object { $_.Identity -in $PolicyName, "Tag:$PolicyName" })
-    if ($policy.Count -eq 0) {
-        if ($PSCmdlet.ShouldProcess($PolicyName, "Create the application access policy for $AppId")) {
-            $null = New-CsApplicationAccessPolicy -Identity $PolicyName -AppIds $AppId -Description 'Teams Bridge'
-        }
-    }
-    elseif ($AppId -notin $policy[0].AppIds) {
-        if ($PSCmdlet.ShouldProcess($PolicyName, "Add $AppId to the application access policy")) {
-            $null = Set-CsApplicationAccessPolicy -Identity $PolicyName -AppIds @{ Add = $AppId }
-        }
-    }
-    if (-not $OrganizerGroupId) {
-        if ($PSCmdlet.ShouldProcess($PolicyName, 'Grant the application access policy to everybody')) {
-            $null = Grant-CsApplicationAccessPolicy -PolicyName $PolicyName -Global
-        }
+    $script = Join-Path $PSScriptRoot 'Set-AccessPolicy.ps1'
+    $arguments = @(Get-PolicyArgument $AppId)
+    if ($SkipTeams) {
+        Write-Warning "The application access policy was left out. A Teams administrator runs:`n$script $arguments"
         return
     }
-    $assigned = @(Get-CsGroupPolicyAssignment -GroupId $OrganizerGroupId -PolicyType ApplicationAccessPolicy)
-    if ($assigned.Count -gt 0 -and $assigned[0].PolicyName -ne $PolicyName) {
-        throw ("The group has the application access policy $($assigned[0].PolicyName). Run this again with " +
-            "-PolicyName $($assigned[0].PolicyName): the bridge is added to it.")
+    $shell = Join-Path $PSHOME $(if ($IsWindows) { 'pwsh.exe' } else { 'pwsh' })
+    & $shell -NoProfile -File $script @arguments
+    if ($LASTEXITCODE -ne 0) {
+        throw ("All but the application access policy is done; the reason stands above. It takes the role Teams " +
+            "Administrator. Whoever has it runs:`n$script $arguments")
     }
-    if ($assigned.Count -eq 0 -and
-        $PSCmdlet.ShouldProcess($PolicyName, "Grant the application access policy to the group $OrganizerGroupId")) {
-        $null = Grant-CsApplicationAccessPolicy -PolicyName $PolicyName -Group $OrganizerGroupId
+}
+
+# What SAM is told, for a deployment and for each one after it. Lines that somebody has added or changed stay.
+function Write-Deployment([System.Collections.IDictionary] $Values) {
+    $path = Join-Path $OutputDirectory 'samconfig.toml'
+    $present = if (Test-Path $path) { Get-Content -Path $path -Raw } else { '' }
+    $text = if ($present) { $present } else { $deployment }
+    foreach ($parameter in $Values.Keys) {
+        $text = $text -replace "(?m)^(\s*)""$parameter=[^""]*""", "`$1""$parameter=$($Values[$parameter])"""
+    }
+    if ($text -cne $present -and $PSCmdlet.ShouldProcess($path, 'Write what sam deploy is told')) {
+        $null = New-Item -ItemType Directory -Path $OutputDirectory -Force
+        Set-Content -Path $path -Value $text -Encoding utf8NoBOM -NoNewline
     }
 }
 
@@ -402,8 +516,8 @@ function Set-AccessPolicy([string] $AppId) {
 $wantedPermissions = @($Features | ForEach-Object { $graphPermissions[$_] } | Select-Object -Unique)
 $wantedRoles = @($Features | ForEach-Object { $callerRoles[$_] } | Select-Object -Unique)
 $withPolicy = 'Meetings' -in $Features
-if ($withPolicy -and -not ($AllOrganizers -xor [bool] $OrganizerGroupId)) {
-    throw 'Say who may organize meetings: -AllOrganizers for everybody, or -OrganizerGroupId for a group''s members.'
+if ($withPolicy -and -not $Remove -and -not ($AllOrganizers -xor [bool] $OrganizerGroupId)) {
+    throw 'Say who may organize meetings: -OrganizerGroupId for a group''s members, or -AllOrganizers for everybody.'
 }
 
 Assert-Module Microsoft.Graph.Authentication
@@ -426,6 +540,33 @@ if ($missing.Count -gt 0) {
 $tenant = $context.TenantId
 $login = (Get-MgEnvironment -Name $Environment).AzureADEndpoint.TrimEnd('/')
 
+# --- Undone ---------------------------------------------------------------------------------------
+
+if ($Remove) {
+    if (-not $Force -and -not $WhatIfPreference -and
+        -not $PSCmdlet.ShouldContinue("Delete the Teams Bridge's registrations, credentials and policy in ${tenant}?", 'Remove')) {
+        return
+    }
+    # The policy first: what is in it is known by the registration.
+    $bridge = Find-Tagged 'teams-bridge'
+    if ($bridge -and $withPolicy) {
+        Set-AccessPolicy $bridge['appId']
+    }
+    elseif ($withPolicy) {
+        Write-Warning 'There is no registration Teams Bridge any more, so that the application access policy was left alone.'
+    }
+    Remove-Made 'teams-bridge-caller'
+    Remove-Made 'teams-bridge'
+    Remove-Made 'teams-bridge-api'
+    foreach ($file in 'entra.json', 'caller.auto.tfvars.json', 'samconfig.toml') {
+        $path = Join-Path $OutputDirectory $file
+        if ((Test-Path $path) -and $PSCmdlet.ShouldProcess($path, 'Delete the file')) {
+            Remove-Item -Path $path
+        }
+    }
+    return
+}
+
 # --- The registrations ----------------------------------------------------------------------------
 
 $graphPrincipal = @(Get-GraphCollection '/servicePrincipals' "appId eq '$graphAppId'")[0]
@@ -444,26 +585,14 @@ if ($api.App -and $api.App['identifierUris'] -notcontains "api://$($api.App['app
 }
 $apiRoleIds = Get-RoleId $apiRoles
 
+$permissionIds = @($wantedPermissions | ForEach-Object { $graphRoleIds[$_] })
 $bridge = Set-Registration 'teams-bridge' $Name @{
-    requiredResourceAccess = @(
-        if ($wantedPermissions.Count -gt 0) {
-            @{
-                resourceAppId  = $graphAppId
-                resourceAccess = @($wantedPermissions | ForEach-Object { @{ id = $graphRoleIds[$_]; type = 'Role' } })
-            }
-        }
-    )
+    requiredResourceAccess = @(Get-WantedAccess (Find-Tagged 'teams-bridge') $graphAppId $permissionIds)
 }
 Grant-Role -To $bridge -Resource $graph -RoleIds $graphRoleIds -Wanted $wantedPermissions
 
-$callerAccess = @(
-    if ($api.App -and $wantedRoles.Count -gt 0) {
-        @{
-            resourceAppId  = $api.App['appId']
-            resourceAccess = @($wantedRoles | ForEach-Object { @{ id = $apiRoleIds[$_]; type = 'Role' } })
-        }
-    }
-)
+$roleIds = @($wantedRoles | ForEach-Object { $apiRoleIds[$_] })
+$callerAccess = @(if ($api.App) { Get-WantedAccess (Find-Tagged 'teams-bridge-caller') $api.App['appId'] $roleIds })
 $caller = Set-Registration 'teams-bridge-caller' "$Name Genesys Cloud" @{ requiredResourceAccess = $callerAccess }
 Grant-Role -To $caller -Resource $api -RoleIds $apiRoleIds -Wanted $wantedRoles
 
@@ -507,27 +636,8 @@ if (($NewCredentials -or -not $callerHas) -and
 
 # --- The application access policy ----------------------------------------------------------------
 
-if ($withPolicy) {
-    $appId = if ($bridge.App) { $bridge.App['appId'] } else { 'the new application' }
-    if ($SkipTeams) {
-        Write-Warning ("The application access policy was left out. A Teams administrator runs:`n" +
-            ((Get-PolicyCommand $appId) -join "`n"))
-    }
-    else {
-        try {
-            $teams = @{ TenantId = $tenant }
-            if ($Environment -ne 'Global') {
-                $teams.TeamsEnvironmentName = @{ USGov = 'TeamsGCCH'; USGovDoD = 'TeamsDOD' }[$Environment]
-            }
-            $null = Connect-MicrosoftTeams @teams
-            Set-AccessPolicy $appId
-        }
-        catch {
-            throw ("All but the application access policy is done. It takes the role Teams Administrator; and where " +
-                "the two modules do not load side by side, a new session:`n" +
-                "$((Get-PolicyCommand $appId) -join "`n")`n$_")
-        }
-    }
+if ($withPolicy -and ($bridge.App -or $WhatIfPreference)) {
+    Set-AccessPolicy $(if ($bridge.App) { $bridge.App['appId'] } else { [guid]::Empty })
 }
 
 # --- What goes where ------------------------------------------------------------------------------
@@ -537,9 +647,16 @@ function Write-Value([string] $Where, [string] $What, [string] $Value) {
 }
 
 if ($api.App -and $bridge.App -and $caller.App) {
-    Write-Value 'Stack parameter' 'JwtIssuer' "$login/$tenant/v2.0"
-    Write-Value 'Stack parameter' 'JwtAudience' $api.App['appId']
-    Write-Value 'Stack parameter' 'EntraLoginUrl' $login
+    $parameters = [ordered]@{
+        JwtIssuer     = "$login/$tenant/v2.0"
+        JwtAudience   = $api.App['appId']
+        EntraLoginUrl = $login
+        GraphUrl      = "$((Get-MgEnvironment -Name $Environment).GraphEndpoint.TrimEnd('/'))/v1.0"
+    }
+    Write-Deployment $parameters
+    foreach ($parameter in $parameters.Keys) {
+        Write-Value 'Stack parameter, in samconfig.toml' $parameter $parameters[$parameter]
+    }
     Write-Value 'AWS Secrets Manager, EntraSecret' 'all of the file' (Join-Path $OutputDirectory 'entra.json')
     Write-Value 'Genesys Cloud credential' 'login_url' $login
     Write-Value 'Genesys Cloud credential' 'tenant_id' $tenant

@@ -7,47 +7,73 @@ use tree_sitter::{Node, Parser, Tree};
 
 use super::{code_spans, file, literals, table, yaml};
 
-const SCRIPT: &str = "infra/entra/Register-TeamsBridge.ps1";
+pub(super) const SCRIPT: &str = "infra/entra/Register-TeamsBridge.ps1";
 const TABLES: &str = "infra/entra/README.md";
 
-/// The commands that it calls and does not define: PowerShell's own, and those of its two modules.
-const COMMANDS: [&str; 21] = [
-    "Connect-MgGraph",
-    "Connect-MicrosoftTeams",
+/// Runs in a process of its own.
+pub(super) const POLICY: &str = "infra/entra/Set-AccessPolicy.ps1";
+
+/// The commands of PowerShell itself that the scripts call.
+const COMMANDS: [&str; 14] = [
     "ConvertTo-Json",
     "ForEach-Object",
-    "Get-CsApplicationAccessPolicy",
-    "Get-CsGroupPolicyAssignment",
-    "Get-MgContext",
-    "Get-MgEnvironment",
+    "Get-Content",
     "Get-Module",
-    "Grant-CsApplicationAccessPolicy",
-    "Invoke-MgGraphRequest",
     "Join-Path",
-    "New-CsApplicationAccessPolicy",
     "New-Item",
+    "Remove-Item",
     "Select-Object",
     "Set-Content",
-    "Set-CsApplicationAccessPolicy",
     "Set-StrictMode",
     "Start-Sleep",
+    "Test-Path",
     "Where-Object",
     "Write-Warning",
 ];
 
-/// Variables that PowerShell sets.
-const AUTOMATIC: [&str; 9] =
-    ["_", "ErrorActionPreference", "HOME", "IsWindows", "PSCmdlet", "WhatIfPreference", "false", "null", "true"];
+/// Those of the module for Microsoft Graph.
+const GRAPH_COMMANDS: [&str; 4] = ["Connect-MgGraph", "Get-MgContext", "Get-MgEnvironment", "Invoke-MgGraphRequest"];
 
-struct Script {
+/// Those of the module for Teams.
+const TEAMS_COMMANDS: [&str; 7] = [
+    "Connect-MicrosoftTeams",
+    "Get-CsApplicationAccessPolicy",
+    "Get-CsGroupPolicyAssignment",
+    "Grant-CsApplicationAccessPolicy",
+    "New-CsApplicationAccessPolicy",
+    "Remove-CsApplicationAccessPolicy",
+    "Set-CsApplicationAccessPolicy",
+];
+
+/// Variables that PowerShell sets.
+const AUTOMATIC: [&str; 12] = [
+    "_",
+    "ErrorActionPreference",
+    "HOME",
+    "IsWindows",
+    "LASTEXITCODE",
+    "PSCmdlet",
+    "PSHOME",
+    "PSScriptRoot",
+    "WhatIfPreference",
+    "false",
+    "null",
+    "true",
+];
+
+pub(super) struct Script {
     text: String,
-    tree: Tree,
+    pub(super) tree: Tree,
 }
 
 fn script() -> Script {
+    parsed(SCRIPT)
+}
+
+pub(super) fn parsed(name: &str) -> Script {
     let mut parser = Parser::new();
     parser.set_language(&tree_sitter_powershell::LANGUAGE.into()).unwrap();
-    let text = file(SCRIPT);
+    let text = file(name);
     let tree = parser.parse(&text, None).unwrap();
     Script { text, tree }
 }
@@ -64,25 +90,25 @@ fn outermost<'a>(node: Node<'a>, kind: &str) -> Vec<Node<'a>> {
 }
 
 /// Every node of this kind below another.
-fn every<'a>(node: Node<'a>, kind: &str) -> Vec<Node<'a>> {
+pub(super) fn every<'a>(node: Node<'a>, kind: &str) -> Vec<Node<'a>> {
     let children = (0..node.child_count()).filter_map(|child| node.child(child as u32));
     let below: Vec<Node<'a>> = children.flat_map(|child| every(child, kind)).collect();
     if node.kind() == kind { [vec![node], below].concat() } else { below }
 }
 
 impl Script {
-    fn text(&self, node: Node<'_>) -> &str {
+    pub(super) fn text(&self, node: Node<'_>) -> &str {
         &self.text[node.byte_range()]
     }
 
     /// The strings in single quotes below a node.
-    fn strings(&self, node: Node<'_>) -> Vec<String> {
+    pub(super) fn strings(&self, node: Node<'_>) -> Vec<String> {
         let literals = every(node, "verbatim_string_characters").into_iter();
         literals.map(|literal| self.text(literal).trim_matches('\'').to_owned()).collect()
     }
 
     /// A hash literal's entries, those of inner ones left out.
-    fn entries(&self, node: Node<'_>) -> Vec<(String, Node<'_>)> {
+    pub(super) fn entries(&self, node: Node<'_>) -> Vec<(String, Node<'_>)> {
         let entries = outermost(node, "hash_entry").into_iter();
         entries
             .map(|entry| {
@@ -99,7 +125,7 @@ impl Script {
     }
 
     /// What is assigned to a variable, at its first assignment.
-    fn assigned(&self, variable: &str) -> Node<'_> {
+    pub(super) fn assigned(&self, variable: &str) -> Node<'_> {
         let assignments = every(self.tree.root_node(), "assignment_expression").into_iter();
         let mut ours = assignments.filter(|node| self.text(node.child(0).unwrap()) == variable);
         ours.next().unwrap_or_else(|| panic!("nothing is assigned to {variable}"))
@@ -112,7 +138,7 @@ impl Script {
     }
 
     /// The script's own parameters.
-    fn parameters(&self) -> BTreeSet<&str> {
+    pub(super) fn parameters(&self) -> BTreeSet<&str> {
         let block = outermost(self.tree.root_node(), "param_block")[0];
         let parameters = every(block, "script_parameter").into_iter();
         parameters
@@ -134,25 +160,50 @@ pub(super) fn written_for_terraform() -> BTreeSet<String> {
 }
 
 #[test]
-fn it_is_powershell() {
-    let script = script();
-    let root = script.tree.root_node();
-    let wrong: Vec<&str> = every(root, "ERROR").into_iter().map(|node| script.text(node)).collect();
-    assert!(!root.has_error() && wrong.is_empty(), "{wrong:?}");
+fn they_are_powershell() {
+    for name in [SCRIPT, POLICY] {
+        let script = parsed(name);
+        let root = script.tree.root_node();
+        let wrong: Vec<&str> = every(root, "ERROR").into_iter().map(|node| script.text(node)).collect();
+        assert!(!root.has_error() && wrong.is_empty(), "{name}: {wrong:?}");
+    }
 }
 
 #[test]
-fn it_calls_what_exists_and_reads_what_is_set() {
-    let script = script();
+fn they_call_what_exists_and_read_what_is_set() {
+    for name in [SCRIPT, POLICY] {
+        calls_what_exists_and_reads_what_is_set(name);
+    }
+}
+
+/// The commands that a script calls and does not define.
+fn foreign(script: &Script) -> BTreeSet<&str> {
     let root = script.tree.root_node();
     let own: BTreeSet<&str> = every(root, "function_name").into_iter().map(|name| script.text(name)).collect();
-    let called: BTreeSet<&str> = every(root, "command_name").into_iter().map(|name| script.text(name)).collect();
+    let called = every(root, "command_name").into_iter().map(|name| script.text(name));
+    let called: BTreeSet<&str> = called.filter(|name| !name.starts_with('$')).collect();
     assert!(own.is_subset(&called), "never called: {:?}", own.difference(&called));
-    let foreign: BTreeSet<&str> = called.difference(&own).copied().collect();
-    assert_eq!(foreign, COMMANDS.into_iter().collect());
+    called.difference(&own).copied().collect()
+}
 
+#[test]
+fn the_modules_for_graph_and_for_teams_are_loaded_in_different_processes() {
+    let (register, policy) = (script(), parsed(POLICY));
+    let (register, policy) = (foreign(&register), foreign(&policy));
+    let plain: BTreeSet<&str> = COMMANDS.into_iter().collect();
+    assert_eq!(register.difference(&plain).copied().collect::<BTreeSet<_>>(), GRAPH_COMMANDS.into_iter().collect());
+    assert_eq!(policy.difference(&plain).copied().collect::<BTreeSet<_>>(), TEAMS_COMMANDS.into_iter().collect());
+    let unused: Vec<_> = plain.difference(&register.union(&policy).copied().collect()).copied().collect();
+    assert!(unused.is_empty(), "{unused:?}");
+    assert!(file(POLICY).contains("#Requires -Modules MicrosoftTeams\n"));
+}
+
+fn calls_what_exists_and_reads_what_is_set(name: &str) {
+    let script = parsed(name);
+    let root = script.tree.root_node();
     // A parameter of the script or of a function, a loop's variable, or assigned somewhere.
-    let name = |node: Node<'_>| script.text(node).trim_start_matches(['$', '@']).to_lowercase();
+    let name =
+        |node: Node<'_>| script.text(node).trim_start_matches(['$', '@']).trim_matches(['{', '}']).to_lowercase();
     let mut set: BTreeSet<String> = AUTOMATIC.iter().map(|name| name.to_lowercase()).collect();
     for kind in ["script_parameter", "left_assignment_expression"] {
         for place in every(root, kind) {
@@ -163,17 +214,18 @@ fn it_calls_what_exists_and_reads_what_is_set() {
         set.extend(outermost(each, "variable").into_iter().take(1).map(name));
     }
     let read: BTreeSet<String> = every(root, "variable").into_iter().map(name).collect();
-    let read: BTreeSet<&str> = read.iter().map(|name| name.trim_start_matches('{').trim_end_matches('}')).collect();
-    let unset: Vec<_> = read.into_iter().filter(|name| !set.contains(*name)).collect();
+    let unset: Vec<_> = read.into_iter().filter(|name| !set.contains(name)).collect();
     assert!(unset.is_empty(), "never set: {unset:?}");
 }
 
 #[test]
 fn its_parameters_are_explained() {
-    let script = script();
-    let explained: BTreeSet<&str> =
-        script.text.lines().filter_map(|line| line.strip_prefix(".PARAMETER ")).map(str::trim).collect();
-    assert_eq!(explained, script.parameters());
+    for name in [SCRIPT, POLICY] {
+        let script = parsed(name);
+        let explained: BTreeSet<&str> =
+            script.text.lines().filter_map(|line| line.strip_prefix(".PARAMETER ")).map(str::trim).collect();
+        assert_eq!(explained, script.parameters(), "{name}");
+    }
 }
 
 #[test]

@@ -143,3 +143,24 @@ fn what_stays_of_the_blueprints_stays() {
     }
     assert_eq!(seen, BTreeSet::from(["Create meeting", "Send SMS", "Update presence"]));
 }
+
+#[test]
+fn it_installs_what_todays_systems_let_one_install_and_deploys_by_one_command() {
+    for name in [GUIDE, "README.md"] {
+        let text = file(name);
+        // Debian, Ubuntu and Homebrew refuse a plain `pip install`.
+        assert!(!text.lines().any(|line| line.contains("pip install")), "{name}");
+        let shell = blocks(&text, "sh").concat();
+        assert!(shell.contains("pipx install cargo-lambda") && text.contains("uv tool install cargo-lambda"), "{name}");
+        // The compiler that came with it is in an environment that is on nobody's path.
+        assert!(shell.contains("CARGO_ZIGBUILD_PYTHON_PATH=") && text.contains("$(uv tool dir)"), "{name}");
+        // The file that the script writes, for the first deployment and the second.
+        let deployments: Vec<&str> = shell.lines().filter(|line| line.starts_with("sam deploy")).collect();
+        assert_eq!(
+            deployments,
+            ["sam deploy --template infra/template.yaml --config-file ~/teams-bridge/samconfig.toml"]
+        );
+    }
+    let script = file("infra/entra/Register-TeamsBridge.ps1");
+    assert!(script.contains("Join-Path $HOME 'teams-bridge'") && script.contains("'samconfig.toml'"));
+}

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
 
 mod entra;
+mod entra_changes;
 mod flow;
 mod guide;
 mod terraform;
