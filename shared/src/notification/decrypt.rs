@@ -10,12 +10,13 @@ use std::collections::HashMap;
 use std::fmt;
 
 use aws_lc_rs::cipher::{AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -45,6 +46,8 @@ pub struct DecryptionKeys(HashMap<String, Key>);
 
 struct Key {
     private: OaepPrivateDecryptingKey,
+    /// Whether it is the key of the certificate beside it. Without a certificate that can be read, it is taken for that.
+    fits: bool,
     /// Only to tell whether a secret read again holds something new.
     pem: SecretString,
 }
@@ -63,6 +66,8 @@ struct Stored {
 #[derive(Deserialize)]
 struct StoredKey {
     id: String,
+    #[serde(default)]
+    certificate_pem: String,
     private_key_pem: SecretString,
 }
 
@@ -76,13 +81,14 @@ impl Credential for DecryptionKeys {
         if stored.certificates.is_empty() {
             return Err("`certificates` is empty".into());
         }
-        let keys = stored.certificates.into_iter().map(|StoredKey { id, private_key_pem: pem }| {
-            let private = private_key(&pem).ok_or_else(|| {
+        let keys = stored.certificates.into_iter().map(|StoredKey { id, certificate_pem, private_key_pem: pem }| {
+            let (private, public) = private_key(&pem).ok_or_else(|| {
                 format!(
                     "`private_key_pem` of `{id}` is not an unencrypted RSA key of 2048 to 4096 bits in PKCS #8 form"
                 )
             })?;
-            Ok((id, Key { private, pem }))
+            let fits = certified(&certificate_pem).is_none_or(|certified| certified == public);
+            Ok((id, Key { private, fits, pem }))
         });
         keys.collect::<Result<_, _>>().map(Self)
     }
@@ -94,13 +100,27 @@ impl Credential for DecryptionKeys {
     }
 }
 
-fn private_key(pem: &SecretString) -> Option<OaepPrivateDecryptingKey> {
+/// A private key, and its public half as certificates have it.
+fn private_key(pem: &SecretString) -> Option<(OaepPrivateDecryptingKey, Vec<u8>)> {
     let der = PrivatePkcs8KeyDer::from_pem_slice(pem.expose_secret().as_bytes()).ok()?;
     let key = PrivateDecryptingKey::from_pkcs8(der.secret_pkcs8_der()).ok()?;
-    OaepPrivateDecryptingKey::new(key).ok()
+    let public = AsDer::<PublicKeyX509Der<'_>>::as_der(&key.public_key()).ok()?.as_ref().to_vec();
+    Some((OaepPrivateDecryptingKey::new(key).ok()?, public))
+}
+
+/// The public key in a certificate; `None` when it cannot be read.
+fn certified(pem: &str) -> Option<Vec<u8>> {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    let certificate = webpki::EndEntityCert::try_from(&der).ok()?;
+    Some(certificate.subject_public_key_info().as_ref().to_vec())
 }
 
 impl DecryptionKeys {
+    /// The labels of the certificates whose private key is another one's.
+    pub fn misfits(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, key)| !key.fits).map(|(label, _)| label.as_str())
+    }
+
     /// The resource as JSON. The signature is checked before anything is decrypted.
     ///
     /// # Errors
@@ -139,7 +159,7 @@ fn decrypted(key: &[u8; KEY_LENGTH], data: &mut [u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::cipher::{EncryptionContext, PaddedBlockEncryptingKey};
-    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+    use aws_lc_rs::encoding::Pkcs8V1Der;
     use aws_lc_rs::rsa::{KeySize, OaepPublicEncryptingKey};
     use serde_json::json;
 
@@ -218,6 +238,22 @@ mod tests {
             not_genuine(EncryptedContent { data_key: broken.into(), ..genuine.clone() });
             not_genuine(EncryptedContent { data_signature: broken.into(), ..genuine.clone() });
         }
+    }
+
+    #[test]
+    fn a_key_that_is_another_certificate_s_is_found_at_once() {
+        let ours = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let theirs = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&ours).unwrap().pem();
+        let entry = |id: &str, certificate: &str, key: &rcgen::KeyPair| json!({"id": id, "certificate_pem": certificate, "private_key_pem": key.serialize_pem()});
+        let entries = [
+            entry("fits", &certificate, &ours),
+            entry("another's", &certificate, &theirs),
+            entry("without", "", &theirs),
+            entry("unreadable", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &theirs),
+        ];
+        let keys = DecryptionKeys::parse(&json!({"certificates": entries}).to_string()).unwrap();
+        assert_eq!(keys.misfits().collect::<Vec<_>>(), ["another's"]);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::decrypt::{DecryptError, DecryptionKeys};
 use super::patience::Replication;
@@ -14,6 +17,9 @@ use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::secrets::Secret;
 
+/// How long the secret is not read again for something that it holds no key for.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// What a notification turned out to be.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Opened {
@@ -21,7 +27,7 @@ pub enum Opened {
     Content(Vec<u8>),
     /// The resource does not exist any more.
     Gone,
-    /// It is not Graph's, or not ours: it is to be dropped, and somebody should know.
+    /// It is not Graph's, or not ours: it is not to be delivered, and somebody should know.
     Refused(String),
 }
 
@@ -51,6 +57,8 @@ pub struct Opener {
     graph: Arc<GraphClient>,
     tokens: ValidationTokens,
     keys: Secret<DecryptionKeys>,
+    /// When the secret was last read again because something stayed closed.
+    looked: Mutex<Option<Instant>>,
 }
 
 impl From<TokenError> for Error {
@@ -64,17 +72,27 @@ impl Opener {
     /// An opener of these parts.
     #[must_use]
     pub fn new(graph: Arc<GraphClient>, tokens: ValidationTokens, keys: Secret<DecryptionKeys>) -> Self {
-        Self { graph, tokens, keys }
+        Self { graph, tokens, keys, looked: Mutex::default() }
     }
 
-    /// Reads the keys so that the first notification finds them. Failure is of no consequence but the log entry.
+    /// Reads the keys so that the first notification finds them, and says which of them are of no use. Failure is of no
+    /// consequence but the log entry.
     pub async fn warm_up(&self, cx: &RequestContext) {
-        if let Err(error) = self.keys.get(cx).await {
-            tracing::warn!(%error, "no private keys ahead of time");
+        match self.keys.get(cx).await {
+            Ok(keys) => {
+                for certificate in keys.misfits() {
+                    tracing::error!(
+                        certificate,
+                        "a private key is not that of the certificate beside it, so nothing opens that is encrypted for it; \
+                         correct the secret of the notification keys"
+                    );
+                }
+            }
+            Err(error) => tracing::warn!(%error, "no private keys ahead of time"),
         }
     }
 
-    /// The content that came along; `None` when no key fits, though the notification is genuine.
+    /// The content that came along; `None` when no key opens it, though the notification is genuine.
     async fn content(
         &self,
         cx: &RequestContext,
@@ -91,18 +109,37 @@ impl Opener {
         }
         let keys = self.keys.get(cx).await?;
         let opened = match keys.decrypt(content) {
-            // The certificate may be younger than what this process has read.
-            Err(DecryptError::UnknownCertificate(_)) => match self.keys.replacement(cx, &keys).await? {
+            Ok(opened) => Ok(opened),
+            // The certificate or its key may be younger than what this process has read.
+            Err(error) => match self.replaced(cx, &keys).await? {
                 Some(keys) => keys.decrypt(content),
-                None => return Ok(None),
+                None => Err(error),
             },
-            opened => opened,
         };
         match opened {
             Ok(content) => Ok(Some(Opened::Content(content))),
-            Err(DecryptError::UnknownCertificate(_)) => Ok(None),
-            Err(error @ DecryptError::NotGenuine(_)) => Ok(Some(Opened::Refused(error.to_string()))),
+            Err(error) => {
+                note_closed(content, &error);
+                cx.record.count("unopened", 1);
+                Ok(None)
+            }
         }
+    }
+
+    /// The keys that the secret holds by now, if they are others; looked for once a minute, however much cannot be opened.
+    async fn replaced(
+        &self,
+        cx: &RequestContext,
+        keys: &Arc<DecryptionKeys>,
+    ) -> Result<Option<Arc<DecryptionKeys>>, Error> {
+        {
+            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.is_some_and(|looked| looked.elapsed() < LOOK_AGAIN) {
+                return Ok(None);
+            }
+            *looked = Some(Instant::now());
+        }
+        Ok(self.keys.replacement(cx, keys).await?)
     }
 
     async fn fetch(&self, cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
@@ -127,17 +164,23 @@ impl Opener {
     }
 }
 
+/// Says whose fault it is that a genuine notification stays closed. What Graph holds is fetched in its place, so nothing is
+/// lost, and nobody's forgery is believed.
+fn note_closed(content: &EncryptedContent, error: &DecryptError) {
+    let certificate = content.encryption_certificate_id.as_str();
+    let remedy = match error {
+        DecryptError::UnknownCertificate(_) => "keep a certificate's key in the secret until no subscription uses it",
+        DecryptError::NotGenuine(_) => "see that the secret of the notification keys holds the key of this certificate",
+    };
+    tracing::warn!(certificate, %error, remedy, "a notification's content cannot be opened, so the resource is fetched");
+}
+
 impl Resources for Opener {
     async fn open(&self, cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
-        if let Some(content) = &change.encrypted_content {
-            if let Some(opened) = self.content(cx, change, content).await? {
-                return Ok(opened);
-            }
-            tracing::warn!(
-                certificate = content.encryption_certificate_id,
-                "no private key for the certificate, so the resource is fetched; keep a certificate's key in the secret until \
-                 no subscription uses it"
-            );
+        if let Some(content) = &change.encrypted_content
+            && let Some(opened) = self.content(cx, change, content).await?
+        {
+            return Ok(opened);
         }
         self.fetch(cx, change).await
     }

@@ -12,6 +12,7 @@ use jsonwebtoken::{Algorithm, Validation};
 use lru::LruCache;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::auth::signing_keys::{NoKeys, SigningKeys};
 use crate::config::Origin;
@@ -64,6 +65,7 @@ impl fmt::Debug for ValidationTokens {
 /// What is looked at beside what every token has. A v1 token names its publisher as `appid`, a v2 token as `azp`.
 #[derive(Deserialize)]
 struct Claims {
+    aud: String,
     exp: i64,
     nbf: Option<i64>,
     iss: String,
@@ -80,8 +82,11 @@ impl ValidationTokens {
         Self { keys, login, good: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
-    /// Lets a notification of this tenant pass if every token is genuine, made out for the audience, and was valid when the
-    /// notification came: how long it has waited in the queue since says nothing against it.
+    /// Lets a notification of this tenant pass if a token is made out for the audience, and each that is, is genuine and was
+    /// valid when the notification came: how long it has waited in the queue since says nothing against it.
+    ///
+    /// Graph puts notifications for several apps and tenants into one request, with a token for each. A token of Entra's for
+    /// another app or tenant proves nothing here and harms nothing.
     ///
     /// # Errors
     /// [`TokenError`]
@@ -99,19 +104,21 @@ impl ValidationTokens {
         if !tenant_id.eq_ignore_ascii_case(audience.tenant_id) {
             return Err(TokenError::Refused("it is of another tenant"));
         }
+        let mut proven = false;
         for token in tokens {
-            self.check_one(cx, token, audience, received_at.as_second()).await?;
+            proven |= self.check_one(cx, token, audience, received_at.as_second()).await?;
         }
-        Ok(())
+        if proven { Ok(()) } else { Err(TokenError::Refused("no token is made out for this app and tenant")) }
     }
 
+    /// Whether the token proves that a notification is Graph's: `false` when it is another app's or tenant's.
     async fn check_one(
         &self,
         cx: &RequestContext,
         token: &str,
         audience: Audience<'_>,
         received_at: i64,
-    ) -> Result<(), TokenError> {
+    ) -> Result<bool, TokenError> {
         let mut hash = Sha256::new();
         for part in [token, audience.app_id, audience.tenant_id] {
             hash.update(part.len().to_be_bytes());
@@ -119,20 +126,26 @@ impl ValidationTokens {
         }
         let hash: [u8; 32] = hash.finalize().into();
         if self.good().get(&hash).is_some_and(|valid| valid.contains(&received_at)) {
-            return Ok(());
+            return Ok(true);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Refused("a token is no JWT"))?;
         let id = header.kid.ok_or(TokenError::Refused("a token names no signing key"))?;
         let key = self.keys.find(cx, &id).await?.ok_or(TokenError::Refused("a token's signing key is not Entra's"))?;
         // The algorithm is ours to choose, never the token's.
         let mut validation = Validation::new(Algorithm::RS256);
-        validation.set_audience(&[audience.app_id]);
+        // Another app's token is none of ours, which is for us to tell.
+        validation.validate_aud = false;
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
         // By the clock of now; ours is that of the notification.
         validation.validate_exp = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
             .map_err(|error| TokenError::Refused(refusal(error.kind())))?
             .claims;
+        let tenant = claims.tid.as_deref().unwrap_or_default();
+        let is_of_other_tenant = Uuid::try_parse(tenant).is_ok() && !tenant.eq_ignore_ascii_case(audience.tenant_id);
+        if !claims.aud.eq_ignore_ascii_case(audience.app_id) || is_of_other_tenant {
+            return Ok(false);
+        }
         if received_at >= claims.exp.saturating_add(LEEWAY_SECONDS) {
             return Err(TokenError::Refused("a token had expired when it came"));
         }
@@ -141,7 +154,7 @@ impl ValidationTokens {
         }
         self.is_ours(&claims, audience)?;
         self.good().put(hash, claims.nbf.unwrap_or(i64::MIN)..claims.exp);
-        Ok(())
+        Ok(true)
     }
 
     fn is_ours(&self, claims: &Claims, audience: Audience<'_>) -> Result<(), TokenError> {
@@ -178,7 +191,6 @@ fn refusal(kind: &jsonwebtoken::errors::ErrorKind) -> &'static str {
     use jsonwebtoken::errors::ErrorKind;
     match kind {
         ErrorKind::InvalidSignature => "a token's signature is wrong",
-        ErrorKind::InvalidAudience => "a token is made out for another app",
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "a token is not signed with RS256",
         _ => "a token cannot be read",
     }
@@ -315,9 +327,8 @@ mod tests {
             with(with(v1(), "appid", elsewhere), "azp", PUBLISHER),
             with(with(v2(), "azp", elsewhere), "appid", PUBLISHER),
             with(v2(), "azp", elsewhere),
-            with(v1(), "aud", elsewhere),
-            with(v1(), "tid", elsewhere),
             with(v1(), "tid", Value::Null),
+            with(v1(), "aud", Value::Null),
             with(v1(), "iss", format!("https://sts.windows.net/{elsewhere}/")),
             with(v1(), "iss", format!("https://sts.windows.net/{TENANT}")),
             with(v2(), "iss", format!("https://sts.windows.net/{TENANT}/")),
@@ -344,6 +355,30 @@ mod tests {
         }
         assert!(matches!(scene.check(&[], TENANT).await, Err(TokenError::Refused(_))));
         assert!(matches!(scene.check(&[good], elsewhere).await, Err(TokenError::Refused(_))));
+    }
+
+    #[tokio::test]
+    async fn a_token_of_another_app_or_tenant_proves_nothing_and_harms_nothing() {
+        let scene = scene().await;
+        let good = signed(&scene.entra, &v1());
+        let elsewhere = "33333333-0000-4000-8000-000000000003";
+        let issuer = format!("https://sts.windows.net/{elsewhere}/");
+        for claims in [
+            with(v1(), "aud", elsewhere),
+            with(v2(), "aud", elsewhere),
+            with(with(v1(), "tid", elsewhere), "iss", issuer),
+            with(with(v1(), "aud", elsewhere), "appid", elsewhere),
+        ] {
+            let theirs = signed(&scene.entra, &claims);
+            let outcome = scene.check(std::slice::from_ref(&theirs), TENANT).await;
+            assert!(matches!(outcome, Err(TokenError::Refused(_))), "alone: {claims}");
+            for mixed in [[theirs.clone(), good.clone()], [good.clone(), theirs.clone()]] {
+                assert_eq!(scene.check(&mixed, TENANT).await, Ok(()), "{claims}");
+            }
+            // One that is nobody's is still refused beside them.
+            let forged = signed(&signer("known"), &claims);
+            assert!(scene.check(&[good.clone(), forged], TENANT).await.is_err(), "{claims}");
+        }
     }
 
     #[tokio::test]
