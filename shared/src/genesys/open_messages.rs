@@ -89,9 +89,9 @@ pub struct InboundReceipt {
 impl GenesysClient {
     /// `POST /api/v2/conversations/messages/{integrationId}/inbound/open/message`; needs `conversation:message:receive`.
     ///
-    /// It is repeated until Genesys Cloud says that it has it: a message that is there twice can be told by its id, one
-    /// that is not there cannot. Genesys Cloud asks for a unique `channel.messageId` and does not document what it does
-    /// with a second message of the same; who cannot bear one must see to it beforehand.
+    /// It is not repeated once Genesys Cloud may have taken it: Genesys Cloud asks for a unique `channel.messageId` and does
+    /// not document what it does with a second message of the same. Whether a copy is better than a gap is for the caller to
+    /// say, and how many.
     ///
     /// # Errors
     /// [`GenesysError`]; only `Ambiguous` leaves open whether it was taken.
@@ -105,7 +105,7 @@ impl GenesysClient {
         let call = Call {
             upstream: Upstream::Genesys,
             operation: "send inbound open message",
-            repeat: Repeat::Always,
+            repeat: Repeat::UnlessAccepted,
             remote_id_header: "inin-correlation-id",
             max_answer_bytes: MAX_ANSWER_BYTES,
             request: self.remote.http.post(self.base.join(path)).json(message),
@@ -169,14 +169,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_repeated_until_genesys_has_it() {
+    async fn what_genesys_may_have_taken_is_not_sent_again() {
         let failed = ResponseTemplate::new(503).insert_header("retry-after", "0");
+        let throttled = ResponseTemplate::new(429).insert_header("retry-after", "0");
         let body = json!({"id": "gc-1", "conversationId": null, "channel": {"platform": "Open"}, "text": "Hello"});
         let taken = ResponseTemplate::new(200).set_body_json(body);
-        let receipt = answer([failed.clone(), taken]).await.unwrap();
+        let receipt = answer([throttled, taken]).await.unwrap();
         assert_eq!(receipt, InboundReceipt { id: "gc-1".into(), conversation_id: String::new() });
         assert_eq!(answer([ResponseTemplate::new(202)]).await, Ok(InboundReceipt::default()));
-        let error = answer([failed.clone(), failed.clone(), failed]).await.unwrap_err();
+        let error = answer([failed]).await.unwrap_err();
         assert!(matches!(error, GenesysError::Ambiguous(_)), "{error}");
     }
 

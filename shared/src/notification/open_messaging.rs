@@ -13,6 +13,7 @@ mod agents;
 mod images;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -26,7 +27,7 @@ use super::process::Delivered;
 use super::text::{BLOCKED, Readable, one_line};
 use crate::config::Environment;
 use crate::error::{Code, Error};
-use crate::genesys::{GenesysClient, InboundChannel, InboundContent, InboundMessage, InboundSender};
+use crate::genesys::{GenesysClient, GenesysError, InboundChannel, InboundContent, InboundMessage, InboundSender};
 use crate::graph::GraphClient;
 use crate::http::RequestContext;
 use crate::store::chat_names::{ChatNames, DynamoChatNames, Writer};
@@ -44,6 +45,28 @@ const MAX_NAME: usize = 100;
 /// Images that are in memory at once, of all messages together.
 const IMAGES_AT_ONCE: usize = 2;
 
+/// What becomes of a message of which nobody knows whether Genesys Cloud has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It is sent again: rather twice than not at all.
+    #[default]
+    Repeat,
+    /// It is not: rather not at all than twice.
+    Leave,
+}
+
+impl FromStr for InDoubt {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "repeat" => Ok(Self::Repeat),
+            "leave" => Ok(Self::Leave),
+            _ => Err("expected `repeat` or `leave`"),
+        }
+    }
+}
+
 /// Where messages go, and what of their images goes along.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenMessagingSettings {
@@ -53,15 +76,18 @@ pub struct OpenMessagingSettings {
     pub media: MediaSettings,
     /// Whose messages are left out.
     pub agents: Agents,
+    /// What becomes of a message of which nobody knows whether Genesys Cloud has it.
+    pub in_doubt: InDoubt,
 }
 
 impl OpenMessagingSettings {
-    /// Reads `OPEN_MESSAGING_INTEGRATION_ID`, `CHAT_AGENTS` and what [`MediaSettings::read`] reads.
+    /// Reads `OPEN_MESSAGING_INTEGRATION_ID`, `OPEN_MESSAGING_IN_DOUBT`, `CHAT_AGENTS` and what [`MediaSettings::read`] reads.
     pub fn read(env: &mut Environment) -> Option<Self> {
         let integration_id = env.required("OPEN_MESSAGING_INTEGRATION_ID");
         let agents = env.or("CHAT_AGENTS", Agents::Unknown);
+        let in_doubt = env.or("OPEN_MESSAGING_IN_DOUBT", InDoubt::Repeat);
         let media = MediaSettings::read(env);
-        Some(Self { integration_id: integration_id?, media: media?, agents: agents? })
+        Some(Self { integration_id: integration_id?, media: media?, agents: agents?, in_doubt: in_doubt? })
     }
 }
 
@@ -152,8 +178,30 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         let chat = RecordKey::new(kind::CHAT_NAME, &[&change.tenant_id, &integration, &message.chat_id]);
         let named_after = self.names.first_writer(cx, &chat, &writer(message)).await.map_err(not_named)?;
         let inbound = inbound(&change.tenant_id, message, &named_after, text, content);
-        self.genesys.send_inbound_open_message(cx, &integration, &inbound).await?;
-        Ok(Delivered::Delivered)
+        match self.genesys.send_inbound_open_message(cx, &integration, &inbound).await {
+            Ok(_) => Ok(Delivered::Delivered),
+            Err(GenesysError::Ambiguous(cause)) => self.doubt(cx, message, &cause),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Nobody knows whether Genesys Cloud has the message.
+    fn doubt(&self, cx: &RequestContext, message: &ChatMessage, cause: &str) -> Result<Delivered, Error> {
+        match self.settings.in_doubt {
+            InDoubt::Repeat => {
+                let message = "Nobody knows whether Genesys Cloud took a message. It may be sent once more.";
+                Err(Error::new(Code::OUTCOME_UNKNOWN, message).because(cause))
+            }
+            InDoubt::Leave => {
+                cx.record.count("outcomeUnknown", 1);
+                tracing::error!(
+                    message = message.id,
+                    cause,
+                    "nobody knows whether Genesys Cloud took a message, and it is not sent again, as the settings want it"
+                );
+                Ok(Delivered::LeftOut("nobody knows whether Genesys Cloud took it"))
+            }
+        }
     }
 }
 

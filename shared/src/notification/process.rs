@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -37,6 +38,10 @@ pub(super) const LEAST_TIME: Duration = Duration::from_secs(3);
 /// After how many receives the queue gives a message up, as the template says. With the last, a message that fails goes
 /// to the dead-letter queue alone: it is tried whatever failed before it, and what comes after it in its chat is tried too.
 pub const MAX_RECEIVES: u32 = 5;
+
+/// How often a message may be sent to Genesys Cloud at the most: twice when it is received for the first time, and once each
+/// other time. So many times it is there when Genesys Cloud takes it each time, never says so, and does not know it again.
+pub const MAX_POSTS: u32 = MAX_RECEIVES + 1;
 
 /// Something that happened in Microsoft 365, as far as it is known.
 #[derive(Clone, PartialEq)]
@@ -85,7 +90,7 @@ pub struct Tally {
     pub notifications: usize,
     /// No notification at all.
     pub poison: usize,
-    /// Not Graph's, or not ours.
+    /// Not Graph's, or not ours: on the way to the dead-letter queue.
     pub refused: usize,
     /// The resource does not exist any more.
     pub gone: usize,
@@ -123,6 +128,16 @@ struct Item {
     /// By which it is put in order. What has none stays behind what came before it.
     version: i64,
     event: Box<Event>,
+    /// Whether it was tried again although a sink may have had it.
+    repeated: AtomicBool,
+}
+
+impl Item {
+    /// Whether it may be tried again after an end that leaves open whether the sink has it: once, and when it is received
+    /// for the first time. Each try may be a copy.
+    fn may_repeat(&self) -> bool {
+        self.receives == 1 && !self.repeated.swap(true, Ordering::Relaxed)
+    }
 }
 
 /// What a message of the queue turned out to be.
@@ -184,7 +199,13 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
             match self.open(cx, message, patience, &mut tally).await {
                 Turned::Open(event) => {
                     let before = open.iter().map(|item: &Item| item.version).max().unwrap_or_default();
-                    open.push(Item { id, receives, version: event.version().unwrap_or(before), event });
+                    open.push(Item {
+                        id,
+                        receives,
+                        version: event.version().unwrap_or(before),
+                        event,
+                        repeated: AtomicBool::new(false),
+                    });
                 }
                 Turned::Done => {}
                 Turned::Poison => back.push(id),
@@ -277,10 +298,10 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                     message_id = id,
                     subscription = change.subscription_id,
                     why,
-                    "a notification is dropped"
+                    "a notification that is not to be believed goes to the dead-letter queue"
                 );
                 tally.refused += 1;
-                return Turned::Done;
+                return Turned::Poison;
             }
             Err(error) => {
                 note_failure(&id, receives, &error);
@@ -345,6 +366,11 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                     sinks.push(sink);
                     passing = Some(error);
                 }
+                // Patience is for what certainly did not arrive.
+                Err(error) if error.code == Code::OUTCOME_UNKNOWN && item.may_repeat() => {
+                    sinks.push(sink);
+                    passing = Some(Error { code: Code::GENESYS_UNAVAILABLE, ..error });
+                }
                 Err(error) => failed.push((sink, error)),
             }
         }
@@ -367,9 +393,7 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
         let delivered = self.sinks.deliver(cx, sink, event, before, *receives);
         let delivered = match tokio::time::timeout(cx.deadline.for_a_call() * 3 / 4, delivered).await {
             Ok(delivered) => delivered,
-            Err(_) => {
-                Err(Error::new(Code::DELIVERY_FAILED, "A delivery took too long. The notification waits in the queue."))
-            }
+            Err(_) => Err(took_too_long(sink)),
         };
         match delivered {
             Ok(delivered) => {
@@ -393,6 +417,15 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
             }
         }
     }
+}
+
+/// A delivery that hangs. Genesys Cloud may have the message.
+fn took_too_long(sink: Sink) -> Error {
+    let code = match sink {
+        Sink::OpenMessaging => Code::OUTCOME_UNKNOWN,
+        Sink::EventBus => Code::DELIVERY_FAILED,
+    };
+    Error::new(code, "A delivery took too long. The notification waits in the queue.")
 }
 
 fn note_failure(message_id: &str, receives: u32, error: &Error) {

@@ -23,7 +23,8 @@ Usage: cargo storm [--messages N] [--chats N] [--per-second N] [--kills N] [--ge
   --per-second N          how many are written in a second, 60 when not given
   --kills N               how often the worker is killed, 2 when not given
   --genesys-per-minute N  requests that Genesys Cloud takes in a minute, 10,000 when not given
-  --genesys-forgets-ids   Genesys Cloud shows a message twice that it is sent twice: a killed worker's may then be
+  --genesys-forgets-ids   Genesys Cloud shows a message twice that it is sent twice: one whose answer was lost, or
+                          whose worker was killed, may then be there up to six times
   --worker-timeout S      how long the worker has for a batch, after twice which a killed one's messages come back; 90 as
                           the template says when not given";
 
@@ -91,11 +92,11 @@ async fn run(storm: &Storm, out: &mut impl Write) -> Result<bool, Trouble> {
 }
 
 fn told(outcome: &Outcome) -> String {
-    let Outcome { verdict, notifications, killed_at_work, genesys_failures, left, dead_letters, took } = outcome;
+    let Outcome { verdict, notifications, killed_at_work, genesys_failures, left, dead_letters, took, .. } = outcome;
     format!(
         "Written: {} messages. Graph sent {} notifications in {} requests ({} twice, {} late, {} never; {} requests failed).\n\
          Genesys Cloud failed {genesys_failures} calls. The worker was killed at work on {killed_at_work:?} messages.\n\
-         Shown once: {}. Missing: {}. More than once: {}. Wrong: {}. Chats out of order: {}.\n\
+         Shown once: {}. Missing: {}. More than once: {}, at most {} times. Wrong: {}. Chats out of order: {}.\n\
          Notifications still on the queue: {left}. In the dead-letter queue: {dead_letters}.\n\
          After a younger one: {} that Graph told of late or never, {} others.\n\
          The last message was there {:.0} s after the first was written.\n",
@@ -109,6 +110,7 @@ fn told(outcome: &Outcome) -> String {
         verdict.once,
         verdict.missing,
         verdict.repeated,
+        verdict.most,
         verdict.wrong,
         verdict.disordered,
         verdict.late,

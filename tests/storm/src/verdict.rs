@@ -29,6 +29,8 @@ pub struct Verdict {
     pub missing: usize,
     /// Those that are shown more than once.
     pub repeated: usize,
+    /// How often one of them is shown at the most.
+    pub most: usize,
     /// Shown, and never written, or otherwise.
     pub wrong: usize,
     /// Chats whose messages, by the time that each has, are not in the order in which they were written.
@@ -89,6 +91,7 @@ impl Verdict {
         self.missing += counts.iter().filter(|count| **count == 0).count();
         self.once += counts.iter().filter(|count| **count == 1).count();
         self.repeated += counts.iter().filter(|count| **count > 1).count();
+        self.most = self.most.max(counts.iter().copied().max().unwrap_or_default());
         by_time.sort_unstable();
         self.disordered += usize::from(!by_time.is_sorted_by_key(|(_, place)| *place));
     }
@@ -99,12 +102,13 @@ impl Verdict {
         self.missing == 0
     }
 
-    /// What is not as it should be, a sentence each.
+    /// What is not as it should be, a sentence each. A message may be there so many times.
     #[must_use]
-    pub fn broken(&self) -> Vec<String> {
+    pub fn broken(&self, times_allowed: usize) -> Vec<String> {
+        let repeated = if self.most > times_allowed { self.repeated } else { 0 };
         let faults = [
             (self.missing, "messages are missing"),
-            (self.repeated, "messages are there more than once"),
+            (repeated, "messages are there more often than they may be"),
             (self.wrong, "messages are there that nobody wrote so"),
             (self.disordered, "chats are not in their order"),
             (self.overtaken, "messages were overtaken although Graph told of them in time"),
@@ -152,8 +156,8 @@ mod tests {
     #[test]
     fn all_of_it_once_and_in_order_is_good() {
         let good = verdict(&[shown(&[0, 1, 2, 3])], &[]);
-        assert_eq!(good, Verdict { written: 4, once: 4, ..Verdict::default() });
-        assert!(good.is_complete() && good.broken().is_empty());
+        assert_eq!(good, Verdict { written: 4, once: 4, most: 1, ..Verdict::default() });
+        assert!(good.is_complete() && good.broken(1).is_empty());
     }
 
     #[test]
@@ -162,6 +166,8 @@ mod tests {
         assert_eq!((missing.missing, missing.once, missing.is_complete()), (1, 3, false));
         assert_eq!(verdict(&[], &[]).missing, 4);
         assert_eq!(verdict(&[shown(&[0, 1, 1, 2, 3])], &[]).repeated, 1);
+        let repeated = verdict(&[shown(&[0, 1, 1, 2, 3])], &[]);
+        assert_eq!((repeated.most, repeated.broken(1).len(), repeated.broken(2).len()), (2, 1, 0));
         assert_eq!(verdict(&[shown(&[0, 1, 2, 3, 4])], &[]).wrong, 1, "nobody wrote it");
         assert_eq!(verdict(&[shown(&[0, 1, 2, 3]), shown(&[0])], &[]).wrong, 1, "in a second conversation");
         let mut other = shown(&[0, 1, 2, 3]);
@@ -171,7 +177,7 @@ mod tests {
         early.messages[3].time = "2026-01-01T00:00:00.000Z".into();
         assert_eq!(verdict(&[early], &[]).disordered, 1);
         for broken in [missing, verdict(&[shown(&[0, 1, 3, 2])], &[])] {
-            assert_eq!(broken.broken().len(), 1, "{broken:?}");
+            assert_eq!(broken.broken(1).len(), 1, "{broken:?}");
         }
     }
 

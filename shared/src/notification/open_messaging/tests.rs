@@ -48,6 +48,10 @@ impl Scene {
     }
 
     async fn with_agents(store: Kept, agents: &str) -> Self {
+        Self::with(store, agents, "repeat").await
+    }
+
+    async fn with(store: Kept, agents: &str, in_doubt: &str) -> Self {
         let (microsoft, genesys) = (Remote::start().await, Remote::start().await);
         let graph = format!("{}/v1.0", microsoft.uri()).parse().unwrap();
         let graph = GraphClient::new(microsoft.entra().await, graph);
@@ -57,6 +61,7 @@ impl Scene {
             ("MEDIA_BUCKET", "bridge-media"),
             ("MEDIA_MAX_BYTES", "100"),
             ("CHAT_AGENTS", agents),
+            ("OPEN_MESSAGING_IN_DOUBT", in_doubt),
         ]);
         let settings = OpenMessagingSettings::read(&mut env).unwrap();
         let sink = OpenMessaging::new(Arc::new(graph), Arc::new(client), store, MemoryChatNames::default(), settings);
@@ -409,5 +414,20 @@ proptest! {
         prop_assert!(serde_json::to_vec(&inbound).unwrap().len() < 512_000);
         prop_assert_eq!(inbound.channel.message_id.len(), 64);
         prop_assert!(inbound.channel.from.nickname.chars().count() <= MAX_NAME);
+    }
+}
+
+#[tokio::test]
+async fn what_genesys_may_have_is_for_the_setting_to_decide() {
+    let message = json!({
+        "id": "1", "chatId": CHAT, "messageType": "message", "createdDateTime": "2024-04-02T03:10:44.034Z",
+        "from": {"user": {"id": "u-1", "displayName": "Kim"}}, "body": {"contentType": "text", "content": "hello"},
+    });
+    for (in_doubt, expected) in [("repeat", Err(Code::OUTCOME_UNKNOWN)), ("leave", Ok(true))] {
+        let scene = Scene::with(Kept::default(), "", in_doubt).await;
+        scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(503)).await;
+        let delivered = scene.deliver(&message, None, 1).await;
+        let left_out = delivered.map(|delivered| matches!(delivered, Delivered::LeftOut(_)));
+        assert_eq!(left_out.map_err(|error| error.code), expected, "{in_doubt}");
     }
 }

@@ -245,6 +245,24 @@ async fn a_short_outage_is_sat_out_and_who_is_throttled_waits_in_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_have_arrived_is_tried_once_more_and_then_once_a_receive() {
+    let scene = Scene::default();
+    let message = scene.write("a", 10, None);
+    *locked(&scene.genesys.outage) = Some((Code::OUTCOME_UNKNOWN, Instant::now() + Duration::from_secs(3600)));
+    let tried = || locked(&scene.genesys.tried).len();
+    for (receives, posts) in (1..=MAX_RECEIVES).zip(2..) {
+        let (failed, _) = scene.serve(vec![Message { receives, ..message.clone() }]).await;
+        assert_eq!((failed.len(), tried()), (1, posts), "receive {receives}");
+    }
+    assert_eq!(u32::try_from(tried()), Ok(MAX_POSTS), "the number that is stated");
+    // A passing doubt costs its chat no three minutes.
+    let scene = Scene::default();
+    let message = scene.write("a", 10, None);
+    *locked(&scene.genesys.outage) = Some((Code::OUTCOME_UNKNOWN, Instant::now() + Duration::from_secs(1)));
+    assert_eq!((scene.serve(vec![message]).await.0.len(), scene.arrived("a")), (0, vec![10]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_open_is_delivered_though_the_next_one_hangs() {
     let scene = Scene::default();
     let (first, second) = (scene.write("a", 10, None), scene.write("a", 20, None));
@@ -281,7 +299,7 @@ async fn what_the_queue_gives_up_takes_nothing_along() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn poison_goes_back_alone_and_what_is_refused_or_gone_is_done_with() {
+async fn poison_and_what_is_refused_go_back_alone_and_what_is_gone_is_done_with() {
     let scene = Scene::default();
     let poison = Message { id: "poison".into(), body: "{}".into(), receives: 1, group: "a".into() };
     let refused = scene.write("a", 10, None);
@@ -293,8 +311,11 @@ async fn poison_goes_back_alone_and_what_is_refused_or_gone_is_done_with() {
     });
     let lifecycle = Message { id: "l".into(), body: lifecycle.to_string(), receives: 1, group: "s".into() };
     let good = scene.write("a", 20, None);
-    let (failed, tally) = scene.serve(vec![poison, refused, gone, lifecycle, good]).await;
-    assert_eq!(failed, ["poison"]);
+    let (mut failed, tally) = scene.serve(vec![poison, refused.clone(), gone, lifecycle, good]).await;
+    let mut expected = ["poison".to_owned(), refused.id];
+    failed.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(failed, expected, "what is refused ends in the dead-letter queue, where it can be looked at");
     let counts = (tally.poison, tally.refused, tally.gone, tally.lifecycle, tally.delivered, tally.left_out);
     assert_eq!(counts, (1, 1, 1, 1, 1, 1));
     assert_eq!(scene.arrived("a"), [20]);

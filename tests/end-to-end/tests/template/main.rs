@@ -87,6 +87,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
         "STATE_TABLE",
         "OPEN_MESSAGING_INTEGRATION_ID",
         "CHAT_AGENTS",
+        "OPEN_MESSAGING_IN_DOUBT",
         "MEDIA_BUCKET",
         "MEDIA_LINK_MINUTES",
         "MEDIA_MAX_BYTES",
