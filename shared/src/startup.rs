@@ -14,6 +14,7 @@ use crate::auth::entra::Entra;
 use crate::auth::genesys::Login;
 use crate::auth::signing_keys::SigningKeys;
 use crate::auth::{Authorized, Issuer};
+use crate::aws;
 use crate::config::{BaseUrl, Environment, GenesysDomain, Origin};
 use crate::genesys::GenesysClient;
 use crate::graph::GraphClient;
@@ -50,20 +51,17 @@ pub struct Startup<'e> {
 }
 
 impl<'e> Startup<'e> {
-    /// Prepares HTTP and AWS access. `None` when TLS cannot be set up; that is noted as a problem.
+    /// Prepares HTTP and AWS access: `SSL_CERT_FILE`. `None` when TLS cannot be set up; that is noted as a problem.
     pub async fn load(env: &'e mut Environment) -> Option<Self> {
-        Self::with(env, aws().await)
+        let http = HttpClient::from_env(env)?;
+        let aws = aws_with(&http).await;
+        Some(Self { env, http, aws })
     }
 
     /// As [`Self::load`], with AWS access that somebody else has configured.
     pub fn with(env: &'e mut Environment, aws: SdkConfig) -> Option<Self> {
-        match HttpClient::new() {
-            Ok(http) => Some(Self { env, http, aws }),
-            Err(error) => {
-                env.problem(format!("outbound TLS cannot be set up ({error})"));
-                None
-            }
-        }
+        let http = HttpClient::from_env(env)?;
+        Some(Self { env, http, aws })
     }
 
     /// Microsoft Graph: `ENTRA_SECRET_ID`, `ENTRA_LOGIN_URL`, `GRAPH_URL`.
@@ -205,16 +203,21 @@ impl<'e> Startup<'e> {
     }
 }
 
-/// AWS access, as Lambda's environment has it.
-pub async fn aws() -> SdkConfig {
+/// AWS access, as Lambda's environment has it: `SSL_CERT_FILE`. `None` when TLS cannot be set up; that is noted as a
+/// problem.
+pub async fn aws(env: &mut Environment) -> Option<SdkConfig> {
+    Some(aws_with(&HttpClient::from_env(env)?).await)
+}
+
+async fn aws_with(http: &HttpClient) -> SdkConfig {
     // All that is asked of AWS may be asked twice; a request that hangs must not take the agent's time with it.
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(AWS_ATTEMPT).build();
-    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await
+    let client = aws::client(http.connections());
+    aws_config::defaults(BehaviorVersion::latest()).http_client(client).timeout_config(timeouts).load().await
 }
 
 /// What the open door works with: `WEBHOOK_SECRET_ID`, `NOTIFICATION_QUEUE_URL`, and `LIFECYCLE_QUEUE_URL`, without which
-/// lifecycle notifications go to the same queue. Not a part of [`Startup`], because it makes no call but to AWS and can
-/// do without the HTTP client.
+/// lifecycle notifications go to the same queue. Not a part of [`Startup`], because it makes no call but to AWS.
 pub fn door(env: &mut Environment, aws: &SdkConfig) -> Option<(ClientStateSecret, SqsQueues)> {
     let secret_id = env.required::<String>("WEBHOOK_SECRET_ID");
     let changes_url = env.required::<String>("NOTIFICATION_QUEUE_URL");

@@ -1,4 +1,9 @@
-//! What an error of the AWS SDK says, without what it holds: its own debug output prints whole answers.
+//! How the AWS SDK is used: with the bridge's own connections, and with errors that say what happened without what they
+//! hold: the SDK's own debug output prints whole answers.
+
+mod client;
+
+pub(crate) use client::client;
 
 pub(crate) mod signer;
 

@@ -5,6 +5,7 @@
 
 mod deadline;
 pub mod retry;
+mod roots;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 pub use deadline::Deadline;
 
+use crate::config::Environment;
 use crate::telemetry::{self, Record, Upstream};
 use retry::{Ending, Repeat};
 
@@ -116,13 +118,23 @@ pub enum NoReply {
 }
 
 impl HttpClient {
-    /// Builds the client: HTTP/1.1, rustls, Mozilla's roots compiled in (parsing the system's costs 2 ms of every cold
-    /// start), no proxy, no redirects (a bearer token must not follow one).
+    /// A client that trusts Mozilla's roots alone.
     ///
     /// # Errors
     /// When TLS cannot be set up, which is a bug.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+        Self::trusting(roots::compiled_in())
+    }
+
+    /// A client that trusts Mozilla's roots and the authorities in the file `SSL_CERT_FILE`; a file that cannot be used is
+    /// noted as a problem. `None` when TLS cannot be set up, which is noted too.
+    pub fn from_env(env: &mut Environment) -> Option<Self> {
+        let roots = roots::of(env);
+        Self::trusting(roots).map_err(|error| env.problem(format!("outbound TLS cannot be set up ({error})"))).ok()
+    }
+
+    /// HTTP/1.1, rustls, no proxy, no redirects (a bearer token must not follow one).
+    fn trusting(roots: rustls::RootCertStore) -> Result<Self, reqwest::Error> {
         // A second installation is refused; the first was ours or equal.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
@@ -136,6 +148,11 @@ impl HttpClient {
             .user_agent(concat!("teams-bridge/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self { inner })
+    }
+
+    /// Its connections, for the AWS SDK.
+    pub(crate) fn connections(&self) -> reqwest::Client {
+        self.inner.clone()
     }
 
     /// Starts a GET.
