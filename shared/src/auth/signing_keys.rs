@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, PublicKeyUse};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -35,6 +37,28 @@ const COOL_DOWN: Duration = Duration::from_secs(60);
 #[error("Microsoft Entra ID's signing keys could not be fetched ({0})")]
 pub struct NoKeys(pub String);
 
+/// A key, and whose tokens it signs.
+pub struct SigningKey {
+    /// What a signature is checked with.
+    pub key: DecodingKey,
+    /// The issuer that the key is good for, `{tenantid}` for a tenant of any id; empty when Entra does not say.
+    issuer: String,
+}
+
+impl SigningKey {
+    /// Whether it may sign a token of this tenant, which has these issuers.
+    #[must_use]
+    pub fn is_for(&self, tenant_id: &str, issuers: &[String]) -> bool {
+        self.issuer.is_empty() || issuers.contains(&self.issuer.replace("{tenantid}", tenant_id))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
 /// The keys, fetched when they are needed.
 pub struct SigningKeys {
     http: HttpClient,
@@ -44,7 +68,7 @@ pub struct SigningKeys {
 
 #[derive(Default)]
 struct Held {
-    keys: HashMap<String, Arc<DecodingKey>>,
+    keys: HashMap<String, Arc<SigningKey>>,
     fetched: Option<Instant>,
     tried: Option<Instant>,
     failure: Option<NoKeys>,
@@ -56,22 +80,37 @@ impl fmt::Debug for SigningKeys {
     }
 }
 
+/// <https://www.rfc-editor.org/rfc/rfc7517>
 #[derive(Deserialize)]
 struct KeySet {
-    keys: Vec<Key>,
+    /// Each is read by itself: one of a kind that is not known here must not hide the others.
+    keys: Vec<Value>,
 }
 
-/// <https://www.rfc-editor.org/rfc/rfc7517>; keys of other kinds are passed over.
+/// What Entra adds to a key.
 #[derive(Deserialize)]
-struct Key {
-    kid: Option<String>,
-    kty: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
+struct PublishedKey {
+    #[serde(default)]
+    issuer: Option<String>,
+    #[serde(flatten)]
+    jwk: Jwk,
+}
+
+impl PublishedKey {
+    /// The key by its id; nothing of one that is not for checking RSA signatures.
+    fn read(key: Value) -> Option<(String, Arc<SigningKey>)> {
+        let Self { issuer, jwk } = serde_json::from_value(key).ok()?;
+        let is_for_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
+        if !is_for_signing || !matches!(jwk.algorithm, AlgorithmParameters::RSA(_)) {
+            return None;
+        }
+        let key = DecodingKey::from_jwk(&jwk).ok()?;
+        Some((jwk.common.key_id?, Arc::new(SigningKey { key, issuer: issuer.unwrap_or_default() })))
+    }
 }
 
 impl SigningKeys {
-    /// The keys of all tenants of the login host's cloud.
+    /// The keys of the login host's cloud: of all its tenants, so each says whose tokens it may sign ([`SigningKey::is_for`]).
     #[must_use]
     pub fn new(http: HttpClient, login: Origin) -> Self {
         Self { http, login, held: Mutex::default() }
@@ -81,7 +120,7 @@ impl SigningKeys {
     ///
     /// # Errors
     /// [`NoKeys`], when the keys could not be fetched and none are held.
-    pub async fn find(&self, cx: &RequestContext, id: &str) -> Result<Option<Arc<DecodingKey>>, NoKeys> {
+    pub async fn find(&self, cx: &RequestContext, id: &str) -> Result<Option<Arc<SigningKey>>, NoKeys> {
         let mut held = self.held.lock().await;
         let older_than = |at: Option<Instant>, age: Duration| at.is_none_or(|at| at.elapsed() >= age);
         let known = held.keys.contains_key(id);
@@ -104,17 +143,13 @@ impl SigningKeys {
 
     /// Tokens of the older kind are signed with the keys of the first set, those of the newer with the second's; most keys
     /// are in both.
-    async fn fetch(&self, cx: &RequestContext) -> Result<HashMap<String, Arc<DecodingKey>>, NoKeys> {
+    async fn fetch(&self, cx: &RequestContext) -> Result<HashMap<String, Arc<SigningKey>>, NoKeys> {
         let paths: [&[&str]; 2] = [&["common", "discovery", "keys"], &["common", "discovery", "v2.0", "keys"]];
         let [older, newer] = paths.map(|path| self.fetch_set(cx, path));
         let (older, newer) = tokio::join!(older, newer);
         let (older, newer) = (older?, newer?);
-        let keys = older.keys.into_iter().chain(newer.keys).filter_map(|key| {
-            let Key { kid: Some(id), kty: Some(kind), n: Some(modulus), e: Some(exponent) } = key else { return None };
-            let key = (kind == "RSA").then(|| DecodingKey::from_rsa_components(&modulus, &exponent).ok())??;
-            Some((id, Arc::new(key)))
-        });
-        Ok(keys.collect())
+        // The second set says more of a key that is in both.
+        Ok(older.keys.into_iter().chain(newer.keys).filter_map(PublishedKey::read).collect())
     }
 
     async fn fetch_set(&self, cx: &RequestContext, path: &[&str]) -> Result<KeySet, NoKeys> {
@@ -144,7 +179,7 @@ mod tests {
 
     const MODULUS: &str = "sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1WlUzewbgBHod5pcM9H95GQRV3JDXboIRROSBigeC5yjU1hGzHHyXss8UDprecbAYxknTcQkhslANGRUZmdTOQ5qTRsLAt6BTYuyvVRdhS8exSZEy_c4gs_7svlJJQ4H9_NxsiIoLwAEk7-Q3UXERGYw_75IDrGA84-lA_-Ct4eTlXHBIY2EaV7t7LjJaynVJCpkv4LKjTTAumiGUIuQhrNhZLuF_RJLqHpM2kgWFLU7-VTdL1VbC2tejvcI2BlMkEpk1BzBZI0KQB0GaDWFLN-aEAw3vRw";
 
-    fn set(ids: &[&str]) -> serde_json::Value {
+    fn set(ids: &[&str]) -> Value {
         let keys: Vec<_> =
             ids.iter().map(|id| json!({"kty": "RSA", "use": "sig", "kid": id, "n": MODULUS, "e": "AQAB"})).collect();
         json!({"keys": keys})
@@ -153,6 +188,28 @@ mod tests {
     async fn answers(remote: &Remote, older: &[&str], newer: &[&str]) {
         remote.once("GET", "/common/discovery/keys", 200, set(older)).await;
         remote.once("GET", "/common/discovery/v2.0/keys", 200, set(newer)).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_no_signing_key_of_entra_s_kind_is_passed_over() {
+        let remote = Remote::start().await;
+        let keys = SigningKeys::new(HttpClient::new().unwrap(), remote.uri().parse().unwrap());
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+        let odd = json!({"keys": [
+            {"kty": "RSA", "use": "enc", "kid": "for encryption", "n": MODULUS, "e": "AQAB"},
+            {"kty": "oct", "kid": "symmetric", "k": "c2VjcmV0"},
+            {"kty": "ML-DSA", "kid": "of a kind to come", "pub": "AAAA"},
+            {"kty": "RSA", "kid": "without its parts"},
+            "no key",
+            {"kty": "RSA", "kid": "good", "n": MODULUS, "e": "AQAB", "issuer": null, "cloud_instance_name": "x"},
+        ]});
+        for path in ["/common/discovery/keys", "/common/discovery/v2.0/keys"] {
+            remote.once("GET", path, 200, odd.clone()).await;
+        }
+        assert!(keys.find(&cx, "good").await.unwrap().is_some());
+        for id in ["for encryption", "symmetric", "of a kind to come", "without its parts"] {
+            assert!(keys.find(&cx, id).await.unwrap().is_none(), "{id}");
+        }
     }
 
     /// Time that was skipped would run a real connection's time-outs out, so time is paused only while it is skipped.

@@ -131,6 +131,9 @@ impl ValidationTokens {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Refused("a token is no JWT"))?;
         let id = header.kid.ok_or(TokenError::Refused("a token names no signing key"))?;
         let key = self.keys.find(cx, &id).await?.ok_or(TokenError::Refused("a token's signing key is not Entra's"))?;
+        if !key.is_for(audience.tenant_id, &self.issuers(audience.tenant_id).concat()) {
+            return Err(TokenError::Refused("a token's signing key is not for tokens of this tenant"));
+        }
         // The algorithm is ours to choose, never the token's.
         let mut validation = Validation::new(Algorithm::RS256);
         // Another app's token is none of ours, which is for us to tell.
@@ -138,7 +141,7 @@ impl ValidationTokens {
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
         // By the clock of now; ours is that of the notification.
         validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
             .map_err(|error| TokenError::Refused(refusal(error.kind())))?
             .claims;
         let tenant = claims.tid.as_deref().unwrap_or_default();
@@ -163,15 +166,7 @@ impl ValidationTokens {
             return Err(TokenError::Refused("a token is of another tenant"));
         }
         let newer = claims.ver.as_deref() == Some("2.0");
-        let issuers = if newer {
-            vec![
-                self.login.join([tenant, "v2.0"]).to_string(),
-                format!("https://login.microsoftonline.com/{tenant}/v2.0"),
-            ]
-        } else {
-            // The second is China's.
-            vec![format!("https://sts.windows.net/{tenant}/"), format!("https://sts.chinacloudapi.cn/{tenant}/")]
-        };
+        let issuers = &self.issuers(tenant)[usize::from(newer)];
         if !issuers.contains(&claims.iss) {
             return Err(TokenError::Refused("a token's issuer is not Entra"));
         }
@@ -180,6 +175,15 @@ impl ValidationTokens {
             return Err(TokenError::Refused("a token's publisher is not Microsoft Graph Change Tracking"));
         }
         Ok(())
+    }
+
+    /// What Entra calls itself in the tokens of a tenant: of v1, and of v2.
+    fn issuers(&self, tenant: &str) -> [Vec<String>; 2] {
+        // The second of v1 is China's.
+        let v1 = ["https://sts.windows.net", "https://sts.chinacloudapi.cn"];
+        let v2 =
+            [self.login.join([tenant, "v2.0"]).to_string(), format!("https://login.microsoftonline.com/{tenant}/v2.0")];
+        [v1.map(|host| format!("{host}/{tenant}/")).into(), v2.into()]
     }
 
     fn good(&self) -> MutexGuard<'_, LruCache<[u8; 32], Range<i64>>> {
@@ -271,10 +275,15 @@ mod tests {
     }
 
     async fn scene() -> Scene {
+        scene_with("https://login.microsoftonline.com/{tenantid}/v2.0").await
+    }
+
+    /// As Entra publishes them: the newer document says whose tokens a key may sign.
+    async fn scene_with(issuer: &str) -> Scene {
         let (remote, entra) = (Remote::start().await, signer("known"));
-        for path in ["/common/discovery/keys", "/common/discovery/v2.0/keys"] {
-            remote.once("GET", path, 200, json!({"keys": [entra.jwk]})).await;
-        }
+        remote.once("GET", "/common/discovery/keys", 200, json!({"keys": [entra.jwk]})).await;
+        let newer = with(entra.jwk.clone(), "issuer", issuer);
+        remote.once("GET", "/common/discovery/v2.0/keys", 200, json!({"keys": [newer]})).await;
         let login: Origin = remote.uri().parse().unwrap();
         let keys = SigningKeys::new(HttpClient::new().unwrap(), login.clone());
         let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
@@ -301,6 +310,24 @@ mod tests {
             assert_eq!(scene.check(&tokens, TENANT).await, Ok(()));
         }
         assert_eq!(scene.check(&tokens, &TENANT.to_uppercase()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_key_signs_for_the_tenants_that_it_is_published_for() {
+        let consumers = "9188040d-6c67-4c5b-b112-36a304b66dad";
+        for (issuer, passes) in [
+            ("https://login.microsoftonline.com/{tenantid}/v2.0".to_owned(), true),
+            (format!("https://login.microsoftonline.com/{TENANT}/v2.0"), true),
+            ("https://sts.windows.net/{tenantid}/".to_owned(), true),
+            (format!("https://login.microsoftonline.com/{consumers}/v2.0"), false),
+            ("https://login.elsewhere.example/{tenantid}/v2.0".to_owned(), false),
+        ] {
+            let scene = scene_with(&issuer).await;
+            for claims in [v1(), v2()] {
+                let outcome = scene.check(&[signed(&scene.entra, &claims)], TENANT).await;
+                assert_eq!(outcome.is_ok(), passes, "{issuer}: {outcome:?}");
+            }
+        }
     }
 
     #[tokio::test]

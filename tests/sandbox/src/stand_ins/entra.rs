@@ -84,6 +84,11 @@ impl Tokens {
         format!("{}/{TENANT}/v2.0", self.entra)
     }
 
+    /// The issuer of v2 tokens as the documents for this tenant name it: for any tenant a pattern.
+    fn issuer_for(&self, tenant: &str) -> String {
+        if tenant == TENANT { self.issuer() } else { format!("{}/{{tenantid}}/v2.0", self.entra) }
+    }
+
     fn issue(&self, client_id: &str, app: &App, audience: &str) -> String {
         let now = Timestamp::now().as_second();
         let mut claims = json!({
@@ -134,10 +139,8 @@ fn known(tenant: &str) -> Result<(), Refusal> {
 async fn discovery(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
     known(&tenant)?;
     let entra = &world.tokens.entra;
-    // Whoever asks for any tenant gets a pattern in place of an issuer.
-    let issuer = if tenant == TENANT { world.tokens.issuer() } else { format!("{entra}/{{tenantid}}/v2.0") };
     Ok(Json(json!({
-        "issuer": issuer,
+        "issuer": world.tokens.issuer_for(&tenant),
         "token_endpoint": format!("{entra}/{tenant}/oauth2/v2.0/token"),
         "jwks_uri": format!("{entra}/{tenant}/discovery/v2.0/keys"),
     })))
@@ -156,7 +159,7 @@ async fn discovery_v1(State(world): State<Arc<World>>, Path(tenant): Path<String
 
 async fn keys(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
     known(&tenant)?;
-    Ok(Json(world.tokens.keys.published(Some(&world.tokens.issuer()))))
+    Ok(Json(world.tokens.keys.published(Some(&world.tokens.issuer_for(&tenant)))))
 }
 
 async fn keys_v1(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
@@ -323,6 +326,8 @@ mod tests {
             let (status, set) = read(&world, keys.strip_prefix(entra).unwrap()).await;
             let key = &set["keys"][0];
             assert_eq!((status, &key["kty"], &key["use"]), (200, &json!("RSA"), &json!("sig")));
+            let of_v2 = keys.contains("v2.0").then_some(issuer);
+            assert_eq!(key["issuer"].as_str(), of_v2.as_deref(), "{keys}");
             assert!(["kid", "x5t", "n", "e"].iter().all(|name| key[*name].is_string()), "{key}");
         }
         for path in ["no.tenant.example/v2.0/.well-known/openid-configuration", "other/discovery/keys"] {
