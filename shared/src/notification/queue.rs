@@ -1,5 +1,6 @@
 //! The queues that notifications go to: Amazon SQS, first in first out.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -31,6 +32,30 @@ pub struct Entry {
     pub deduplication_id: String,
     /// A [`Queued`](super::Queued) as JSON.
     pub body: String,
+}
+
+/// The entries in batches of at most [`MAX_ENTRIES`], to be sent one after the other, each only when all of the one before
+/// was taken. None has two entries of a group: of a batch SQS may refuse the first and take the second, which would then
+/// be before it for good.
+pub(crate) fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    let mut batches: Vec<Vec<Entry>> = Vec::new();
+    let mut earliest: HashMap<String, usize> = HashMap::new();
+    // All before this one are full.
+    let mut open = 0;
+    for entry in entries {
+        let after_its_group = earliest.get(&entry.group).copied().unwrap_or_default();
+        let place = (open.max(after_its_group)..batches.len()).find(|place| batches[*place].len() < MAX_ENTRIES);
+        let place = place.unwrap_or_else(|| {
+            batches.push(Vec::new());
+            batches.len() - 1
+        });
+        earliest.insert(entry.group.clone(), place + 1);
+        batches[place].push(entry);
+        while batches.get(open).is_some_and(|batch| batch.len() == MAX_ENTRIES) {
+            open += 1;
+        }
+    }
+    batches
 }
 
 /// Which queue a notification goes to.
@@ -182,9 +207,13 @@ fn refused(error: &SdkError<SendMessageBatchError, HttpResponse>, url: &str) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use aws_config::{BehaviorVersion, Region};
     use aws_sdk_sqs::config::Credentials;
     use aws_sdk_sqs::config::retry::RetryConfig;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
     use wiremock::matchers::{header, method};
     use wiremock::{Mock, ResponseTemplate};
@@ -208,6 +237,32 @@ mod tests {
             group: format!("chat/{name}"),
             deduplication_id: format!("id-{name}"),
             body: format!("{{\"{name}\":1}}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn batches_keep_each_group_in_order_and_never_hold_two_of_it(groups in vec(0_u8..5, 0..60)) {
+            let sent: Vec<Entry> = groups.iter().enumerate().map(|(place, group)| Entry {
+                group: group.to_string(), deduplication_id: place.to_string(), body: String::new(),
+            }).collect();
+            let batches = batches(sent.clone());
+            for batch in &batches {
+                let groups: HashSet<_> = batch.iter().map(|entry| &entry.group).collect();
+                prop_assert!((1..=MAX_ENTRIES).contains(&batch.len()) && groups.len() == batch.len());
+            }
+            let of = |entries: &[Entry], group: u8| -> Vec<String> {
+                let own = entries.iter().filter(|entry| entry.group == group.to_string());
+                own.map(|entry| entry.deduplication_id.clone()).collect()
+            };
+            let left = batches.concat();
+            prop_assert_eq!(left.len(), sent.len());
+            for group in 0..5 {
+                prop_assert_eq!(of(&left, group), of(&sent, group));
+            }
+            // No more calls than the busiest group needs, where the others fit beside it.
+            let busiest = (0..5).map(|group| of(&sent, group).len()).max().unwrap_or_default();
+            prop_assert_eq!(batches.len(), busiest);
         }
     }
 

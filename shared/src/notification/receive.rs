@@ -119,35 +119,39 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
         Ok(())
     }
 
-    /// Sends a chain, one batch after the other. After one that was not taken no other of the chain is sent: it would
-    /// overtake.
+    /// Sends a chain: of each group the first, then of each the second, and so on, because of a batch SQS may refuse the
+    /// first and take the second. After a batch that was not taken no other of the chain is sent: it would overtake.
     async fn send(
         &self,
         cx: &RequestContext,
         queue: Queue,
-        chain: Vec<Grouped>,
+        mut chain: Vec<Group>,
         tokens: &[String],
     ) -> Result<Tally, QueueError> {
         let mut sent = Tally::default();
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        // Written out only now, so that no more is held than what is on its way.
-        for Grouped { group, notification } in chain {
-            let Some(message) = message(notification, tokens, self.settings.max_bytes) else {
-                sent.malformed += 1;
-                continue;
-            };
-            let Message { deduplication_id, body, content_left_out } = message;
-            if batch.len() == MAX_ENTRIES || bytes + body.len() > self.settings.max_bytes {
-                self.queues.send(cx, queue, std::mem::take(&mut batch)).await?;
-                bytes = 0;
+        while !chain.is_empty() {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            // Written out only now, so that no more is held than what is on its way.
+            for Group { name, notifications } in &mut chain {
+                let Some(notification) = notifications.next() else { continue };
+                let Some(message) = message(notification, tokens, self.settings.max_bytes) else {
+                    sent.malformed += 1;
+                    continue;
+                };
+                let Message { deduplication_id, body, content_left_out } = message;
+                if bytes + body.len() > self.settings.max_bytes {
+                    self.queues.send(cx, queue, std::mem::take(&mut batch)).await?;
+                    bytes = 0;
+                }
+                bytes += body.len();
+                batch.push(Entry { group: name.clone(), deduplication_id, body });
+                sent.queued += 1;
+                sent.content_left_out += usize::from(content_left_out);
             }
-            bytes += body.len();
-            batch.push(Entry { group, deduplication_id, body });
-            sent.queued += 1;
-            sent.content_left_out += usize::from(content_left_out);
-        }
-        if !batch.is_empty() {
-            self.queues.send(cx, queue, batch).await?;
+            if !batch.is_empty() {
+                self.queues.send(cx, queue, batch).await?;
+            }
+            chain.retain(|group| group.notifications.len() > 0);
         }
         Ok(sent)
     }
@@ -162,34 +166,33 @@ fn untaken(error: &QueueError) -> Error {
     }
 }
 
-/// A notification and the group that it keeps its place in.
-struct Grouped {
-    group: String,
-    notification: Notification,
+/// The notifications of a group, in their order.
+struct Group {
+    name: String,
+    notifications: std::vec::IntoIter<Notification>,
 }
 
-/// The notifications in chains. All of a group are in one chain, in order; a chain has more than one batch only if a
-/// group has.
-fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Grouped>)> {
-    let mut groups: Vec<(Queue, Vec<Grouped>)> = Vec::new();
+/// The notifications by their groups, as many groups in a chain as a batch has room for.
+fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
+    let mut groups: Vec<(Queue, String, Vec<Notification>)> = Vec::new();
     let mut places = HashMap::new();
     for notification in notifications {
-        let (queue, group) = match &notification.queued {
+        let (queue, name) = match &notification.queued {
             Queued::Change(change) => (Queue::Changes, group(&change.resource, &change.subscription_id)),
             Queued::Lifecycle(lifecycle) => (Queue::Lifecycle, group("", &lifecycle.subscription_id)),
         };
-        let place = *places.entry((queue, group.clone())).or_insert_with(|| {
-            groups.push((queue, Vec::new()));
+        let place = *places.entry((queue, name.clone())).or_insert_with(|| {
+            groups.push((queue, name, Vec::new()));
             groups.len() - 1
         });
-        groups[place].1.push(Grouped { group, notification });
+        groups[place].2.push(notification);
     }
-    let mut chains: Vec<(Queue, Vec<Grouped>)> = Vec::new();
-    for (queue, group) in groups {
-        let room = chains.iter_mut().rev().find(|(to, _)| *to == queue).map(|(_, chain)| chain);
-        match room.filter(|chain| chain.len() + group.len() <= MAX_ENTRIES) {
-            Some(chain) => chain.extend(group),
-            None => chains.push((queue, group)),
+    let mut chains: Vec<(Queue, Vec<Group>)> = Vec::new();
+    for (queue, name, notifications) in groups {
+        let group = Group { name, notifications: notifications.into_iter() };
+        match chains.iter_mut().rev().find(|(to, _)| *to == queue) {
+            Some((_, chain)) if chain.len() < MAX_ENTRIES => chain.push(group),
+            _ => chains.push((queue, vec![group])),
         }
     }
     chains

@@ -51,7 +51,7 @@ struct Fifo {
     taken: Mutex<Vec<(Queue, Entry)>>,
     seen: Mutex<HashSet<String>>,
     batches: Mutex<Vec<usize>>,
-    /// How many batches, of the next ones every other, are not taken.
+    /// How many batches, of the next ones every other, are not taken, or not whole.
     failing: Mutex<usize>,
     max_bytes: usize,
 }
@@ -78,16 +78,26 @@ impl Queues for Fifo {
         assert!((1..=MAX_ENTRIES).contains(&entries.len()) && bytes <= self.max_bytes, "{} {bytes}", entries.len());
         self.batches.lock().unwrap().push(entries.len());
         let mut failing = self.failing.lock().unwrap();
+        let (mut count, of) = (0, entries.len());
         if *failing > 0 && fastrand::bool() {
             *failing -= 1;
-            return Err(QueueError::Unavailable { cause: "down".into() });
+            if fastrand::bool() {
+                return Err(QueueError::Unavailable { cause: "down".into() });
+            }
+            count = fastrand::usize(1..=of);
         }
-        for entry in entries {
+        let mut refused: Vec<usize> = (0..of).collect();
+        fastrand::shuffle(&mut refused);
+        refused.truncate(count);
+        for (place, entry) in entries.into_iter().enumerate() {
+            if refused.contains(&place) {
+                continue;
+            }
             if self.seen.lock().unwrap().insert(entry.deduplication_id.clone()) {
                 self.taken.lock().unwrap().push((to, entry));
             }
         }
-        Ok(())
+        if count == 0 { Ok(()) } else { Err(QueueError::Partly { count, of, cause: "InternalError".into() }) }
     }
 }
 
