@@ -49,7 +49,7 @@ impl GraphClient {
         from: PageFrom<'_>,
     ) -> Result<Page<ChatMessage>, GraphError> {
         let url = match from {
-            PageFrom::Since(since) => with_query(
+            PageFrom::Since(since) | PageFrom::Between(since, _) => with_query(
                 self.user_url(user, &["chats", "getAllMessages", "delta"]),
                 &[("$top", "50"), ("$filter", &format!("lastModifiedDateTime gt {}", seconds(since)))],
             ),
@@ -72,18 +72,20 @@ impl GraphClient {
         chat: &str,
         from: PageFrom<'_>,
     ) -> Result<Page<ChatMessage>, GraphError> {
-        let url = match from {
-            // The filter is ignored, without a word, unless the order is by the same property.
-            PageFrom::Since(since) => with_query(
-                self.base.join(["chats", chat, "messages"]),
-                &[
-                    ("$top", "50"),
-                    ("$orderby", "lastModifiedDateTime desc"),
-                    ("$filter", &format!("lastModifiedDateTime gt {}", seconds(since))),
-                ],
-            ),
-            PageFrom::Link(link) => self.link(link)?,
+        let after = |since| format!("lastModifiedDateTime gt {}", seconds(since));
+        let filter = match from {
+            PageFrom::Since(since) => after(since),
+            PageFrom::Between(since, until) => {
+                format!("{} and lastModifiedDateTime lt {}", after(since), seconds(until))
+            }
+            PageFrom::Link(link) => {
+                let request = self.remote.http.get(self.link(link)?);
+                return self.fetch(cx, "list chat messages", PERMISSION, request).await.map(|(_, page)| page);
+            }
         };
+        // The filter is ignored, without a word, unless the order is by the same property; only this direction is taken.
+        let query = [("$top", "50"), ("$orderby", "lastModifiedDateTime desc"), ("$filter", filter.as_str())];
+        let url = with_query(self.base.join(["chats", chat, "messages"]), &query);
         let request = self.remote.http.get(url);
         self.fetch(cx, "list chat messages", PERMISSION, request).await.map(|(_, page)| page)
     }

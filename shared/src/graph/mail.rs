@@ -44,7 +44,7 @@ impl GraphClient {
         from: PageFrom<'_>,
     ) -> Result<Page<MailMessage>, GraphError> {
         let url = match from {
-            PageFrom::Since(since) => with_query(
+            PageFrom::Since(since) | PageFrom::Between(since, _) => with_query(
                 self.user_url(user, &["mailFolders", folder, "messages", "delta"]),
                 &[
                     ("$select", "createdDateTime,lastModifiedDateTime"),

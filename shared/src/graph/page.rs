@@ -11,6 +11,8 @@ use super::{GraphClient, GraphError};
 pub enum PageFrom<'a> {
     /// From the start: what has changed since this time.
     Since(Timestamp),
+    /// From the start: what has changed after the one time and before the other. Of a chat alone; elsewhere as [`Self::Since`].
+    Between(Timestamp, Timestamp),
     /// From a link of an earlier page, as it came.
     Link(&'a str),
 }

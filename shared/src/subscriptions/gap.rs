@@ -6,6 +6,10 @@
 //!
 //! A listing goes from page to page. What was put on the queue is noted, and where the next page is; so one that is too
 //! long for an invocation is continued by the next, and none begins from the start for being interrupted.
+//!
+//! A single chat is listed newest first, and in no other order. What is older has to be on the queue before it, so
+//! nothing of such a listing goes there until its end is reached; one that is too long for that looks for what is older
+//! than it came to, and comes back to the younger.
 
 use std::future::Future;
 use std::time::Duration;
@@ -21,7 +25,7 @@ use crate::error::{Code, Error};
 use crate::graph::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
 use crate::http::{NoReply, RequestContext};
 use crate::notification::group::group;
-use crate::notification::queue::{MAX_ENTRIES, Queue};
+use crate::notification::queue::{Queue, batches};
 use crate::notification::{Change, Entry, QueueError, Queued, Queues};
 use crate::store::deliveries::REMEMBERED;
 use crate::store::hash;
@@ -32,6 +36,12 @@ const OVERLAP: Duration = Duration::from_secs(5 * 60);
 
 /// Pages that are read before what is on them goes to the queue: some thousand changes at most are held at once.
 const PAGES_AT_ONCE: usize = 20;
+
+/// The same of a single chat, of which all pages are needed before one can go there: some megabytes.
+const CHAT_PAGES_AT_ONCE: usize = 100;
+
+/// What is reckoned with for putting one change on the queue. Of a single chat each needs a call of its own.
+const TO_THE_QUEUE: Duration = Duration::from_millis(20);
 
 /// A link that Graph has refused for so long is given up.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
@@ -192,16 +202,17 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     async fn go_on(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp, closed: &mut Closed) -> Result<(), Error> {
         let Gap { wanted, listing, since, progress } = gap;
         let tenant_id = self.app.tenant_guid()?;
-        let at_first = || Progress { version: 0, closed_until: since, under_way: None, link: None, refused: None };
+        let at_first =
+            || Progress { version: 0, closed_until: since, until: None, under_way: None, link: None, refused: None };
         let mut at = progress.unwrap_or_else(at_first);
         while !closed.finished {
             let mut start = self.start(wanted, &at, now);
-            let batch = match self.pages(cx, &listing, at.link.as_deref(), start.from).await {
+            let batch = match self.pages(cx, &listing, at.link.as_deref(), start.from, at.until).await {
                 Err(error) if at.link.is_some() && is_of_no_use(&at, &error, now) => {
                     tracing::warn!(entry = wanted.place, %error, "a listing cannot go on from its link; by time again");
                     at = Progress { link: None, under_way: None, ..at };
                     start = self.start(wanted, &at, now);
-                    self.pages(cx, &listing, None, start.from).await?
+                    self.pages(cx, &listing, None, start.from, at.until).await?
                 }
                 Err(error) => {
                     if at.link.is_some() && at.refused.is_none() && is_refusal(&error) {
@@ -214,21 +225,29 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
             };
             closed.cut |= start.cut;
             let Batch { mut items, next, delta, trouble } = batch;
-            items.sort_by_key(|item| item.modified);
-            let changes: Vec<Change> =
-                items.iter().flat_map(|item| changes(item, tenant_id, wanted.changes, start.from)).collect();
-            let count = changes.len();
-            if count > 0 {
-                self.put(cx, &changes).await?;
-            }
-            closed.items += count;
             let (version, began) = (at.version + 1, at.under_way.unwrap_or(now));
-            closed.finished = next.is_none();
-            let (closed_until, under_way, link) = match next {
-                Some(next) => (at.closed_until, Some(began), Some(next)),
-                None => (began, None, delta),
+            let older = if matches!(listing, Listing::Chat { .. }) && next.is_some() {
+                older_than(&items, at.until)
+            } else {
+                None
             };
-            at = Progress { version, closed_until, under_way, link, refused: None };
+            at = if let Some(until) = older {
+                let (closed_until, until, under_way) = (start.from, Some(until), Some(began));
+                Progress { version, closed_until, until, under_way, link: None, refused: None }
+            } else {
+                items.sort_by_key(|item| item.modified);
+                let changes: Vec<Change> =
+                    items.iter().flat_map(|item| changes(item, tenant_id, wanted.changes, start.from)).collect();
+                closed.items += changes.len();
+                self.put(cx, changes).await?;
+                closed.finished = next.is_none() && at.until.is_none();
+                let (closed_until, until, under_way, link) = match (next, at.until) {
+                    (Some(next), until) => (at.closed_until, until, Some(began), Some(next)),
+                    (None, Some(until)) => (until, None, Some(began), None),
+                    (None, None) => (began, None, None, delta),
+                };
+                Progress { version, closed_until, until, under_way, link, refused: None }
+            };
             if !self.notes.advance(cx, wanted.resource.path(), &at).await.map_err(not_noted)? {
                 // Another invocation has gone on from the same point, and goes on from here.
                 closed.finished = true;
@@ -244,12 +263,11 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     }
 
     /// Puts changes on the queue, in their order.
-    async fn put(&self, cx: &RequestContext, changes: &[Change]) -> Result<(), Error> {
-        for changes in changes.chunks(MAX_ENTRIES) {
-            let entries = changes.iter().map(entry).collect::<Result<Vec<_>, _>>();
-            let entries =
-                entries.map_err(|error| Error::new(Code::INTERNAL, "The bridge has a bug.").because(error))?;
-            self.queues.send(cx, Queue::Changes, entries).await.map_err(not_queued)?;
+    async fn put(&self, cx: &RequestContext, changes: Vec<Change>) -> Result<(), Error> {
+        let entries = changes.iter().map(entry).collect::<Result<Vec<_>, _>>();
+        let entries = entries.map_err(|error| Error::new(Code::INTERNAL, "The bridge has a bug.").because(error))?;
+        for batch in batches(entries) {
+            self.queues.send(cx, Queue::Changes, batch).await.map_err(not_queued)?;
         }
         Ok(())
     }
@@ -257,7 +275,9 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     /// Where a listing begins: somewhat before the last one did; by time no further back than the settings allow, and by a
     /// link, which brings whatever has changed since, no further than deliveries are remembered.
     fn start(&self, wanted: &Wanted, at: &Progress, now: Timestamp) -> Start {
-        let from = at.closed_until.checked_sub(OVERLAP).unwrap_or(at.closed_until);
+        let goes_on_by_time = at.under_way.is_some() && at.link.is_none();
+        let overlap = if goes_on_by_time { Duration::ZERO } else { OVERLAP };
+        let from = at.closed_until.checked_sub(overlap).unwrap_or(at.closed_until);
         let by_time = SignedDuration::try_from(self.settings.resync).unwrap_or(REMEMBERED);
         let back = if at.link.is_some() { REMEMBERED } else { by_time };
         let bound = now.checked_sub(back).unwrap_or(from);
@@ -277,19 +297,23 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         listing: &Listing,
         link: Option<&str>,
         since: Timestamp,
+        until: Option<Timestamp>,
     ) -> Result<Batch, GraphError> {
         let mut batch = Batch { next: link.map(str::to_owned), ..Batch::default() };
-        for page in 0..PAGES_AT_ONCE {
-            if page > 0 && cx.deadline.for_a_call() < LEAST_TIME {
+        let from_start = until.map_or(PageFrom::Since(since), |until| PageFrom::Between(since, until));
+        let is_chat = matches!(listing, Listing::Chat { .. });
+        for page in 0..if is_chat { CHAT_PAGES_AT_ONCE } else { PAGES_AT_ONCE } {
+            // What was read has to get onto the queue, though the next page hangs.
+            let to_the_queue = TO_THE_QUEUE.saturating_mul(u32::try_from(batch.items.len()).unwrap_or(u32::MAX));
+            let left = cx.deadline.for_a_call().saturating_sub(to_the_queue);
+            if page > 0 && left < LEAST_TIME {
                 break;
             }
-            if page > 0 && matches!(listing, Listing::Chat { .. }) {
+            if page > 0 && is_chat {
                 tokio::time::sleep(CHAT_PACE).await;
             }
-            let from = batch.next.as_deref().map_or(PageFrom::Since(since), PageFrom::Link);
-            // What was read has to get onto the queue, though the next page hangs.
-            let patience =
-                cx.deadline.for_a_call().saturating_sub(if page > 0 { LEAST_TIME / 2 } else { Duration::ZERO });
+            let from = batch.next.as_deref().map_or(from_start, PageFrom::Link);
+            let patience = left.saturating_sub(if page > 0 { LEAST_TIME / 2 } else { Duration::ZERO });
             let read = tokio::time::timeout(patience, self.listings.page(cx, listing, from)).await;
             match read.unwrap_or_else(|_| Err(NoReply::Ambiguous("a page took too long".into()).into())) {
                 Ok(page) => {
@@ -308,6 +332,16 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         }
         Ok(batch)
     }
+}
+
+/// Before which time to look for what is older than all of these, by the second, which is how Graph is asked; nothing
+/// when that would be no step back.
+fn older_than(items: &[Item], until: Option<Timestamp>) -> Option<Timestamp> {
+    let oldest = items.iter().filter_map(|item| item.modified).min()?;
+    // The next second: others may have changed in the same one.
+    let bound = Timestamp::from_second(oldest.as_second().saturating_add(1)).ok()?;
+    let youngest = items.iter().filter_map(|item| item.modified).max()?;
+    (bound < until.unwrap_or(Timestamp::MAX) && bound <= youngest).then_some(bound)
 }
 
 /// Where a listing begins.

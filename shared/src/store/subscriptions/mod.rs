@@ -51,6 +51,8 @@ pub struct Progress {
     pub version: u64,
     /// Whatever changed before this time has been put on the queue.
     pub closed_until: Timestamp,
+    /// Before which time the next listing looks, where what is younger is kept for one after it.
+    pub until: Option<Timestamp>,
     /// When the listing began that is under way.
     pub under_way: Option<Timestamp>,
     /// Where the next listing begins, or where this one goes on. Opaque.

@@ -40,6 +40,38 @@ async fn what_was_missed_is_put_on_the_queue_in_its_order_whichever_way_it_is_li
     }
 }
 
+/// Graph lists a chat newest first, and a hundred pages of it at most are held.
+#[tokio::test(start_paused = true)]
+async fn a_chat_that_is_too_long_for_a_listing_or_for_an_invocation_is_queued_oldest_first() {
+    for (messages, seconds) in [(500, 600), (500, 60), (30, 13)] {
+        let scene = started(CHAT).await;
+        (1..=messages).for_each(|id| scene.tenant.write(id));
+        // Two or three of them in each second.
+        let mut at = Timestamp::now() - Duration::from_secs(400);
+        for message in &mut scene.tenant.state().messages {
+            at += Duration::from_millis(400);
+            (message.created, message.modified) = (Some(at), Some(at));
+        }
+        listed_before(&scene, CHAT, Duration::from_secs(400)).await;
+        let mut queued: Vec<usize> = Vec::new();
+        for round in 0.. {
+            assert!(round < 300, "{} of {messages} after {round} invocations", queued.len());
+            scene.run_with(&missed(&scene), seconds).await;
+            for id in scene.tenant.queued() {
+                let id = id.parse().unwrap();
+                // Where two windows meet, what was there before is told of again.
+                if queued.last().is_none_or(|last| id > *last) {
+                    queued.push(id);
+                }
+            }
+            if queued.len() == messages {
+                break;
+            }
+        }
+        assert_eq!(queued, (1..=messages).collect::<Vec<_>>(), "{messages} in {seconds} s at a time");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_subscription_made_anew_is_followed_by_what_came_meanwhile() {
     let scene = started(CHATS).await;

@@ -17,7 +17,7 @@ use crate::config::Environment;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::{GraphError, Page, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
-use crate::notification::queue::{MAX_ENTRIES, Queue};
+use crate::notification::queue::Queue;
 use crate::notification::{Change, ClientState, Entry, QueueError, Queued, Queues};
 use crate::secrets::Credential;
 use crate::store::subscriptions::MemorySubscriptionNotes;
@@ -176,7 +176,8 @@ impl Graph for Tenant {
 }
 
 impl Listings for Tenant {
-    /// Two a page. A link is `next` or `delta` and how many changes came before it; a chat is listed from its end.
+    /// Two a page. A link is `next` or `delta`, how many changes came before it, and since when the list is; a chat is
+    /// listed from its end.
     async fn page(
         &self,
         _cx: &RequestContext,
@@ -184,7 +185,7 @@ impl Listings for Tenant {
         from: PageFrom<'_>,
     ) -> Result<Page<Item>, GraphError> {
         self.call("page").await;
-        let at = |link: &str| link.split_once(' ').unwrap().1.parse::<usize>().unwrap();
+        let at = |link: &str| link.split(' ').nth(1).unwrap().parse::<usize>().unwrap();
         let hangs = matches!(from, PageFrom::Link(link) if Some(at(link)) == self.state().hanging_page);
         if hangs {
             std::future::pending::<()>().await;
@@ -195,17 +196,25 @@ impl Listings for Tenant {
         if is_chat {
             changes.reverse();
         }
+        // A link goes on with what the list it came from was filtered by.
+        let since = match from {
+            PageFrom::Since(since) | PageFrom::Between(since, _) => since,
+            PageFrom::Link(link) => link.split(' ').nth(2).map_or(Timestamp::MIN, |since| since.parse().unwrap()),
+        };
+        if is_chat {
+            changes.retain(|item| item.modified > Some(since));
+        }
         let first = match from {
             PageFrom::Link(link) if at(link) < state.forgotten => {
                 let gone = GraphError::SyncStateGone { code: "syncStateNotFound".into() };
                 return Err(state.forgets_as.clone().unwrap_or(gone));
             }
             PageFrom::Link(link) => at(link),
-            PageFrom::Since(since) if is_chat => {
-                changes.retain(|item| item.modified > Some(since));
-                0
+            PageFrom::Since(_) if is_chat => 0,
+            PageFrom::Between(_, until) if is_chat => {
+                changes.iter().position(|item| item.modified < Some(until)).unwrap_or(changes.len())
             }
-            PageFrom::Since(since) => {
+            PageFrom::Since(_) | PageFrom::Between(..) => {
                 changes.iter().position(|item| item.modified > Some(since)).unwrap_or(changes.len())
             }
         };
@@ -216,7 +225,7 @@ impl Listings for Tenant {
         let more = end < changes.len();
         Ok(Page {
             value: changes[first..end].to_vec(),
-            next: more.then(|| format!("next {end}")),
+            next: more.then(|| format!("next {end} {since}")),
             delta: (!more && !is_chat).then(|| format!("delta {end}")),
         })
     }
@@ -225,7 +234,8 @@ impl Listings for Tenant {
 impl Queues for Tenant {
     async fn send(&self, cx: &RequestContext, to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
         assert!(!cx.deadline.for_a_call().is_zero(), "no time for it");
-        assert_eq!((to, entries.len() <= MAX_ENTRIES), (Queue::Changes, true));
+        // All are of one group, of which a batch has one at most.
+        assert_eq!((to, entries.len()), (Queue::Changes, 1));
         for entry in entries {
             assert_eq!(entry.group, "chat/19:a@thread.v2");
             let Queued::Change(change) = serde_json::from_str(&entry.body).unwrap() else { panic!("{}", entry.body) };
