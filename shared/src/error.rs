@@ -106,6 +106,8 @@ codes! {
     STATE_UNAVAILABLE = "stateUnavailable", 503, true;
     /// The queue did not take everything.
     QUEUE_UNAVAILABLE = "queueUnavailable", 503, true;
+    /// A notification's client state could not be compared with the secret as it is now.
+    CLIENT_STATE_UNKNOWN = "clientStateUnknown", 503, true;
     /// The media bucket or the event bus did not take what was for it.
     DELIVERY_FAILED = "deliveryFailed", 503, true;
 

@@ -60,6 +60,7 @@ fn note(cx: &RequestContext, tally: &Tally) {
         ("rejected", tally.foreign + tally.malformed),
         ("foreign", tally.foreign),
         ("malformed", tally.malformed),
+        ("unreadable", tally.unreadable),
         ("contentLeftOut", tally.content_left_out),
     ] {
         cx.record.count(name, count);

@@ -92,7 +92,8 @@ pub trait ClientStates {
     /// When it cannot be had; then nothing can be taken.
     fn current(&self, cx: &RequestContext) -> impl Future<Output = Result<Arc<ClientState>, Error>> + Send;
 
-    /// The client state after one was shown that it does not admit: read again, unless that was done a moment ago.
+    /// The client state after one was shown that it does not admit, read again. `None` when that could not be done now,
+    /// because it was done a moment ago or because Secrets Manager is away: then nobody knows whether it is right.
     ///
     /// # Errors
     /// As for [`Self::current`].
@@ -100,7 +101,7 @@ pub trait ClientStates {
         &self,
         cx: &RequestContext,
         held: &Arc<ClientState>,
-    ) -> impl Future<Output = Result<Arc<ClientState>, Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Arc<ClientState>>, Error>> + Send;
 }
 
 /// The client state in Secrets Manager.
@@ -137,8 +138,13 @@ impl ClientStates for ClientStateSecret {
         Ok(self.secret.get(cx).await?)
     }
 
-    async fn renewed(&self, cx: &RequestContext, held: &Arc<ClientState>) -> Result<Arc<ClientState>, Error> {
-        if self.may_renew() { Ok(self.secret.reread(cx, held).await?) } else { Ok(held.clone()) }
+    async fn renewed(&self, cx: &RequestContext, held: &Arc<ClientState>) -> Result<Option<Arc<ClientState>>, Error> {
+        if !self.may_renew() {
+            return Ok(None);
+        }
+        let read = self.secret.reread(cx, held).await?;
+        // Where it could not be read, the old one was handed out again.
+        Ok((!Arc::ptr_eq(&read, held)).then_some(read))
     }
 }
 
@@ -191,10 +197,10 @@ mod tests {
         let (states, cx) = (states(&remote), context(10));
         let held = states.current(&cx).await.unwrap();
         assert!(held.admits(&shown("old")));
-        let renewed = states.renewed(&cx, &held).await.unwrap();
+        let renewed = states.renewed(&cx, &held).await.unwrap().unwrap();
         assert!(renewed.admits(&shown("new")));
         for _ in 0..100 {
-            assert!(states.renewed(&cx, &renewed).await.unwrap().admits(&shown("new")));
+            assert!(states.renewed(&cx, &renewed).await.unwrap().is_none());
         }
     }
 
@@ -205,7 +211,8 @@ mod tests {
         let (states, cx) = (states(&remote), context(10));
         let held = states.current(&cx).await.unwrap();
         drop(remote);
-        assert!(states.renewed(&cx, &held).await.unwrap().admits(&shown("old")));
+        assert!(states.renewed(&cx, &held).await.unwrap().is_none());
+        assert!(states.current(&cx).await.unwrap().admits(&shown("old")));
 
         let nowhere = Remote::start().await;
         let unreachable = self::states(&nowhere);

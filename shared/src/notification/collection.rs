@@ -2,14 +2,16 @@
 //!
 //! <https://learn.microsoft.com/graph/api/resources/changenotificationcollection>
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_with::{DefaultOnError, serde_as};
 
-use super::queued::{Change, EncryptedContent, Lifecycle, Queued};
+use super::queued::{Change, EncryptedContent, Lifecycle, Queued, Unreadable};
 use crate::error::{Code, Error};
 
 /// The most notifications of one request. Graph documents no limit and sends some tens; of as many as this in one chat,
@@ -103,13 +105,22 @@ impl<'a> Collection<'a> {
         self.items.is_empty()
     }
 
-    /// The notifications, in order; `None` for what is no notification.
+    /// The notifications, in order; `None` for what is no JSON object.
     pub fn notifications(&self, received_at: Timestamp) -> impl Iterator<Item = Option<Notification>> {
-        self.items.iter().map(move |item| {
-            let item: Item = serde_json::from_str(item.get()).ok()?;
-            item.read(received_at)
+        self.items.iter().map(move |json| {
+            let read = serde_json::from_str(json.get()).ok().and_then(|item: Item| item.read(received_at));
+            read.or_else(|| unreadable(json, received_at))
         })
     }
+}
+
+/// What cannot be read as a notification, without its client state, which must not lie on a queue; `None` for what is no
+/// object.
+fn unreadable(json: &RawValue, received_at: Timestamp) -> Option<Notification> {
+    let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(json.get()).ok()?;
+    let client_state = fields.remove("clientState").and_then(|state| serde_json::from_str(state.get()).ok());
+    let queued = Queued::Unreadable(Unreadable { notification: serde_json::to_string(&fields).ok()?, received_at });
+    Some(Notification { id: None, client_state, queued })
 }
 
 /// A notification, not yet known to be Graph's.
@@ -142,28 +153,46 @@ impl fmt::Debug for ClientStateShown {
     }
 }
 
-/// A notification of either kind as Graph writes it. Everything but the subscription may be absent or null in one of them.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A notification of either kind as Graph writes it. Everything may be absent or null in one of them, and what is of
+/// another type than it was yesterday must not cost the rest.
+#[serde_as]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
 struct Item {
+    #[serde_as(deserialize_as = "DefaultOnError")]
     id: Option<String>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     subscription_id: String,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     tenant_id: Option<String>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     client_state: Option<ClientStateShown>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     lifecycle_event: Option<String>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     subscription_expiration_date_time: Option<String>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     change_type: Option<String>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     resource: Option<String>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     resource_data: Option<ResourceData>,
+    // Content that is not complete is no content: the worker fetches the resource.
+    #[serde_as(deserialize_as = "DefaultOnError")]
     encrypted_content: Option<EncryptedContent>,
 }
 
+#[serde_as]
 #[derive(Deserialize, Default)]
+#[serde(default)]
 struct ResourceData {
+    #[serde_as(deserialize_as = "DefaultOnError")]
     #[serde(rename = "@odata.type")]
     kind: Option<String>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     #[serde(rename = "@odata.id")]
     id: Option<String>,
+    #[serde_as(deserialize_as = "DefaultOnError")]
     #[serde(rename = "@odata.etag")]
     etag: Option<String>,
 }

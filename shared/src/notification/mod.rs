@@ -40,5 +40,5 @@ pub mod validation;
 pub use client_state::{ClientState, ClientStateSecret, ClientStates};
 pub use collection::{Collection, Notification};
 pub use queue::{Entry, QueueError, Queues, SqsQueues};
-pub use queued::{Change, EncryptedContent, Lifecycle, Queued};
+pub use queued::{Change, EncryptedContent, Lifecycle, Queued, Unreadable};
 pub use receive::{Receiver, ReceiverSettings, Tally};

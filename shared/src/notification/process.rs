@@ -255,6 +255,11 @@ impl<R: Resources, D: Deliveries, S: Sinks, N: SubscriptionNotes> Worker<'_, R, 
                 tally.lifecycle += 1;
                 return Turned::Done;
             }
+            Ok(Queued::Unreadable(_)) => {
+                tracing::error!(message_id = id, "a notification that could not be read goes to the dead-letter queue");
+                tally.poison += 1;
+                return Turned::Poison;
+            }
             Err(error) => {
                 let (line, column) = (error.line(), error.column());
                 tracing::error!(

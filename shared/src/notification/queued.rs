@@ -16,6 +16,26 @@ pub enum Queued {
     Change(Change),
     /// Something has become of a subscription.
     Lifecycle(Lifecycle),
+    /// Something that could not be read.
+    Unreadable(Unreadable),
+}
+
+/// What carried the right client state and could not be read as a notification: kept for a person to look at, because
+/// Graph was told that it was taken.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unreadable {
+    /// The notification as it came, but for its client state; only its beginning where it is too large for the queue.
+    pub notification: String,
+    /// When it reached us.
+    pub received_at: Timestamp,
+}
+
+// Nobody knows what is in it.
+impl fmt::Debug for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unreadable").field("bytes", &self.notification.len()).finish_non_exhaustive()
+    }
 }
 
 /// A change of a resource.
@@ -145,5 +165,9 @@ mod tests {
             r#"{"kind":"lifecycle","subscriptionId":"s-1","tenantId":"t-1","lifecycleEvent":"subscriptionRemoved","#,
             r#""subscriptionExpirationDateTime":"2026-11-22T08:00:00-08:00","receivedAt":"2026-11-21T08:00:00Z"}"#,
         ));
+        let odd = there_and_back(
+            r#"{"kind":"unreadable","notification":"{\"changeType\":7}","receivedAt":"2026-11-21T08:00:00Z"}"#,
+        );
+        assert!(!format!("{odd:?}").contains("changeType"));
     }
 }

@@ -20,7 +20,7 @@ use super::client_state::ClientStates;
 use super::collection::{Collection, Notification};
 use super::group::group;
 use super::queue::{Entry, MAX_ENTRIES, Queue, QueueError, Queues};
-use super::queued::{Change, Lifecycle, Queued};
+use super::queued::{Change, Lifecycle, Queued, Unreadable};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
@@ -55,8 +55,12 @@ pub struct Tally {
     pub queued: usize,
     /// How many were dropped because their client state is not ours.
     pub foreign: usize,
-    /// How many were dropped because they are no notifications.
+    /// How many were dropped because they are no JSON objects.
     pub malformed: usize,
+    /// How many showed a client state that could not be compared with the secret as it is now. Graph sends them again.
+    pub undecided: usize,
+    /// Of the queued, how many could not be read and are kept as they came.
+    pub unreadable: usize,
     /// Of the queued, how many were too large to keep their encrypted content.
     pub content_left_out: usize,
 }
@@ -83,8 +87,8 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
         let mut tally = Tally { notifications: collection.len(), ..Tally::default() };
         let mut notifications: Vec<_> = collection.notifications(now).flatten().collect();
         tally.malformed = tally.notifications - notifications.len();
-        self.admit(cx, &mut notifications).await?;
-        tally.foreign = tally.notifications - tally.malformed - notifications.len();
+        tally.undecided = self.admit(cx, &mut notifications).await?;
+        tally.foreign = tally.notifications - tally.malformed - tally.undecided - notifications.len();
 
         let chains = chains(notifications);
         let mut ended = stream::iter(chains)
@@ -96,27 +100,38 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
             match ended {
                 Ok(sent) => {
                     tally.queued += sent.queued;
-                    tally.malformed += sent.malformed;
+                    tally.unreadable += sent.unreadable;
                     tally.content_left_out += sent.content_left_out;
                 }
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        failure.map_or(Ok(tally), |error| Err(untaken(&error)))
+        match failure {
+            Some(error) => Err(untaken(&error)),
+            None if tally.undecided > 0 => Err(undecided()),
+            None => Ok(tally),
+        }
     }
 
-    /// Leaves those that carry the right client state. A secret that has just been rotated is read again for it.
-    async fn admit(&self, cx: &RequestContext, notifications: &mut Vec<Notification>) -> Result<(), Error> {
+    /// Leaves those that carry the right client state. A secret that has just been rotated is read again for it; gives how
+    /// many show a client state that is not the one at hand, where it could not be read again.
+    async fn admit(&self, cx: &RequestContext, notifications: &mut Vec<Notification>) -> Result<usize, Error> {
         let mut state = self.states.current(cx).await?;
-        let shown = |notification: &Notification| notification.client_state.is_some();
         let admitted = |notification: &Notification, state: &super::ClientState| {
             notification.client_state.as_ref().is_some_and(|shown| state.admits(shown))
         };
-        if notifications.iter().any(|notification| shown(notification) && !admitted(notification, &state)) {
-            state = self.states.renewed(cx, &state).await?;
+        let unknown = |notifications: &[Notification], state: &super::ClientState| {
+            let shown = notifications.iter().filter(|notification| notification.client_state.is_some());
+            shown.filter(|notification| !admitted(notification, state)).count()
+        };
+        let mut undecided = unknown(notifications, &state);
+        if undecided > 0
+            && let Some(renewed) = self.states.renewed(cx, &state).await?
+        {
+            (state, undecided) = (renewed, 0);
         }
         notifications.retain(|notification| admitted(notification, &state));
-        Ok(())
+        Ok(undecided)
     }
 
     /// Sends a chain: of each group the first, then of each the second, and so on, because of a batch SQS may refuse the
@@ -134,11 +149,8 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
             // Written out only now, so that no more is held than what is on its way.
             for Group { name, notifications } in &mut chain {
                 let Some(notification) = notifications.next() else { continue };
-                let Some(message) = message(notification, tokens, self.settings.max_bytes) else {
-                    sent.malformed += 1;
-                    continue;
-                };
-                let Message { deduplication_id, body, content_left_out } = message;
+                let Message { deduplication_id, body, content_left_out, unreadable } =
+                    message(notification, tokens, self.settings.max_bytes);
                 if bytes + body.len() > self.settings.max_bytes {
                     self.queues.send(cx, queue, std::mem::take(&mut batch)).await?;
                     bytes = 0;
@@ -147,6 +159,7 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
                 batch.push(Entry { group: name.clone(), deduplication_id, body });
                 sent.queued += 1;
                 sent.content_left_out += usize::from(content_left_out);
+                sent.unreadable += usize::from(unreadable);
             }
             if !batch.is_empty() {
                 self.queues.send(cx, queue, batch).await?;
@@ -166,6 +179,12 @@ fn untaken(error: &QueueError) -> Error {
     }
 }
 
+fn undecided() -> Error {
+    let message = "A notification shows a client state that is not in the bridge's secret as it was read a moment ago. It is \
+                   compared again when Microsoft Graph sends it again.";
+    Error::new(Code::CLIENT_STATE_UNKNOWN, message)
+}
+
 /// The notifications of a group, in their order.
 struct Group {
     name: String,
@@ -180,6 +199,8 @@ fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
         let (queue, name) = match &notification.queued {
             Queued::Change(change) => (Queue::Changes, group(&change.resource, &change.subscription_id)),
             Queued::Lifecycle(lifecycle) => (Queue::Lifecycle, group("", &lifecycle.subscription_id)),
+            // It holds up nothing but itself.
+            Queued::Unreadable(odd) => (Queue::Changes, format!("unreadable/{}", hash(&[&odd.notification]))),
         };
         let place = *places.entry((queue, name.clone())).or_insert_with(|| {
             groups.push((queue, name, Vec::new()));
@@ -203,11 +224,12 @@ struct Message {
     deduplication_id: String,
     body: String,
     content_left_out: bool,
+    unreadable: bool,
 }
 
 /// The message of a notification. One that is too large for the queue goes without its content, which the worker then
-/// fetches; `None` when that does not make it small enough, which no resource's name does.
-fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> Option<Message> {
+/// fetches. One that is too large even so, which no resource's name makes it, goes as something that could not be read.
+fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> Message {
     let Notification { id, mut queued, .. } = notification;
     let deduplication_id = deduplication_id(id.as_deref(), &queued);
     if let Queued::Change(change) = &mut queued
@@ -215,15 +237,36 @@ fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> O
     {
         change.validation_tokens = tokens.to_vec();
     }
-    let body = written(&queued)?;
-    if body.len() <= max_bytes {
-        return Some(Message { deduplication_id, body, content_left_out: false });
+    let mut body = written(&queued);
+    let mut content_left_out = false;
+    if body.len() > max_bytes
+        && let Queued::Change(change) = &mut queued
+    {
+        content_left_out = change.encrypted_content.take().is_some();
+        change.validation_tokens.clear();
+        body = written(&queued);
     }
-    let Queued::Change(change) = &mut queued else { return None };
-    change.encrypted_content.take()?;
-    change.validation_tokens.clear();
-    let body = written(&queued).filter(|body| body.len() <= max_bytes)?;
-    Some(Message { deduplication_id, body, content_left_out: true })
+    let mut unreadable = matches!(queued, Queued::Unreadable(_));
+    let mut room = max_bytes;
+    while body.len() > max_bytes && room > 0 {
+        // Written out it may be several times as long.
+        room /= 2;
+        queued = Queued::Unreadable(beginning(&queued, room));
+        body = written(&queued);
+        (content_left_out, unreadable) = (false, true);
+    }
+    Message { deduplication_id, body, content_left_out, unreadable }
+}
+
+/// The first bytes of what is too large.
+fn beginning(queued: &Queued, bytes: usize) -> Unreadable {
+    let (mut notification, received_at) = match queued {
+        Queued::Unreadable(odd) => (odd.notification.clone(), odd.received_at),
+        Queued::Change(change) => (written(queued), change.received_at),
+        Queued::Lifecycle(lifecycle) => (written(queued), lifecycle.received_at),
+    };
+    notification.truncate(notification.floor_char_boundary(bytes));
+    Unreadable { notification, received_at }
 }
 
 /// What makes two notifications one for the queue: the version of the resource, where Graph names it; else Graph's id of
@@ -237,16 +280,18 @@ fn deduplication_id(id: Option<&str>, queued: &Queued) -> String {
             Queued::Change(Change { subscription_id, .. }) | Queued::Lifecycle(Lifecycle { subscription_id, .. }),
             Some(id),
         ) => hash(&[subscription_id, id]),
+        (Queued::Unreadable(odd), _) => hash(&["unreadable", &odd.notification]),
         _ => Uuid::new_v4().to_string(),
     }
 }
 
 /// JSON, without the two characters that JSON allows and SQS refuses. Outside of its strings, JSON is ASCII.
-fn written(queued: &Queued) -> Option<String> {
-    let body = serde_json::to_string(queued).ok()?;
+fn written(queued: &Queued) -> String {
+    // Texts and times always serialize.
+    let body = serde_json::to_string(queued).unwrap_or_default();
     // Content is base64, so hardly ever is there anything to look for.
     if body.is_ascii() {
-        return Some(body);
+        return body;
     }
-    Some(body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
+    body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }

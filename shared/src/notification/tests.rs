@@ -21,12 +21,14 @@ const STATE: &str = "s3cret";
 struct States {
     held: &'static str,
     rotated: &'static str,
+    /// Whether the secret can be read again now.
+    readable: bool,
     renewals: Mutex<usize>,
 }
 
 impl Default for States {
     fn default() -> Self {
-        Self { held: STATE, rotated: STATE, renewals: Mutex::default() }
+        Self { held: STATE, rotated: STATE, readable: true, renewals: Mutex::default() }
     }
 }
 
@@ -39,9 +41,9 @@ impl ClientStates for States {
         Ok(state(self.held))
     }
 
-    async fn renewed(&self, _cx: &RequestContext, _held: &Arc<ClientState>) -> Result<Arc<ClientState>, Error> {
+    async fn renewed(&self, _cx: &RequestContext, _held: &Arc<ClientState>) -> Result<Option<Arc<ClientState>>, Error> {
         *self.renewals.lock().unwrap() += 1;
-        Ok(state(self.rotated))
+        Ok(self.readable.then(|| state(self.rotated)))
     }
 }
 
@@ -66,6 +68,7 @@ impl Fifo {
         let resource = |(_, queued)| match queued {
             Queued::Change(change) => change.resource,
             Queued::Lifecycle(lifecycle) => lifecycle.lifecycle_event,
+            Queued::Unreadable(odd) => odd.notification,
         };
         self.messages().into_iter().map(resource).collect()
     }
@@ -162,7 +165,7 @@ async fn good_and_bad_of_all_kinds_come_in_one_request() {
     ]}"##;
     let queues = fifo();
     let tally = receive(&States::default(), &queues, body).await.unwrap();
-    let expected = Tally { notifications: 17, queued: 3, foreign: 3, malformed: 11, content_left_out: 0 };
+    let expected = Tally { notifications: 17, queued: 8, foreign: 5, malformed: 4, unreadable: 4, ..Tally::default() };
     assert_eq!(tally, expected);
     let mut taken = queues.taken.lock().unwrap().clone();
     taken.sort_by(|(_, a), (_, b)| a.group.cmp(&b.group));
@@ -200,10 +203,16 @@ async fn what_is_too_large_goes_without_its_content() {
     let huge = message_in(9, 9).to_string().replace("19:9@", &format!("19:{}@", "x".repeat(MAX_BYTES)));
     let items = [rich(1, 1, 200_000), rich(1, 2, 300_000), rich(2, 3, 100_000), serde_json::from_str(&huge).unwrap()];
     let tally = receive(&States::default(), &queues, post_of(&items)).await.unwrap();
-    assert_eq!((tally.queued, tally.content_left_out, tally.malformed), (3, 1, 1));
-    let contents = queues.messages().into_iter().map(|(_, queued)| {
-        let Queued::Change(change) = queued else { panic!("{queued:?}") };
-        (change.etag, change.encrypted_content.is_some(), change.validation_tokens.len())
+    assert_eq!((tally.queued, tally.content_left_out, tally.unreadable, tally.malformed), (4, 1, 1, 0));
+    let contents = queues.messages().into_iter().filter_map(|(_, queued)| match queued {
+        Queued::Change(change) => {
+            Some((change.etag, change.encrypted_content.is_some(), change.validation_tokens.len()))
+        }
+        Queued::Unreadable(odd) => {
+            assert!(odd.notification.starts_with(r#"{"kind":"change","#) && odd.notification.len() > 1000);
+            None
+        }
+        Queued::Lifecycle(_) => panic!("{queued:?}"),
     });
     let contents: HashSet<_> = contents.collect();
     let expected = [("1".to_owned(), true, 1), ("2".to_owned(), false, 0), ("3".to_owned(), true, 1)];
@@ -234,6 +243,58 @@ async fn a_rotation_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_state_that_cannot_be_compared_now_is_for_graph_to_send_again() {
+    let states = States { held: "before", readable: false, ..States::default() };
+    let queues = fifo();
+    let mut known = message_in(1, 1);
+    known["clientState"] = json!("before");
+    let error = receive(&states, &queues, post_of(&[known, message_in(1, 2)])).await.unwrap_err();
+    assert_eq!((error.code, error.code.status()), (Code::CLIENT_STATE_UNKNOWN, 503));
+    assert_eq!(queues.resources().len(), 1, "what is known to be Graph's is taken; it is a repetition later");
+    let states = States { held: "before", ..States::default() };
+    let tally = receive(&states, &queues, post_of(&[message_in(1, 2)])).await.unwrap();
+    assert_eq!((tally.queued, queues.resources().len()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_surprise_in_what_is_not_needed_costs_nothing() {
+    for name in
+        ["id", "tenantId", "lifecycleEvent", "subscriptionExpirationDateTime", "resourceData", "encryptedContent"]
+    {
+        for surprise in [Value::Null, json!(7), json!(["x"]), json!({"@odata.etag": 7, "data": null}), json!(true)] {
+            let queues = fifo();
+            let mut item = rich(1, 1, 100);
+            item[name] = surprise.clone();
+            let tally = receive(&States::default(), &queues, post_of(&[item])).await.unwrap();
+            let (_, queued) = queues.messages().remove(0);
+            assert!(matches!(queued, Queued::Change(_)), "{name} {surprise}: {queued:?}");
+            assert_eq!((tally.queued, tally.unreadable), (1, 0), "{name} {surprise}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_kept_without_the_client_state() {
+    let deep = format!("{}1{}", "[".repeat(50_000), "]".repeat(50_000));
+    let large = "\u{1}".repeat(MAX_BYTES);
+    for (item, kept) in [
+        (format!(r#"{{"clientState": "{STATE}", "news": 1}}"#), r#"{"news":1}"#.to_owned()),
+        (format!(r#"{{"clientState": "{STATE}", "clientState": "{STATE}", "id": "a"}}"#), r#"{"id":"a"}"#.into()),
+        (format!(r#"{{"clientState": "{STATE}", "resource": {deep}}}"#), format!(r#"{{"resource":{deep}}}"#)),
+        (json!({"clientState": STATE, "news": large}).to_string(), String::new()),
+    ] {
+        let queues = fifo();
+        let tally = receive(&States::default(), &queues, format!(r#"{{"value": [{item}]}}"#)).await.unwrap();
+        assert_eq!((tally.queued, tally.unreadable, tally.foreign, tally.malformed), (1, 1, 0, 0), "{item:.80}");
+        let (queue, queued) = queues.messages().remove(0);
+        let Queued::Unreadable(odd) = queued else { panic!("{queued:?}") };
+        assert_eq!(queue, Queue::Changes);
+        assert!(!odd.notification.contains(STATE));
+        assert!(if kept.is_empty() { odd.notification.len() > 1000 } else { odd.notification == kept }, "{item:.80}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_no_collection_is_never_taken() {
     let many = |count: usize| format!(r#"{{"value":[{}]}}"#, vec!["{}"; count].join(","));
     let deep = |opening: &str| format!(r#"{{"value":[{}"#, opening.repeat(100_000));
@@ -257,7 +318,7 @@ async fn what_is_no_collection_is_never_taken() {
     assert_eq!(not_text.code, Code::MALFORMED_JSON);
     for (body, notifications) in [(many(0), 0), (many(collection::MAX_ITEMS), collection::MAX_ITEMS)] {
         let tally = receive(&States::default(), &fifo(), body).await.unwrap();
-        assert_eq!((tally.notifications, tally.malformed), (notifications, notifications));
+        assert_eq!((tally.notifications, tally.foreign), (notifications, notifications), "none shows a client state");
     }
     // Well-formed however deep, so it spoils nothing but itself.
     let nested = format!(r#"{{"value":[{}1{}]}}"#, "[".repeat(100_000), "]".repeat(100_000));

@@ -130,8 +130,9 @@ async fn graph_webhook_takes_its_event_with_one_call() {
     let response = answer(&webhook, with_body(&foreign)).await;
     assert_eq!((response.status_code, response.body), (202, None));
     assert_eq!(calls(&bundle).split_off(3), ["secretsmanager.GetSecretValue"], "nothing is queued");
-    for body in [r#"{"value":[]}"#, r#"{"value":[{}, 1]}"#, &foreign] {
-        assert_eq!(answer(&webhook, with_body(body)).await.status_code, 202);
+    // The secret was read for it a moment ago. It may be another by now, which only a later comparison can tell.
+    for (body, status) in [(r#"{"value":[]}"#, 202), (r#"{"value":[{}, 1]}"#, 202), (&foreign, 503)] {
+        assert_eq!(answer(&webhook, with_body(body)).await.status_code, status, "{body:.40}");
     }
     assert_eq!(calls(&bundle).len(), 4, "strangers do not make the secret be read again and again");
 }
@@ -190,7 +191,10 @@ fn hostile_bodies_do_no_harm() {
     let outcomes = std::fs::read_dir(corpus).unwrap().map(|file| {
         let path = file.unwrap().path();
         let outcome = match notification_body::check(&std::fs::read(&path).unwrap()) {
-            Some(tally) => format!("{} queued, {} foreign, {} malformed", tally.queued, tally.foreign, tally.malformed),
+            Some(tally) => format!(
+                "{} queued ({} unreadable), {} foreign, {} malformed",
+                tally.queued, tally.unreadable, tally.foreign, tally.malformed
+            ),
             None => "refused".into(),
         };
         (path.file_name().unwrap().to_string_lossy().into_owned(), outcome)

@@ -22,8 +22,8 @@ impl ClientStates for States {
         Ok(self.0.clone())
     }
 
-    async fn renewed(&self, _cx: &RequestContext, held: &Arc<ClientState>) -> Result<Arc<ClientState>, Error> {
-        Ok(held.clone())
+    async fn renewed(&self, _cx: &RequestContext, held: &Arc<ClientState>) -> Result<Option<Arc<ClientState>>, Error> {
+        Ok(Some(held.clone()))
     }
 }
 

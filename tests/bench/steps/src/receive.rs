@@ -24,8 +24,8 @@ impl ClientStates for Known {
         Ok(self.0.clone())
     }
 
-    async fn renewed(&self, _cx: &RequestContext, _held: &Arc<ClientState>) -> Result<Arc<ClientState>, Error> {
-        Ok(self.0.clone())
+    async fn renewed(&self, _cx: &RequestContext, _held: &Arc<ClientState>) -> Result<Option<Arc<ClientState>>, Error> {
+        Ok(Some(self.0.clone()))
     }
 }
 
