@@ -13,7 +13,7 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio::time::Instant;
 
 use crate::config::{ConfigError, Environment};
-use crate::http::{Deadline, RequestContext};
+use crate::http::{Deadline, HttpClient, RequestContext};
 use crate::parameters::{Parameters, Read};
 
 /// For how long an instance goes by what it has read.
@@ -59,7 +59,7 @@ impl<A> Live<A> {
     /// An app of these settings, those included that lie elsewhere.
     pub(crate) async fn start(
         mut env: Environment,
-        aws: impl AsyncFnOnce() -> SdkConfig,
+        aws: impl AsyncFnOnce(&HttpClient) -> SdkConfig,
         from_env: impl AsyncFn(&mut Environment) -> Option<A> + 'static,
     ) -> Self {
         let from_env = Arc::new(from_env);
@@ -170,7 +170,7 @@ mod tests {
             .endpoint_url(remote.uri())
             .build();
         let env = Environment::of([("NUMBER_PARAMETER", "/bridge/number")]);
-        Live::start(env, async || aws, async |env: &mut Environment| env.required("NUMBER")).await
+        Live::start(env, async |_: &HttpClient| aws, async |env: &mut Environment| env.required("NUMBER")).await
     }
 
     async fn holds(remote: &Remote, text: &str) {

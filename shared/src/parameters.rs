@@ -105,7 +105,10 @@ impl fmt::Debug for Parameters {
 impl Parameters {
     /// The settings that the environment says lie elsewhere; `None` when it says so of none, or of one in a way that cannot
     /// be, which is noted. AWS is asked for nothing yet.
-    pub(crate) async fn named_by(env: &mut Environment, aws: impl AsyncFnOnce() -> SdkConfig) -> Option<Self> {
+    pub(crate) async fn named_by(
+        env: &mut Environment,
+        aws: impl AsyncFnOnce(&HttpClient) -> SdkConfig,
+    ) -> Option<Self> {
         let mut located = Vec::new();
         let mut all_good = true;
         for variable in env.names_ending(SUFFIX) {
@@ -127,14 +130,14 @@ impl Parameters {
         if located.is_empty() || !all_good {
             return None;
         }
-        let aws = aws().await;
-        let made = HttpClient::new().map_err(|error| format!("outbound TLS cannot be set up ({error})"));
-        let made = made.and_then(|http| {
+        let http = HttpClient::from_env(env)?;
+        let aws = aws(&http).await;
+        let made = || {
             let region = aws.region().ok_or("AWS_REGION is not set")?.to_string();
             let credentials = aws.credentials_provider().ok_or("there are no AWS credentials")?;
             Ok(Self { http, credentials, region, endpoint: aws.endpoint_url().map(str::to_owned), located })
-        });
-        made.map_err(|problem: String| env.problem(problem)).ok()
+        };
+        made().map_err(|problem: String| env.problem(problem)).ok()
     }
 
     /// Reads all of them, side by side.
@@ -257,7 +260,7 @@ mod tests {
 
     async fn parameters(endpoint: &str, variables: &[(&str, &str)]) -> Result<Option<Parameters>, String> {
         let mut env = Environment::of(variables.iter().copied());
-        let parameters = Parameters::named_by(&mut env, async || aws(endpoint)).await;
+        let parameters = Parameters::named_by(&mut env, async |_: &HttpClient| aws(endpoint)).await;
         env.finish(Some(parameters)).map_err(|error| error.to_string())
     }
 
@@ -330,7 +333,7 @@ mod tests {
         let both = [("SUBSCRIPTIONS", "[]"), ("SUBSCRIPTIONS_PARAMETER", "/bridge/subscriptions")];
         assert!(parameters("http://127.0.0.1:1", &both).await.unwrap_err().contains("are both set"));
         let mut env = Environment::of([("SUBSCRIPTIONS", "[]"), ("SUBSCRIPTIONS_PARAMETER", " ")]);
-        let none = Parameters::named_by(&mut env, async || unreachable!("AWS is not asked for")).await;
+        let none = Parameters::named_by(&mut env, async |_: &HttpClient| unreachable!("AWS is not asked for")).await;
         assert!(none.is_none());
     }
 }

@@ -54,7 +54,7 @@ impl<'e> Startup<'e> {
     /// Prepares HTTP and AWS access: `SSL_CERT_FILE`. `None` when TLS cannot be set up; that is noted as a problem.
     pub async fn load(env: &'e mut Environment) -> Option<Self> {
         let http = HttpClient::from_env(env)?;
-        let aws = aws_with(&http).await;
+        let aws = aws(&http).await;
         Some(Self { env, http, aws })
     }
 
@@ -203,13 +203,8 @@ impl<'e> Startup<'e> {
     }
 }
 
-/// AWS access, as Lambda's environment has it: `SSL_CERT_FILE`. `None` when TLS cannot be set up; that is noted as a
-/// problem.
-pub async fn aws(env: &mut Environment) -> Option<SdkConfig> {
-    Some(aws_with(&HttpClient::from_env(env)?).await)
-}
-
-async fn aws_with(http: &HttpClient) -> SdkConfig {
+/// AWS access, as Lambda's environment has it, over the connections of this client.
+pub async fn aws(http: &HttpClient) -> SdkConfig {
     // All that is asked of AWS may be asked twice; a request that hangs must not take the agent's time with it.
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(AWS_ATTEMPT).build();
     let client = aws::client(http.connections());

@@ -2,7 +2,7 @@
 
 use bridge::config::Environment;
 use bridge::error::Error;
-use bridge::http::RequestContext;
+use bridge::http::{HttpClient, RequestContext};
 use bridge::notification::{ClientStateSecret, ClientStates, Queues, Receiver, ReceiverSettings, SqsQueues, Tally};
 use bridge::startup::{aws, door, warm_up};
 use jiff::Timestamp;
@@ -29,8 +29,8 @@ impl<S, Q> App<S, Q> {
 impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
-        let aws = aws(env).await;
-        let (door, settings) = (aws.and_then(|aws| door(env, &aws)), ReceiverSettings::read(env));
+        let aws = aws(&HttpClient::from_env(env)?).await;
+        let (door, settings) = (door(env, &aws), ReceiverSettings::read(env));
         let ((states, queues), settings) = (door?, settings?);
         let app = Self::new(states, queues, settings);
         warm_up(async |cx| app.states.warm_up(&cx).await).await;

@@ -32,6 +32,11 @@ const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long after a fetch an unknown key id, or a failed fetch, does not fetch again.
 const COOL_DOWN: Duration = Duration::from_secs(60);
 
+/// How long the keys may take where one of them is missing, and where they are only old. All notifications of a worker wait
+/// for the one fetch.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE_WITH_OLD: Duration = Duration::from_secs(1);
+
 /// There are no keys to check a signature with, through nobody's fault but the network's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Microsoft Entra ID's signing keys could not be fetched ({0})")]
@@ -128,7 +133,9 @@ impl SigningKeys {
         if due && older_than(held.tried, COOL_DOWN) {
             held.tried = Some(Instant::now());
             // Boxed: the rare case should not make every caller's future large.
-            match Box::pin(self.fetch(cx)).await {
+            let patience = if known { PATIENCE_WITH_OLD } else { PATIENCE };
+            let fetched = tokio::time::timeout(patience, Box::pin(self.fetch(cx))).await;
+            match fetched.unwrap_or_else(|_elapsed| Err(NoKeys("no answer in time".into()))) {
                 Ok(keys) => *held = Held { keys, fetched: held.tried, tried: held.tried, failure: None },
                 Err(error) => held.failure = Some(error),
             }
@@ -172,6 +179,8 @@ impl SigningKeys {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use wiremock::matchers::{method, path as url_path};
+    use wiremock::{Mock, ResponseTemplate};
 
     use super::*;
     use crate::http::Deadline;
@@ -237,6 +246,34 @@ mod tests {
         answers(&remote, &["c"], &[]).await;
         pass(REFRESH_AFTER).await;
         assert!(found("c").await, "looked for without being unknown");
+    }
+
+    #[tokio::test]
+    async fn keys_that_do_not_come_stall_nobody_for_long() {
+        let remote = Remote::start().await;
+        let keys = SigningKeys::new(HttpClient::new().unwrap(), remote.uri().parse().unwrap());
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(3600 * 48)));
+        let hang = async || {
+            for path in ["/common/discovery/keys", "/common/discovery/v2.0/keys"] {
+                let hangs = ResponseTemplate::new(200).set_delay(Duration::from_secs(600));
+                remote.expect(Mock::given(method("GET")).and(url_path(path)), 1, hangs).await;
+            }
+        };
+        let started = std::time::Instant::now();
+        hang().await;
+        // The first waits, and the others learn from it.
+        for id in ["a", "b", "c"] {
+            assert_eq!(keys.find(&cx, id).await.unwrap_err(), NoKeys("no answer in time".into()));
+        }
+        assert!(started.elapsed() < PATIENCE * 2, "{:?}", started.elapsed());
+        pass(COOL_DOWN).await;
+        answers(&remote, &["a"], &["a"]).await;
+        assert!(keys.find(&cx, "a").await.unwrap().is_some());
+        pass(REFRESH_AFTER).await;
+        let started = std::time::Instant::now();
+        hang().await;
+        assert!(keys.find(&cx, "a").await.unwrap().is_some(), "the old one does until the new ones come");
+        assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     }
 
     #[tokio::test]

@@ -2,10 +2,9 @@
 //! hold: the SDK's own debug output prints whole answers.
 
 mod client;
+pub(crate) mod signer;
 
 pub(crate) use client::client;
-
-pub(crate) mod signer;
 
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};

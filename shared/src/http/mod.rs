@@ -30,6 +30,12 @@ const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(50);
 /// A connection that takes longer comes about no more, and "not connected" is a certainty that a text message needs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long one attempt may take, and how much longer for each MiB that its answer may have, where the call may be
+/// repeated: 8 s for an answer in JSON. Graph and Genesys Cloud take one to three; a connection that hangs leaves time for
+/// another. What must not be sent twice has all the time there is: giving up early would only leave its end in doubt.
+const ATTEMPT: Duration = Duration::from_secs(4);
+const ATTEMPT_PER_MIB: Duration = Duration::from_secs(1);
+
 /// What is read of an answer in JSON. The largest we ask for is a page of calendar events, some tens of kilobytes.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
@@ -59,6 +65,8 @@ impl RequestContext {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     inner: reqwest::Client,
+    /// [`ATTEMPT`], but in tests.
+    attempt: Duration,
 }
 
 /// A call to make.
@@ -147,7 +155,7 @@ impl HttpClient {
             .pool_idle_timeout(IDLE_CONNECTION_LIFE)
             .user_agent(concat!("teams-bridge/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { inner })
+        Ok(Self { inner, attempt: ATTEMPT })
     }
 
     /// Its connections, for the AWS SDK.
@@ -187,6 +195,17 @@ impl HttpClient {
         }
     }
 
+    /// How long an attempt of a call may take.
+    fn limit(&self, call: &Call) -> Duration {
+        match call.repeat {
+            Repeat::UnlessAccepted => Duration::MAX,
+            Repeat::Always => {
+                let mib = u32::try_from(call.max_answer_bytes.div_ceil(1024 * 1024)).unwrap_or(u32::MAX);
+                self.attempt.saturating_add(ATTEMPT_PER_MIB.saturating_mul(mib))
+            }
+        }
+    }
+
     /// Makes a call within the request's deadline, with this bearer token, repeated as [`retry::pause`] allows. The last
     /// answer is given back whatever its status; what it means is for the client that asked.
     ///
@@ -206,7 +225,7 @@ impl HttpClient {
             if let Some(token) = bearer {
                 request = request.bearer_auth(token.expose_secret());
             }
-            let result = attempt_once(cx, call, request).await;
+            let result = attempt_once(cx, call, self.limit(call), request).await;
             let ending = match &result {
                 Ok(reply) => Ending::Answered { status: reply.status.as_u16(), retry_after: reply.retry_after },
                 Err(NoReply::NotSent(_)) => Ending::NotSent,
@@ -225,9 +244,14 @@ impl HttpClient {
     }
 }
 
-async fn attempt_once(cx: &RequestContext, call: &Call, request: reqwest::RequestBuilder) -> Result<Reply, NoReply> {
+async fn attempt_once(
+    cx: &RequestContext,
+    call: &Call,
+    limit: Duration,
+    request: reqwest::RequestBuilder,
+) -> Result<Reply, NoReply> {
     let started = Instant::now();
-    let left = cx.deadline.for_a_call();
+    let left = cx.deadline.for_a_call().min(limit);
     let result = if left.is_zero() {
         Err(NoReply::NotSent("the request's time had run out".into()))
     } else {
@@ -377,6 +401,23 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(error, NoReply::NotSent(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_hangs_costs_one_attempt_and_not_all_the_time_there_is() {
+        for (repeat, calls) in [(Repeat::Always, 2), (Repeat::UnlessAccepted, 1)] {
+            let server = MockServer::start().await;
+            let hangs = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+            Mock::given(any()).respond_with(hangs).up_to_n_times(1).mount(&server).await;
+            Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+            let client = HttpClient { attempt: Duration::from_millis(100), ..HttpClient::new().unwrap() };
+            let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(4)));
+            let call = Call { max_answer_bytes: 0, ..call(&client, &server.uri(), repeat) };
+            let result = client.send(&cx, &call, None).await;
+            assert_eq!(server.received_requests().await.unwrap().len(), calls);
+            // What must not be sent twice is waited for.
+            assert_eq!(result.is_ok(), repeat == Repeat::Always, "{result:?}");
+        }
     }
 
     #[tokio::test]
