@@ -94,6 +94,14 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
         "MEDIA_TYPES",
         "EVENT_BUS",
     ];
+    // What all of them read, wherever they call.
+    let globals = &template["Globals"]["Function"];
+    assert_eq!(
+        line(&globals["Environment"]["Variables"]),
+        "{SSL_CERT_FILE: !If [AddsAuthority, /opt/authority.pem, ]}"
+    );
+    assert_eq!(line(&globals["Layers"]), "!If [AddsAuthority, [!Ref AuthorityLayerArn], !Ref AWS::NoValue]");
+    assert!(readme.contains("`SSL_CERT_FILE`"));
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
         let parts: &[&[&str]] = match name {
             "ProcessNotification" => &[&entra, &genesys, &worker],
