@@ -100,10 +100,16 @@ impl<A> Webhook<A> {
                 token.map_or_else(taken, handshaken)
             }
             Err(error) => {
+                // A stranger can provoke this one.
+                let provoked = error.code == Code::CLIENT_STATE_UNKNOWN;
                 let mut answer = Answer::failed(error, NoFields {}).with_request_id(context.request_id);
                 // What other routes answer with 200 and ok:false would be lost: nobody but Graph can send it again.
                 if answer.status < 400 {
                     answer.status = 503;
+                }
+                // An alarm goes by this.
+                if answer.status >= 500 && !provoked {
+                    context.record.count("notTaken", 1);
                 }
                 // Anybody can ask here, and the names of our secrets and queues are not for anybody.
                 if answer.status >= 500 {

@@ -139,11 +139,9 @@ impl ClientStates for ClientStateSecret {
     }
 
     async fn renewed(&self, cx: &RequestContext, held: &Arc<ClientState>) -> Result<Option<Arc<ClientState>>, Error> {
-        if !self.may_renew() {
-            return Ok(None);
-        }
-        let read = self.secret.reread(cx, held).await?;
-        // Where it could not be read, the old one was handed out again.
+        // Another request may have read it meanwhile.
+        let read = if self.may_renew() { self.secret.reread(cx, held).await? } else { self.secret.get(cx).await? };
+        // Where it was not read again, this is the old one.
         Ok((!Arc::ptr_eq(&read, held)).then_some(read))
     }
 }
@@ -202,6 +200,8 @@ mod tests {
         for _ in 0..100 {
             assert!(states.renewed(&cx, &renewed).await.unwrap().is_none());
         }
+        // Who has still the old one learns of what another request has read.
+        assert!(states.renewed(&cx, &held).await.unwrap().unwrap().admits(&shown("new")));
     }
 
     #[tokio::test]

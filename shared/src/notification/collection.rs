@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_with::{DefaultOnError, serde_as};
+use serde_with::{DefaultOnError, VecSkipError, serde_as};
 
 use super::queued::{Change, EncryptedContent, Lifecycle, Queued, Unreadable};
 use crate::error::{Code, Error};
@@ -26,10 +26,13 @@ pub struct Collection<'a> {
     pub validation_tokens: Vec<String>,
 }
 
+#[serde_as]
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
     value: Items<'a>,
+    // A token that is none proves nothing; what does without tokens is to be taken all the same.
+    #[serde_as(deserialize_as = "DefaultOnError<Option<VecSkipError<_>>>")]
     #[serde(default, rename = "validationTokens")]
     validation_tokens: Option<Vec<String>>,
 }
@@ -117,7 +120,7 @@ impl<'a> Collection<'a> {
 /// What cannot be read as a notification, without its client state, which must not lie on a queue; `None` for what is no
 /// object.
 fn unreadable(json: &RawValue, received_at: Timestamp) -> Option<Notification> {
-    let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(json.get()).ok()?;
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).ok()?;
     let client_state = fields.remove("clientState").and_then(|state| serde_json::from_str(state.get()).ok());
     let queued = Queued::Unreadable(Unreadable { notification: serde_json::to_string(&fields).ok()?, received_at });
     Some(Notification { id: None, client_state, queued })

@@ -108,7 +108,10 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
         }
         match failure {
             Some(error) => Err(untaken(&error)),
-            None if tally.undecided > 0 => Err(undecided()),
+            None if tally.undecided > 0 => {
+                cx.record.count("undecided", tally.undecided);
+                Err(undecided())
+            }
             None => Ok(tally),
         }
     }
