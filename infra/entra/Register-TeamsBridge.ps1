@@ -161,7 +161,8 @@ $appRoles = [ordered]@{
 # What a new samconfig.toml says. The parameters without a value are filled in; those in comments are for a person.
 $deployment = @'
 # What `sam deploy --config-file THIS-FILE` is told, for the first deployment and every one after it. Change a parameter
-# here and deploy again. A value with spaces or quotes stands in quotes of its own, as that of SmsBrand below.
+# here and deploy again. A value with spaces stands in quotes of its own, as that of SmsBrand below; a quote within it has
+# a backslash before it: 'PresenceMap="{\"Meal\":\"BeRightBack\"}"'.
 version = 0.1
 
 [default.deploy.parameters]
@@ -184,6 +185,9 @@ parameter_overrides = [
     # For presence by Amazon EventBridge: the event source, and a pilot's Genesys Cloud user ids.
     # "GenesysEventSource=aws.partner/genesys.com/cloud/ORG-ID/NAME",
     # "PresenceUsers=7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f",
+    # For chats from Teams: the parameter of Systems Manager that holds the list of subscriptions, and the integration.
+    # "SubscriptionsParameter=/bridge/subscriptions",
+    # "OpenMessagingIntegrationId=INTEGRATION-ID",
 ]
 '@
 

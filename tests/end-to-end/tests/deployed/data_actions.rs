@@ -16,7 +16,7 @@ static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| Arc::new(Engine::start(|
 
 /// Everything that has ever broken a template, JSON or a URL, but for spaces at the ends, which the bridge takes off.
 const NASTY: &str =
-    "O'Neill \"Q\" \\ / \n\r\t $ # ${input.user} $!x #set($a = 1) #if(true) $esc.x ü 😀 \u{2028} %20+&=?";
+    "O'Neill \"Q\" \\ / \n\r\t $ # $ {input.user} $!x #set($a = 1) #if(true) $kim.x ü 😀 \u{2028} %20+&=?";
 
 /// The actions in an org of their own: no other test has their token.
 pub(crate) fn imported(sandbox: &Sandbox) -> DataActions {
@@ -109,8 +109,8 @@ fn every_text_arrives_unharmed() {
             "Kim \"Ace\" O'Neill",
             "a\\b\\\\c \\n \\u0041",
             "Zoë 😀 李",
-            "${input.user} #set($x = 1) $!y",
-            "$esc.q ##x #end",
+            "$user.name #set($x = 1) $!y",
+            "$kim.q ##x #end",
         ] {
             let number = self::number();
             let mut input = click(&conversation(), &number);
