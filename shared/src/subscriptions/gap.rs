@@ -34,6 +34,9 @@ use crate::store::subscriptions::{Progress, SubscriptionNotes};
 /// What is listed twice where a listing begins by time: clocks differ, and what changed last may not be listed at once.
 const OVERLAP: Duration = Duration::from_secs(5 * 60);
 
+/// The same where one window of a listing follows the other: Graph compares without the bounds themselves.
+const SEAM: Duration = Duration::from_secs(1);
+
 /// Pages that are read before what is on them goes to the queue: some thousand changes at most are held at once.
 const PAGES_AT_ONCE: usize = 20;
 
@@ -202,15 +205,22 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     async fn go_on(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp, closed: &mut Closed) -> Result<(), Error> {
         let Gap { wanted, listing, since, progress } = gap;
         let tenant_id = self.app.tenant_guid()?;
-        let at_first =
-            || Progress { version: 0, closed_until: since, until: None, under_way: None, link: None, refused: None };
+        let at_first = || Progress {
+            version: 0,
+            closed_until: since,
+            until: None,
+            since: None,
+            under_way: None,
+            link: None,
+            refused: None,
+        };
         let mut at = progress.unwrap_or_else(at_first);
         while !closed.finished {
             let mut start = self.start(wanted, &at, now);
             let batch = match self.pages(cx, &listing, at.link.as_deref(), start.from, at.until).await {
                 Err(error) if at.link.is_some() && is_of_no_use(&at, &error, now) => {
                     tracing::warn!(entry = wanted.place, %error, "a listing cannot go on from its link; by time again");
-                    at = Progress { link: None, under_way: None, ..at };
+                    at = Progress { link: None, under_way: None, since: None, ..at };
                     start = self.start(wanted, &at, now);
                     self.pages(cx, &listing, None, start.from, at.until).await?
                 }
@@ -232,21 +242,25 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
                 None
             };
             at = if let Some(until) = older {
-                let (closed_until, until, under_way) = (start.from, Some(until), Some(began));
-                Progress { version, closed_until, until, under_way, link: None, refused: None }
+                // What was made in the whole of the gap is new, in whichever window it changed last.
+                let since = at.since.unwrap_or(start.from);
+                let closed_until = if goes_on_by_time(&at) { at.closed_until } else { start.from };
+                let (until, since, under_way) = (Some(until), Some(since), Some(began));
+                Progress { version, closed_until, until, since, under_way, link: None, refused: None }
             } else {
                 items.sort_by_key(|item| item.modified);
+                let since = at.since.unwrap_or(start.from);
                 let changes: Vec<Change> =
-                    items.iter().flat_map(|item| changes(item, tenant_id, wanted.changes, start.from)).collect();
+                    items.iter().flat_map(|item| changes(item, tenant_id, wanted.changes, since)).collect();
                 closed.items += changes.len();
                 self.put(cx, changes).await?;
                 closed.finished = next.is_none() && at.until.is_none();
-                let (closed_until, until, under_way, link) = match (next, at.until) {
-                    (Some(next), until) => (at.closed_until, until, Some(began), Some(next)),
-                    (None, Some(until)) => (until, None, Some(began), None),
-                    (None, None) => (began, None, None, delta),
+                let (closed_until, until, since, under_way, link) = match (next, at.until) {
+                    (Some(next), until) => (at.closed_until, until, at.since, Some(began), Some(next)),
+                    (None, Some(until)) => (until, None, at.since, Some(began), None),
+                    (None, None) => (began, None, None, None, delta),
                 };
-                Progress { version, closed_until, until, under_way, link, refused: None }
+                Progress { version, closed_until, until, since, under_way, link, refused: None }
             };
             if !self.notes.advance(cx, wanted.resource.path(), &at).await.map_err(not_noted)? {
                 // Another invocation has gone on from the same point, and goes on from here.
@@ -275,8 +289,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     /// Where a listing begins: somewhat before the last one did; by time no further back than the settings allow, and by a
     /// link, which brings whatever has changed since, no further than deliveries are remembered.
     fn start(&self, wanted: &Wanted, at: &Progress, now: Timestamp) -> Start {
-        let goes_on_by_time = at.under_way.is_some() && at.link.is_none();
-        let overlap = if goes_on_by_time { Duration::ZERO } else { OVERLAP };
+        let overlap = if goes_on_by_time(at) { SEAM } else { OVERLAP };
         let from = at.closed_until.checked_sub(overlap).unwrap_or(at.closed_until);
         let by_time = SignedDuration::try_from(self.settings.resync).unwrap_or(REMEMBERED);
         let back = if at.link.is_some() { REMEMBERED } else { by_time };
@@ -332,6 +345,11 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         }
         Ok(batch)
     }
+}
+
+/// Whether a listing is under way window by window.
+fn goes_on_by_time(at: &Progress) -> bool {
+    at.under_way.is_some() && at.link.is_none()
 }
 
 /// Before which time to look for what is older than all of these, by the second, which is how Graph is asked; nothing

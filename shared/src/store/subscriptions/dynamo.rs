@@ -142,13 +142,14 @@ impl SubscriptionNotes for DynamoSubscriptionNotes {
             .key("id", text(&key(resource)))
             .update_expression(
                 "SET pass_version = :version, closed_until = :closed, pass_began_at = :began, pass_link = :link, \
-                 link_refused_at = :refused, pass_until = :until, expires = :expires",
+                 link_refused_at = :refused, pass_until = :until, pass_since = :since, expires = :expires",
             )
             .condition_expression(format!("{absent}pass_version = :before"))
             .expression_attribute_values(":before", number(before))
             .expression_attribute_values(":version", number(progress.version))
             .expression_attribute_values(":closed", number(progress.closed_until.as_millisecond()))
             .expression_attribute_values(":until", number(progress.until.map_or(0, Timestamp::as_millisecond)))
+            .expression_attribute_values(":since", number(progress.since.map_or(0, Timestamp::as_millisecond)))
             .expression_attribute_values(":began", number(progress.under_way.map_or(0, Timestamp::as_millisecond)))
             .expression_attribute_values(":refused", number(progress.refused.map_or(0, Timestamp::as_millisecond)))
             .expression_attribute_values(":link", text(progress.link.as_deref().unwrap_or_default()))
@@ -213,6 +214,7 @@ fn progress(item: &Item) -> Option<Progress> {
         version: item.get("pass_version")?.as_n().ok()?.parse().ok()?,
         closed_until: time(item, "closed_until")?,
         until: time(item, "pass_until"),
+        since: time(item, "pass_since"),
         under_way: time(item, "pass_began_at"),
         link: link.cloned(),
         refused: time(item, "link_refused_at"),

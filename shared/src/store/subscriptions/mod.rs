@@ -53,6 +53,8 @@ pub struct Progress {
     pub closed_until: Timestamp,
     /// Before which time the next listing looks, where what is younger is kept for one after it.
     pub until: Option<Timestamp>,
+    /// From when on the listing tells of what was made, where it goes on window by window.
+    pub since: Option<Timestamp>,
     /// When the listing began that is under way.
     pub under_way: Option<Timestamp>,
     /// Where the next listing begins, or where this one goes on. Opaque.

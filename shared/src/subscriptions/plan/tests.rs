@@ -199,7 +199,15 @@ fn silence_is_counted_from_the_last_notification_or_the_creation() {
 fn a_listing_is_due_at_first_when_it_is_urgent_under_way_or_time() {
     let settings = settings();
     let due = |under_way, urgent, minutes| {
-        let progress = Progress { version: 1, closed_until: at(0), until: None, under_way, link: None, refused: None };
+        let progress = Progress {
+            version: 1,
+            closed_until: at(0),
+            until: None,
+            since: None,
+            under_way,
+            link: None,
+            refused: None,
+        };
         let note = Note { kept: None, progress: Some(progress) };
         is_listing_due(Some(&note), &settings, urgent, at(minutes))
     };

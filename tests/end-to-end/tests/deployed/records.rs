@@ -300,6 +300,7 @@ async fn the_notes_rules(notes: &impl SubscriptionNotes) {
         version: 1,
         closed_until: at(0),
         until: Some(at(3)),
+        since: Some(at(1)),
         under_way: Some(at(5)),
         link: Some("next".into()),
         refused: Some(at(7)),
@@ -316,7 +317,15 @@ async fn the_notes_rules(notes: &impl SubscriptionNotes) {
     notes.keep(&cx, &resource, &made).await.unwrap();
     let note = &read().await.by_resource[&resource];
     assert_eq!((note.kept.as_ref(), note.progress.as_ref()), (Some(&made), Some(&first)));
-    let second = Progress { version: 2, closed_until: at(5), until: None, under_way: None, link: None, refused: None };
+    let second = Progress {
+        version: 2,
+        closed_until: at(5),
+        until: None,
+        since: None,
+        under_way: None,
+        link: None,
+        refused: None,
+    };
     assert!(notes.advance(&cx, &resource, &second).await.unwrap());
     assert!(!notes.advance(&cx, &resource, &Progress { version: 4, ..second.clone() }).await.unwrap());
     assert_eq!(read().await.by_resource[&resource].progress.as_ref(), Some(&second));
