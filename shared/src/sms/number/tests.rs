@@ -274,6 +274,38 @@ fn digits_of(text: &str) -> String {
     text.chars().filter_map(|c| char::from_digit(c.to_digit(10).or((u32::from(c)).checked_sub(0xff10))?, 10)).collect()
 }
 
+#[test]
+fn another_ending_is_another_number() {
+    for (text, country) in [
+        ("+43 664 1234567/8", ""),
+        ("+43 664 1234567 (8)", ""),
+        ("0664 1234567/8", "AT"),
+        ("0664 1234567 (2)", "AT"),
+        ("030/1234567/68", "DE"),
+        ("tel:+2015550123;phone-context=+1", ""),
+    ] {
+        assert_eq!(parse(text, country), None, "{text}");
+    }
+    for (text, country, number) in [
+        ("0171/1234567", "DE", "+491711234567"),
+        ("+49 (0)171 1234567", "", "+491711234567"),
+        ("(317) 555-0100", "US", "+13175550100"),
+        ("tel:+447700900123;phone-context=+44", "", "+447700900123"),
+    ] {
+        assert_eq!(parse(text, country).as_deref(), Some(number), "{text}");
+    }
+}
+
+#[test]
+fn digits_in_the_groups_of_a_national_number_are_one() {
+    for text in ["130 1234 5678", "150 1234 5678", "51 98765-4321"] {
+        assert_eq!(parse(text, ""), None, "{text}");
+    }
+    for (text, number) in [("1-317-555-0100", "+13175550100"), ("44 7700 900123", "+447700900123")] {
+        assert_eq!(parse(text, "").as_deref(), Some(number), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_survived_and_whatever_comes_out_is_e164(text in ".{0,40}", country in "(|GB|DE|US|SG)") {
@@ -310,8 +342,12 @@ proptest! {
         separators in proptest::collection::vec("[ ().\u{200b}\u{202a}\u{fe0f}\u{a0}/\u{2010}\u{2013}-]{0,2}", 12),
         country in "(|GB|DE|US|SG)",
     ) {
-        let spread: String =
-            separators.iter().zip(digits.chars()).map(|(separator, digit)| format!("{separator}{digit}")).collect();
+        // Before the last digits these begin another ending.
+        let separator = |at: usize| match at {
+            ..9 => separators[at].clone(),
+            _ => separators[at].replace(['/', '('], " "),
+        };
+        let spread: String = digits.chars().enumerate().map(|(at, digit)| format!("{}{digit}", separator(at))).collect();
         prop_assert_eq!(parse(&format!("+{spread}"), &country), parse(&format!("+{digits}"), &country), "{}", spread);
         let (at_home, spread) = (format!("0{}", &digits[2..]), format!("0{}", spread.split_once('4').unwrap().1.split_once('4').unwrap().1));
         prop_assert_eq!(parse(&spread, "GB"), parse(&at_home, "GB"), "{}", spread);

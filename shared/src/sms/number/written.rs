@@ -50,6 +50,10 @@ pub(super) fn read(text: &str) -> Result<Written, NotAPhoneNumber> {
     }
     match context {
         Some(context) if !written.plus => within(context, written),
+        // Two calling codes for one number.
+        Some(context) if context.starts_with('+') && !written.digits.starts_with(&digits(context)?.digits) => {
+            Err(NotAPhoneNumber::Characters)
+        }
         _ => Ok(written),
     }
 }
@@ -81,10 +85,14 @@ fn user_of(uri: &str) -> Result<&str, NotAPhoneNumber> {
 }
 
 fn digits(text: &str) -> Result<Written, NotAPhoneNumber> {
-    let mut written = Written::default();
+    let mut written = Written { national: is_grouped_as_at_home(text), ..Written::default() };
     for (at, c) in text.char_indices() {
         let rest = &text[at..];
         match c {
+            // `…567/8` is one number or the other, `…567 (8)` too.
+            '/' | '\u{ff0f}' | '(' | '[' | '\u{ff08}' if is_another_ending(&written, rest) => {
+                return Err(NotAPhoneNumber::Characters);
+            }
             _ if let Some(digit) = digit(c) => written.digits.push(digit),
             '+' | '\u{ff0b}' if written.digits.is_empty() && !written.plus => written.plus = true,
             // A zero in brackets is what is left out abroad, and stands in international numbers.
@@ -100,6 +108,22 @@ fn digits(text: &str) -> Result<Written, NotAPhoneNumber> {
         }
     }
     Ok(written)
+}
+
+/// Whether so many digits stand before, and so few behind, that these are likely to stand in the place of the last of those.
+fn is_another_ending(before: &Written, rest: &str) -> bool {
+    before.digits.len() >= 6 && (1..=3).contains(&rest.chars().filter_map(digit).count())
+}
+
+/// Whether the digits stand in groups that no number with a calling code has: `130 1234 5678`, `51 98765-4321`.
+fn is_grouped_as_at_home(text: &str) -> bool {
+    let groups = text.split(|c| digit(c).is_none()).map(|group| group.chars().count()).filter(|length| *length > 0);
+    let groups: Vec<_> = groups.collect();
+    let dashes: Vec<_> = text.match_indices(is_dash).collect();
+    let ends_with_dash_and_four =
+        matches!(dashes.as_slice(), [(at, dash)] if text[at + dash.len()..].chars().filter_map(digit).count() == 4);
+    let before = groups.iter().rev().skip(1).sum::<usize>();
+    groups == [3, 4, 4] || (ends_with_dash_and_four && before >= 7)
 }
 
 /// The ASCII digit for a digit of Latin, full-width or Arabic writing.
