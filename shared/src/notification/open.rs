@@ -15,7 +15,7 @@ use super::{Change, EncryptedContent};
 use crate::error::{Code, Error};
 use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
-use crate::secrets::Secret;
+use crate::secrets::{Credential, Secret};
 
 /// How long the secret is not read again for something that it holds no key for.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -139,7 +139,9 @@ impl Opener {
             }
             *looked = Some(Instant::now());
         }
-        Ok(self.keys.replacement(cx, keys).await?)
+        // The old ones stay where the secret cannot be read: they open what others are encrypted for.
+        let read = self.keys.reread(cx, keys).await?;
+        Ok((!read.is_same(keys)).then_some(read))
     }
 
     async fn fetch(&self, cx: &RequestContext, change: &Change) -> Result<Opened, Error> {

@@ -15,9 +15,11 @@ mod images;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Change;
@@ -66,6 +68,9 @@ impl FromStr for InDoubt {
         }
     }
 }
+
+/// A message to Genesys Cloud takes less than a second. With less time than this it is not begun.
+const LEAST_TIME_TO_SEND: Duration = Duration::from_millis(500);
 
 /// Where messages go, and what of their images goes along.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +144,8 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         before: Option<i64>,
         receives: u32,
     ) -> Result<Delivered, Error> {
+        // Before the worker gives the delivery up, which does not know of the setting for what is in doubt.
+        let until = Instant::now() + cx.deadline.for_a_call() * 2 / 3;
         let event = message.event();
         if message.is_system() {
             return Ok(Delivered::LeftOut("a system message"));
@@ -178,10 +185,16 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         let chat = RecordKey::new(kind::CHAT_NAME, &[&change.tenant_id, &integration, &message.chat_id]);
         let named_after = self.names.first_writer(cx, &chat, &writer(message)).await.map_err(not_named)?;
         let inbound = inbound(&change.tenant_id, message, &named_after, text, content);
-        match self.genesys.send_inbound_open_message(cx, &integration, &inbound).await {
-            Ok(_) => Ok(Delivered::Delivered),
-            Err(GenesysError::Ambiguous(cause)) => self.doubt(cx, message, &cause),
-            Err(error) => Err(error.into()),
+        if Instant::now() + LEAST_TIME_TO_SEND > until {
+            let message = "There was no time left to send a message to Genesys Cloud. It waits in the queue.";
+            return Err(Error::new(Code::GENESYS_UNAVAILABLE, message));
+        }
+        let sent = self.genesys.send_inbound_open_message(cx, &integration, &inbound);
+        match tokio::time::timeout_at(until, sent).await {
+            Ok(Ok(_)) => Ok(Delivered::Delivered),
+            Ok(Err(GenesysError::Ambiguous(cause))) => self.doubt(cx, message, &cause),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_elapsed) => self.doubt(cx, message, "no answer in time"),
         }
     }
 

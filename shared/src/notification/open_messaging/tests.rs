@@ -423,11 +423,18 @@ async fn what_genesys_may_have_is_for_the_setting_to_decide() {
         "id": "1", "chatId": CHAT, "messageType": "message", "createdDateTime": "2024-04-02T03:10:44.034Z",
         "from": {"user": {"id": "u-1", "displayName": "Kim"}}, "body": {"contentType": "text", "content": "hello"},
     });
+    let cut = ResponseTemplate::new(503);
+    let hangs = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
     for (in_doubt, expected) in [("repeat", Err(Code::OUTCOME_UNKNOWN)), ("leave", Ok(true))] {
-        let scene = Scene::with(Kept::default(), "", in_doubt).await;
-        scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(503)).await;
-        let delivered = scene.deliver(&message, None, 1).await;
-        let left_out = delivered.map(|delivered| matches!(delivered, Delivered::LeftOut(_)));
-        assert_eq!(left_out.map_err(|error| error.code), expected, "{in_doubt}");
+        for answer in [&cut, &hangs] {
+            let scene = Scene::with(Kept::default(), "", in_doubt).await;
+            scene.genesys.expect(inbound_call(), 1, answer.clone()).await;
+            // The worker gives a delivery up after three quarters of the time, and knows nothing of the setting.
+            let delivered = tokio::time::timeout(context(10).deadline.for_a_call() * 3 / 4, async {
+                scene.deliver(&message, None, 1).await
+            });
+            let left_out = delivered.await.unwrap().map(|delivered| matches!(delivered, Delivered::LeftOut(_)));
+            assert_eq!(left_out.map_err(|error| error.code), expected, "{in_doubt}");
+        }
     }
 }
