@@ -75,7 +75,7 @@ pub(crate) enum ParameterError {
     /// Somebody has to give a permission.
     #[error(
         "the function's role may not read it; it needs {0} on it, which the stack's parameter of this name gives, and \
-         kms:Decrypt where a key of your own encrypts it"
+         kms:Decrypt where a key of your own encrypts it. Amazon S3 says the same of an object that is not there"
     )]
     Denied(&'static str),
     /// AWS did not answer, or not with a text.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::config::Origin;
 use crate::http::retry::Repeat;
-use crate::http::{Call, HttpClient, MAX_ANSWER_BYTES, RequestContext};
+use crate::http::{Call, HttpClient, RequestContext};
 use crate::telemetry::Upstream;
 
 /// How long keys are believed without being fetched anew. Entra takes a revoked key out at any time, and has rotated
@@ -32,9 +32,15 @@ const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long after a fetch an unknown key id, or a failed fetch, does not fetch again.
 const COOL_DOWN: Duration = Duration::from_secs(60);
 
+/// The same after a failed fetch while there are no keys at all.
+const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(5);
+
+/// A key document has some ten kilobytes. A small limit makes a small time limit of the attempt, which leaves one for another.
+const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
+
 /// How long the keys may take where one of them is missing, and where they are only old. All notifications of a worker wait
 /// for the one fetch.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(8);
 const PATIENCE_WITH_OLD: Duration = Duration::from_secs(1);
 
 /// There are no keys to check a signature with, through nobody's fault but the network's.
@@ -130,14 +136,15 @@ impl SigningKeys {
         let older_than = |at: Option<Instant>, age: Duration| at.is_none_or(|at| at.elapsed() >= age);
         let known = held.keys.contains_key(id);
         let due = !known || older_than(held.fetched, REFRESH_AFTER);
-        if due && older_than(held.tried, COOL_DOWN) {
+        let cool_down = if held.keys.is_empty() { PAUSE_WITHOUT_KEYS } else { COOL_DOWN };
+        if due && older_than(held.tried, cool_down) {
             held.tried = Some(Instant::now());
             // Boxed: the rare case should not make every caller's future large.
             let patience = if known { PATIENCE_WITH_OLD } else { PATIENCE };
             let fetched = tokio::time::timeout(patience, Box::pin(self.fetch(cx))).await;
             match fetched.unwrap_or_else(|_elapsed| Err(NoKeys("no answer in time".into()))) {
                 Ok(keys) => *held = Held { keys, fetched: held.tried, tried: held.tried, failure: None },
-                Err(error) => held.failure = Some(error),
+                Err(error) => (held.failure, held.tried) = (Some(error), Some(Instant::now())),
             }
         }
         match &held.failure {
@@ -165,7 +172,7 @@ impl SigningKeys {
             operation: "signing keys",
             repeat: Repeat::Always,
             remote_id_header: "x-ms-request-id",
-            max_answer_bytes: MAX_ANSWER_BYTES,
+            max_answer_bytes: MAX_DOCUMENT_BYTES,
             request: self.http.get(self.login.join(path.iter().copied())),
         };
         let reply = self.http.send(cx, &call, None).await.map_err(|error| NoKeys(error.to_string()))?;
@@ -253,15 +260,15 @@ mod tests {
         let remote = Remote::start().await;
         let keys = SigningKeys::new(HttpClient::new().unwrap(), remote.uri().parse().unwrap());
         let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(3600 * 48)));
-        let hang = async || {
+        let hang = async |attempts: u64| {
             for path in ["/common/discovery/keys", "/common/discovery/v2.0/keys"] {
                 let hangs = ResponseTemplate::new(200).set_delay(Duration::from_secs(600));
-                remote.expect(Mock::given(method("GET")).and(url_path(path)), 1, hangs).await;
+                remote.expect(Mock::given(method("GET")).and(url_path(path)), attempts, hangs).await;
             }
         };
         let started = std::time::Instant::now();
-        hang().await;
-        // The first waits, and the others learn from it.
+        hang(2).await;
+        // The first waits, for two attempts, and the others learn from it.
         for id in ["a", "b", "c"] {
             assert_eq!(keys.find(&cx, id).await.unwrap_err(), NoKeys("no answer in time".into()));
         }
@@ -271,7 +278,7 @@ mod tests {
         assert!(keys.find(&cx, "a").await.unwrap().is_some());
         pass(REFRESH_AFTER).await;
         let started = std::time::Instant::now();
-        hang().await;
+        hang(1).await;
         assert!(keys.find(&cx, "a").await.unwrap().is_some(), "the old one does until the new ones come");
         assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     }

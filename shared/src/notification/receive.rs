@@ -10,10 +10,12 @@
 //! ```
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use jiff::Timestamp;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::client_state::ClientStates;
@@ -31,6 +33,9 @@ const BATCHES_AT_ONCE: usize = 10;
 
 /// The largest message, and the largest batch, of a queue in bytes, when nothing else is set.
 const MAX_BYTES: usize = 262_144;
+
+/// Graph waits for three seconds. After this time more than one of a group may go in a batch.
+const HURRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How this deployment receives.
 #[derive(Debug, Clone)]
@@ -147,11 +152,16 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
         tokens: &[String],
     ) -> Result<Tally, QueueError> {
         let mut sent = Tally::default();
+        let begun = Instant::now();
         while !chain.is_empty() {
             let (mut batch, mut bytes) = (Vec::new(), 0);
+            // That the end of a long chain is stored at all counts for more than what a batch in part would do to its order.
+            let of_each = if begun.elapsed() < HURRY_AFTER { 1 } else { MAX_ENTRIES };
+            let next = chain.iter_mut().flat_map(|Group { name, notifications }| {
+                notifications.take(of_each).map(|notification| (name.clone(), notification))
+            });
             // Written out only now, so that no more is held than what is on its way.
-            for Group { name, notifications } in &mut chain {
-                let Some(notification) = notifications.next() else { continue };
+            for (name, notification) in next.take(MAX_ENTRIES) {
                 let Message { deduplication_id, body, content_left_out, unreadable } =
                     message(notification, tokens, self.settings.max_bytes);
                 if bytes + body.len() > self.settings.max_bytes {
@@ -159,7 +169,7 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
                     bytes = 0;
                 }
                 bytes += body.len();
-                batch.push(Entry { group: name.clone(), deduplication_id, body });
+                batch.push(Entry { group: name, deduplication_id, body });
                 sent.queued += 1;
                 sent.content_left_out += usize::from(content_left_out);
                 sent.unreadable += usize::from(unreadable);
