@@ -26,6 +26,7 @@ use crate::notification::open_messaging::{OpenMessaging, OpenMessagingSettings};
 use crate::notification::outlets::Outlets;
 use crate::notification::validation::ValidationTokens;
 use crate::notification::{ClientState, ClientStateSecret, SqsQueues};
+use crate::presence::mirror::Reminder;
 use crate::secrets::Secret;
 use crate::store::DynamoRecords;
 use crate::store::chat_names::DynamoChatNames;
@@ -101,6 +102,12 @@ impl<'e> Startup<'e> {
     pub fn last_presences(&mut self) -> Option<DynamoLastPresences> {
         let table = self.env.required("STATE_TABLE")?;
         Some(DynamoLastPresences::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
+    /// Reminds the mirror of its backlog: `PRESENCE_QUEUE_URL`. Without the queue, the clock alone does.
+    pub fn presence_reminder(&mut self) -> Option<Option<Reminder>> {
+        let url = self.env.optional::<String>("PRESENCE_QUEUE_URL")?;
+        Some(url.map(|url| Reminder::new(&self.aws, url)))
     }
 
     /// What is known of subscriptions, in the state table: `STATE_TABLE`.

@@ -5,11 +5,11 @@ use bridge::error::Error;
 use bridge::genesys::GenesysClient;
 use bridge::graph::GraphClient;
 use bridge::http::RequestContext;
-use bridge::presence::TeamsUsers;
-use bridge::presence::mirror::{Mirror, MirrorSettings, Tally};
+use bridge::presence::mirror::{Mirror, MirrorSettings, Reminder, Served, Tally};
 use bridge::queue::Message;
 use bridge::startup::{Startup, warm_up};
 use bridge::store::last_presence::{DynamoLastPresences, LastPresences};
+use jiff::Timestamp;
 
 /// The function's name in logs and metrics.
 pub const FUNCTION: &str = "mirror-presence";
@@ -20,15 +20,21 @@ pub struct App<S = DynamoLastPresences> {
     graph: GraphClient,
     genesys: GenesysClient,
     last: S,
-    users: TeamsUsers,
+    reminder: Option<Reminder>,
     settings: MirrorSettings,
 }
 
 impl<S: LastPresences> App<S> {
-    /// An app of these parts.
+    /// An app of these parts. Without a reminder, what an invocation leaves waits for the clock.
     #[must_use]
-    pub fn new(graph: GraphClient, genesys: GenesysClient, last: S, settings: MirrorSettings) -> Self {
-        Self { graph, genesys, last, users: TeamsUsers::default(), settings }
+    pub fn new(
+        graph: GraphClient,
+        genesys: GenesysClient,
+        last: S,
+        reminder: Option<Reminder>,
+        settings: MirrorSettings,
+    ) -> Self {
+        Self { graph, genesys, last, reminder, settings }
     }
 }
 
@@ -37,8 +43,9 @@ impl App {
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, genesys, last) = (startup.graph(), startup.genesys(), startup.last_presences());
+        let reminder = startup.presence_reminder();
         let settings = MirrorSettings::read(startup.env);
-        let app = Self::new(graph?, genesys?, last?, settings?);
+        let app = Self::new(graph?, genesys?, last?, reminder?, settings?);
         warm_up(async |cx| {
             tokio::join!(app.graph.warm_up(&cx), app.genesys.warm_up(&cx));
         })
@@ -47,18 +54,21 @@ impl App {
     }
 }
 
-/// Serves one batch. Gives the messages that go back to the queue.
+/// Serves one batch, and what is due of the backlog. Gives the messages that go back to the queue.
 ///
 /// # Errors
-/// When none of it could be served.
+/// None: what cannot be sent now waits in the state table.
 pub async fn handle<S: LastPresences>(
     app: &App<S>,
     cx: &RequestContext,
     messages: Vec<Message>,
 ) -> Result<Vec<String>, Error> {
-    let App { graph, genesys, last, users, settings } = app;
-    let mirror = Mirror { presences: graph, ids: genesys, last, users, settings };
-    let (failed, tally) = mirror.serve(cx, messages).await?;
+    let App { graph, genesys, last, reminder, settings } = app;
+    let mirror = Mirror { presences: graph, ids: genesys, last, settings, now: Timestamp::now };
+    let Served { failed, tally, more } = mirror.serve(cx, messages).await;
+    if let Some(reminder) = reminder.as_ref().filter(|_| more) {
+        reminder.send(cx).await;
+    }
     note(cx, &tally);
     Ok(failed)
 }
@@ -77,9 +87,15 @@ fn note(cx: &RequestContext, tally: &Tally) {
         ("renewed", tally.renewed),
         ("overtaken", tally.overtaken),
         ("failed", tally.failed),
+        ("putOff", tally.put_off),
+        ("givenUp", tally.given_up),
+        ("lookedUp", tally.looked_up),
+        ("linked", tally.linked),
+        ("outages", tally.outages),
     ] {
         cx.record.count(name, count);
     }
+    cx.record.milliseconds("waitedMs", tally.waited_ms);
     if tally.sent > 0 {
         cx.record.milliseconds("worstLagMs", tally.worst_lag_ms);
     }

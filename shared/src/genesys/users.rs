@@ -25,11 +25,37 @@ struct ExternalId {
     external_key: String,
 }
 
+/// A page of users as SCIM lists them.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct ScimPage {
+    total_results: usize,
+    #[serde(rename = "Resources")]
+    resources: Vec<ScimUser>,
+}
+
+/// A page of the org's users and whom each is in Teams.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TeamsLinksPage {
+    /// User ids, each with the Entra object id where Genesys Cloud has one.
+    pub links: Vec<(String, Option<String>)>,
+    /// How many users there are on all pages.
+    pub total: usize,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ScimUser {
+    id: String,
     #[serde(rename = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User")]
     extension: ScimExtension,
+}
+
+impl ScimUser {
+    fn into_teams_id(self) -> Option<String> {
+        let mut ids = self.extension.external_ids.into_iter();
+        ids.find(|id| id.authority.eq_ignore_ascii_case(TEAMS)).map(|id| id.value)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -73,8 +99,28 @@ impl GenesysClient {
         let mut url = self.base.join(["api", "v2", "scim", "v2", "users", user_id]);
         url.query_pairs_mut().append_pair("attributes", &format!("{EXTENSION}:externalIds"));
         let user: ScimUser = self.look_up(cx, "get scim user", url).await?;
-        let teams = user.extension.external_ids.into_iter().find(|id| id.authority.eq_ignore_ascii_case(TEAMS));
-        Ok(teams.map(|id| id.value))
+        Ok(user.into_teams_id())
+    }
+
+    /// `GET /api/v2/scim/v2/users`, external ids alone: the Entra object ids of `count` users, from the `start`th on (the
+    /// first is 1). The answer may have fewer. Of more than 25, SCIM gives a page only without other attributes.
+    ///
+    /// # Errors
+    /// [`GenesysError`]
+    pub async fn list_teams_ids_from_scim(
+        &self,
+        cx: &RequestContext,
+        start: usize,
+        count: usize,
+    ) -> Result<TeamsLinksPage, GenesysError> {
+        let mut url = self.base.join(["api", "v2", "scim", "v2", "users"]);
+        url.query_pairs_mut()
+            .append_pair("attributes", &format!("{EXTENSION}:externalIds"))
+            .append_pair("startIndex", &start.to_string())
+            .append_pair("count", &count.to_string());
+        let page: ScimPage = self.look_up(cx, "list scim users", url).await?;
+        let links = page.resources.into_iter().map(|user| (user.id.clone(), user.into_teams_id())).collect();
+        Ok(TeamsLinksPage { links, total: page.total_results })
     }
 
     /// `GET /api/v2/users/externalid/microsoftteams/{object id}`: whether a user of the org is this Teams user.

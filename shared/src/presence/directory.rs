@@ -31,6 +31,38 @@ pub trait ExternalIds: Send + Sync {
     ) -> impl Future<Output = Result<Option<Uuid>, GenesysError>> + Send;
 }
 
+/// A page of the org's users.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinksPage {
+    /// Users, each with the Entra object id where there is one.
+    pub links: Vec<(Uuid, Option<Uuid>)>,
+    /// How many users the page had, those included whose id cannot be read.
+    pub users: usize,
+    /// How many users there are on all pages.
+    pub total: usize,
+}
+
+/// Who knows the links of the whole org.
+pub trait LinkList: Send + Sync {
+    /// The links of so many users at most, from the `start`th on; the first is 1.
+    fn links(
+        &self,
+        cx: &RequestContext,
+        start: usize,
+        count: usize,
+    ) -> impl Future<Output = Result<LinksPage, GenesysError>> + Send;
+}
+
+impl LinkList for GenesysClient {
+    async fn links(&self, cx: &RequestContext, start: usize, count: usize) -> Result<LinksPage, GenesysError> {
+        let page = self.list_teams_ids_from_scim(cx, start, count).await?;
+        let users = page.links.len();
+        let object_id = |id: String| id.trim().parse().ok();
+        let link = |(user, id): (String, Option<String>)| Some((user.parse().ok()?, id.and_then(object_id)));
+        Ok(LinksPage { links: page.links.into_iter().filter_map(link).collect(), users, total: page.total })
+    }
+}
+
 impl ExternalIds for GenesysClient {
     /// The platform's external id, and where there is none, SCIM's. An id that is no object id is none.
     async fn teams_id(&self, cx: &RequestContext, user: Uuid) -> Result<Option<Uuid>, GenesysError> {

@@ -149,6 +149,16 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Reads what was stored, perhaps by a deployment in another mode: then the same availability is meant, and where the
+    /// mode has none, nothing is shown.
+    #[must_use]
+    pub fn read_back(text: &str, mode: PresenceMode) -> Self {
+        let availability = text.split_once('/').map_or(text, |(availability, _)| availability);
+        Self::parse(text, mode).or_else(|_| Self::parse(availability, mode)).unwrap_or(Self::Clear)
+    }
+}
+
 /// How it is stored, and compared with what was sent before; [`Target::parse`] reads it back.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub use directory::{ExternalIds, TeamsUsers};
+pub use directory::{ExternalIds, LinkList, LinksPage, TeamsUsers};
 pub use map::{NoSystemPresence, PresenceSettings, SystemPresence, Target};
 pub use pair::{PREFERRED, Pair, PresenceMode, SESSION, Shown};
 pub use update::{PresenceFields, PresenceOrder, update};
@@ -39,37 +39,46 @@ pub struct Whom {
     pub session_id: Arc<str>,
 }
 
-/// What Graph is asked for, so that the user shows the target: one change for each action that the mode uses.
+/// What Graph is asked for, so that the user shows the target: one change for each action that the mode uses, and one to
+/// take back what an action of the mode before had set that this mode does not use.
 #[must_use]
-pub fn changes(whom: &Whom, target: Target, settings: &PresenceSettings) -> Vec<PresenceChange> {
+pub fn changes(
+    whom: &Whom,
+    target: Target,
+    settings: &PresenceSettings,
+    before: Option<PresenceMode>,
+) -> Vec<PresenceChange> {
     let minutes = settings.minutes;
     let session_id = || whom.session_id.clone();
-    // The session comes first: without one, a preferred presence has no effect.
-    let actions = match target {
-        Target::Leave => [None, None],
-        Target::Show(shown) => [
-            shown.session.map(|Pair { availability, activity }| PresenceAction::SetPresence {
-                session_id: session_id(),
-                availability,
-                activity,
-                minutes,
-            }),
-            shown.preferred.map(|Pair { availability, activity }| PresenceAction::SetUserPreferredPresence {
-                availability,
-                activity,
-                minutes,
-            }),
-        ],
-        Target::Clear => {
-            let clear_session = || PresenceAction::ClearPresence { session_id: session_id() };
-            let clear_preferred = PresenceAction::ClearUserPreferredPresence;
-            match settings.mode {
-                PresenceMode::Preferred => [None, Some(clear_preferred)],
-                PresenceMode::Session => [Some(clear_session()), None],
-                PresenceMode::Both => [Some(clear_session()), Some(clear_preferred)],
-            }
-        }
+    let uses = |mode: PresenceMode| {
+        (
+            matches!(mode, PresenceMode::Session | PresenceMode::Both),
+            matches!(mode, PresenceMode::Preferred | PresenceMode::Both),
+        )
     };
+    let (session_before, preferred_before) = before.map_or((false, false), uses);
+    let (session_now, preferred_now) = uses(settings.mode);
+    let shown = match target {
+        Target::Leave => return Vec::new(),
+        Target::Show(shown) => Some(shown),
+        Target::Clear => None,
+    };
+    let set_session = shown.and_then(|shown| shown.session).map(|pair| PresenceAction::SetPresence {
+        session_id: session_id(),
+        availability: pair.availability,
+        activity: pair.activity,
+        minutes,
+    });
+    let set_preferred = shown.and_then(|shown| shown.preferred).map(|pair| PresenceAction::SetUserPreferredPresence {
+        availability: pair.availability,
+        activity: pair.activity,
+        minutes,
+    });
+    let clear_session =
+        (session_now || session_before).then(|| PresenceAction::ClearPresence { session_id: session_id() });
+    let clear_preferred = (preferred_now || preferred_before).then_some(PresenceAction::ClearUserPreferredPresence);
     let user_id = whom.user.to_string();
+    // The session comes first: without one, a preferred presence has no effect.
+    let actions = [set_session.or(clear_session), set_preferred.or(clear_preferred)];
     actions.into_iter().flatten().map(|action| PresenceChange { user_id: user_id.clone(), action }).collect()
 }

@@ -56,6 +56,27 @@ pub enum PresenceMode {
     Both,
 }
 
+impl PresenceMode {
+    /// As `PRESENCE_MODE` has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Preferred => "preferred",
+            Self::Session => "session",
+            Self::Both => "both",
+        }
+    }
+
+    /// How many of Graph's actions it uses.
+    #[must_use]
+    pub const fn actions(self) -> usize {
+        match self {
+            Self::Preferred | Self::Session => 1,
+            Self::Both => 2,
+        }
+    }
+}
+
 impl std::str::FromStr for PresenceMode {
     type Err = &'static str;
 

@@ -144,7 +144,7 @@ pub async fn update(
     };
     let whom = Whom { user, session_id: graph.app_id(cx).await? };
     let now = Timestamp::now();
-    for outcome in graph.change_presences(cx, &changes(&whom, target, settings)).await? {
+    for outcome in graph.change_presences(cx, &changes(&whom, target, settings, None)).await? {
         outcome.map_err(|error| {
             if !error.is_not_found() {
                 return error.into();

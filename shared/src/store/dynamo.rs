@@ -218,7 +218,7 @@ old_item!(
 );
 
 // A read has no condition.
-impl OldItem for aws_sdk_dynamodb::operation::scan::ScanError {}
+impl OldItem for aws_sdk_dynamodb::operation::query::QueryError {}
 impl OldItem for aws_sdk_dynamodb::operation::get_item::GetItemError {}
 impl OldItem for aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError {}
 

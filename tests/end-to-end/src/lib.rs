@@ -137,7 +137,7 @@ impl InProcess {
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let (graph, genesys) = (startup.graph()?, startup.genesys()?);
         let settings = MirrorSettings::read(startup.env)?;
-        let app = mirror_presence::App::new(graph, genesys, MemoryLastPresences::default(), settings);
+        let app = mirror_presence::App::new(graph, genesys, MemoryLastPresences::default(), None, settings);
         Some(Consumer::of(mirror_presence::FUNCTION, app))
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bridge::presence::SystemPresence;
+use bridge::presence::mirror::Reminder;
 use bridge::queue::Message;
 use jiff::Timestamp;
 use sandbox::genesys_event::GenesysEvent;
@@ -27,6 +28,22 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// One in ten logs off; the others change between presences that nobody waits for, a third of them twice.
+    pub fn mostly_not_urgent(number: usize) -> Self {
+        let agent = Self::at_random(number);
+        let first = agent.changes.first().map_or(Duration::ZERO, |(at, _)| *at);
+        let (before, changes) = match number % 10 {
+            0 => (SystemPresence::Available, vec![(first, SystemPresence::Offline)]),
+            1..=3 => {
+                let then = first + Duration::from_secs(1 + fastrand::u64(0..60));
+                (SystemPresence::Available, vec![(first, SystemPresence::Busy), (then, SystemPresence::Break)])
+            }
+            4..=5 => (SystemPresence::Busy, vec![(first, SystemPresence::Available)]),
+            _ => (SystemPresence::Available, vec![(first, SystemPresence::Meal)]),
+        };
+        Self { before, changes, ..agent }
+    }
+
     /// Half of the agents log off; the others log on, and most of them go on queue within a minute. Some go for a meal.
     pub fn at_random(number: usize) -> Self {
         let within = |longest: Duration| Duration::from_millis(fastrand::u64(0..longest.as_millis().max(1) as u64));
@@ -81,6 +98,11 @@ impl Agent {
 pub fn time(since_begin: Duration) -> Timestamp {
     let millisecond = BEGIN * 1000 + i64::try_from(since_begin.as_millis()).unwrap_or_default();
     Timestamp::from_millisecond(millisecond).unwrap_or_default()
+}
+
+/// What the clock and an instance that left something say.
+pub fn reminder() -> Message {
+    Message { id: Uuid::new_v4().to_string(), body: Reminder::body(), receives: 1, ..Message::default() }
 }
 
 fn message(event: &GenesysEvent) -> Message {

@@ -14,17 +14,19 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bridge::presence::PresenceMode;
 use lexopt::prelude::*;
-use simulation::{Outcome, Shift};
+use simulation::{Mix, Outcome, Shift};
 
 const USAGE: &str = "\
 Simulates a shift change: agents log off and on within five minutes, and Teams follows.
 
-Usage: cargo shift-change [--agents N] [--requests-per-second N] [--instances N] [--pictures FOLDER]
+Usage: cargo shift-change [--agents N] [--requests-per-second N] [--mode MODE] [--instances N] [--pictures FOLDER]
 
   --agents N               one run with so many agents; otherwise 1,000, 10,000 and 50,000
   --requests-per-second N  PRESENCE_REQUESTS_PER_SECOND; otherwise 50, and 333 for a second round
-  --instances N            PRESENCE_INSTANCES, 2 when not given
+  --mode MODE              PRESENCE_MODE: preferred, session or both; otherwise each of them
+  --instances N            PresenceInstances, 2 when not given
   --pictures FOLDER        where the pictures go, target/shift-change when not given";
 
 /// Why a run could not be made.
@@ -35,14 +37,33 @@ pub struct Trouble(pub String);
 struct Options {
     agents: Vec<usize>,
     rates: Vec<u32>,
+    modes: Vec<PresenceMode>,
     instances: u32,
     pictures: PathBuf,
+}
+
+impl Options {
+    /// Every size, budget and mode; each when most changes are urgent, when one in ten is, and on the first day.
+    fn shifts(&self) -> Vec<Shift> {
+        let mut shifts = Vec::new();
+        for requests_per_second in self.rates.iter().copied() {
+            for agents in self.agents.iter().copied() {
+                for mode in self.modes.iter().copied() {
+                    for mix in [Mix::Change, Mix::TenthUrgent, Mix::FirstDay] {
+                        shifts.push(Shift { mix, mode, agents, requests_per_second, instances: self.instances });
+                    }
+                }
+            }
+        }
+        shifts
+    }
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
         agents: vec![1_000, 10_000, 50_000],
         rates: vec![50, 333],
+        modes: vec![PresenceMode::Preferred, PresenceMode::Session, PresenceMode::Both],
         instances: 2,
         pictures: PathBuf::from("target/shift-change"),
     };
@@ -51,6 +72,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
         match argument {
             Long("agents") => options.agents = vec![arguments.value()?.parse()?],
             Long("requests-per-second") => options.rates = vec![arguments.value()?.parse()?],
+            Long("mode") => options.modes = vec![arguments.value()?.parse()?],
             Long("instances") => options.instances = arguments.value()?.parse()?,
             Long("pictures") => options.pictures = arguments.value()?.into(),
             Long("help") | Short('h') => return Ok(None),
@@ -90,18 +112,14 @@ fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
     .map_err(said)?;
     writeln!(out, "{}", Outcome::HEADINGS).map_err(said)?;
     let mut good = true;
-    for rate in &options.rates {
-        for agents in &options.agents {
-            let shift = Shift { agents: *agents, requests_per_second: *rate, instances: options.instances };
-            let outcome = simulation::run(shift)?;
-            writeln!(out, "{outcome}").map_err(said)?;
-            for broken in outcome.broken() {
-                good = false;
-                writeln!(out, "BROKEN: {broken}").map_err(said)?;
-            }
-            let picture = options.pictures.join(format!("{agents}-agents-at-{rate}-per-second.svg"));
-            picture::draw(&picture, &outcome)?;
+    for shift in options.shifts() {
+        let outcome = simulation::run(shift)?;
+        writeln!(out, "{outcome}").map_err(said)?;
+        for broken in outcome.broken() {
+            good = false;
+            writeln!(out, "BROKEN: {broken}").map_err(said)?;
         }
+        picture::draw(&options.pictures.join(format!("{}.svg", shift.name())), &outcome)?;
     }
     writeln!(out, "\nBacklog and lag over time: {}/*.svg", options.pictures.display()).map_err(said)?;
     Ok(good)

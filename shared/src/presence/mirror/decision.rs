@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::event::{PresenceEvent, Read, read};
-use crate::presence::Target;
+use crate::presence::{PresenceSettings, Target};
 use crate::queue::Message;
-use crate::store::last_presence::{Advanced, LastPresence, Wanted};
+use crate::store::last_presence::{Advanced, LastPresence, Plan, Reason, Turn, Wanted};
 
-/// How long a link from a Genesys Cloud user to a Teams user is believed without a look-up.
-const LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// A presence is renewed no longer than this after an event said that the user still is it: a shift and a half. Should the
+/// event that ends it have been lost, it must not stand forever.
+const RENEWED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// What became of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,12 +38,24 @@ pub struct Tally {
     pub sent: usize,
     /// Presences renewed.
     pub renewed: usize,
-    /// Reminders to renew presences.
+    /// Reminders to look at the backlog.
     pub reminders: usize,
-    /// Presences sent once more, because a later event came meanwhile.
+    /// Presences to be sent once more, because a later event came meanwhile.
     pub overtaken: usize,
-    /// Went back to the queue.
+    /// Messages that went back to the queue.
     pub failed: usize,
+    /// Presences that could not be sent now, and wait for another try.
+    pub put_off: usize,
+    /// Presences that could not be sent for so long that they were given up.
+    pub given_up: usize,
+    /// Users looked up in Genesys Cloud.
+    pub looked_up: usize,
+    /// Users whose link was loaded with many others.
+    pub linked: usize,
+    /// Turns in which Graph or Entra ID gave no answer at all.
+    pub outages: usize,
+    /// Since when the oldest presence waited that was to be sent, in milliseconds.
+    pub waited_ms: i64,
     /// From the change in Genesys Cloud to its sending, the longest, in milliseconds.
     pub worst_lag_ms: i64,
 }
@@ -66,7 +79,7 @@ pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut 
         tally.events += 1;
         let event = match read(&body) {
             Ok(Read::Presence(event)) if only.is_none_or(|ids| ids.contains(&event.user)) => event,
-            Ok(Read::Renew) => {
+            Ok(Read::Reminder) => {
                 tally.reminders += 1;
                 continue;
             }
@@ -95,83 +108,94 @@ pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut 
     (newest.into_values().collect(), poison)
 }
 
-/// A presence to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// The Genesys Cloud user.
-    pub user: Uuid,
-    /// The message to give back should it fail; a renewal has none, the next reminder comes soon enough.
-    pub message: Option<String>,
-    /// What is wanted.
-    pub wanted: Wanted,
-    /// Whether somebody waits for it: the user takes conversations, or stops to.
-    pub urgent: bool,
-    /// The Teams user and since when the link is known, where it is.
-    pub link: Option<(Uuid, Timestamp)>,
+/// What an event wants, and when it is its turn: earlier changes come first. A presence that leaves Teams alone has none.
+#[must_use]
+pub fn wanted(event: &PresenceEvent, target: Target, now: Timestamp) -> (Wanted, Option<Turn>) {
+    let urgent = event.system.is_some_and(crate::presence::SystemPresence::is_urgent);
+    let wanted = Wanted { modified: event.modified, target: target.to_string(), urgent };
+    let turn = (target != Target::Leave).then(|| turn(urgent, event.modified, now));
+    (wanted, turn)
 }
 
-impl Job {
-    /// The job to renew what a user was last sent.
-    #[must_use]
-    pub fn renewal(user: Uuid, last: &LastPresence, now: Timestamp) -> Self {
-        Self { user, message: None, wanted: last.wanted.clone(), urgent: false, link: known_link(last, now) }
-    }
+/// The turn of a change of this time. A clock that is ahead must not put it off.
+pub(super) fn turn(urgent: bool, modified: Timestamp, now: Timestamp) -> Turn {
+    Turn { reason: if urgent { Reason::Urgent } else { Reason::Change }, at: modified.min(now) }
 }
 
-/// The Teams user and since when the link is known, while it is believed.
-fn known_link(last: &LastPresence, now: Timestamp) -> Option<(Uuid, Timestamp)> {
-    let link = last.sent.as_ref().map(|sent| (sent.teams_user, sent.linked));
-    link.filter(|(_, since)| since.checked_add(LINK_LIFE).is_ok_and(|end| now < end))
+/// When a presence is renewed that is sent now, and was last confirmed by an event at that time.
+pub(super) fn renewal(settings: &PresenceSettings, seen: Timestamp, now: Timestamp) -> Option<Turn> {
+    let at = now.checked_add(settings.life() / 2).unwrap_or(Timestamp::MAX);
+    let ends = seen.checked_add(RENEWED_FOR).unwrap_or(Timestamp::MAX);
+    (at < ends).then_some(Turn { reason: Reason::Renewal, at })
 }
 
 /// What is to be done about an event, once it is known what was there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Send.
-    Send(Job),
-    /// Teams already shows it, or is to be left alone.
-    Unchanged,
-    /// Something newer was served, or this very event.
+    /// The presence waits for its turn, as it was noted.
+    Waits(Turn),
+    /// It waits for another turn than was noted: this one, which is to be planned.
+    WaitsFor(Turn),
+    /// The map leaves Teams alone.
+    LeftAlone,
+    /// Teams already shows it; the plan of before holds.
+    Shown(Plan),
+    /// The newest presence, of this time, is to be sent again.
+    Again(Timestamp, Plan),
+    /// Something newer was noted, or this very event.
     Stale,
 }
 
 /// Decides about an event.
 #[must_use]
-pub fn decide(newest: Newest, wanted: Wanted, advanced: Advanced, life: Duration, now: Timestamp) -> Decision {
-    let leave = Target::Leave.to_string();
-    let Newest { event, message, receives } = newest;
-    // Renewed when half its life is over: an agent who stays On Queue all day keeps having events.
-    let is_fresh = |last: &LastPresence| {
-        let sent = last.sent.as_ref();
-        sent.is_some_and(|sent| now.checked_add(life / 2).is_ok_and(|half_life| half_life < sent.until))
-    };
-    let job = |wanted: Wanted, before: Option<&LastPresence>| {
-        let link = before.and_then(|last| known_link(last, now));
-        let urgent = wanted.urgent || before.is_some_and(|last| last.wanted.urgent);
-        Decision::Send(Job { user: event.user, message: Some(message), wanted, urgent, link })
-    };
+pub fn decide(
+    newest: &Newest,
+    wanted: &Wanted,
+    noted: Option<Turn>,
+    advanced: Advanced,
+    settings: &PresenceSettings,
+    now: Timestamp,
+) -> Decision {
+    let half_life = now.checked_add(settings.life() / 2).unwrap_or(Timestamp::MAX);
+    let is_fresh = |last: &LastPresence| last.sent.as_ref().is_some_and(|sent| half_life < sent.until);
+    let modified = newest.event.modified;
     match advanced {
-        Advanced::Newest(_) if wanted.target == leave => Decision::Unchanged,
-        // Only what was wanted and was sent is sure to be shown; anything else may be on its way.
-        Advanced::Newest(Some(before))
-            if before.is_settled() && before.wanted.target == wanted.target && is_fresh(&before) =>
-        {
-            Decision::Unchanged
+        Advanced::Newest(before) => {
+            let Some(noted) = noted else { return Decision::LeftAlone };
+            match before {
+                // Only what was wanted and was sent is sure to be shown; anything else may be on its way.
+                Some(before)
+                    if before.is_settled()
+                        && before.wanted.target == wanted.target
+                        && !is_of_another_mode(&before, settings)
+                        && is_fresh(&before) =>
+                {
+                    Decision::Shown(Plan { seen: now, ..before.plan })
+                }
+                Some(before) if before.wanted.urgent && !wanted.urgent => {
+                    Decision::WaitsFor(Turn { reason: Reason::Urgent, ..noted })
+                }
+                _ => Decision::Waits(noted),
+            }
         }
-        Advanced::Newest(before) => job(wanted, before.as_ref()),
-        Advanced::Known(last) if last.wanted.target == leave => Decision::Stale,
+        Advanced::Known(last) if last.wanted.target == Target::Leave.to_string() => Decision::Stale,
+        Advanced::Known(last) if !last.is_settled() && last.plan.turn.is_some() => Decision::Stale,
         // An earlier receipt of this message may have ended after it had sent an old presence and before it could look
         // for a newer one: what is newest is sent again.
-        Advanced::Known(last) if last.wanted.modified > event.modified && receives > 1 => {
-            job(last.wanted.clone(), Some(&last))
-        }
-        Advanced::Known(last) if last.wanted.modified == event.modified && !last.is_settled() => {
-            job(last.wanted.clone(), Some(&last))
+        Advanced::Known(last) if last.wanted.modified > modified && newest.receives > 1 => {
+            let turn = turn(last.wanted.urgent, last.wanted.modified, now);
+            Decision::Again(last.wanted.modified, Plan { turn: Some(turn), ..last.plan })
         }
         // The activity topic says so whenever the routing status changes: the user still is what was sent.
-        Advanced::Known(last) if last.wanted.modified == event.modified && last.is_shown() && !is_fresh(&last) => {
-            job(last.wanted.clone(), Some(&last))
+        Advanced::Known(last) if last.wanted.modified == modified && last.is_shown() && !is_fresh(&last) => {
+            let turn = Turn { reason: Reason::Renewal, at: now };
+            Decision::Again(modified, Plan { turn: Some(turn), tries: 0, seen: now })
         }
         Advanced::Known(_) => Decision::Stale,
     }
+}
+
+/// Whether what was sent was sent by other actions of Graph than would be used now.
+fn is_of_another_mode(last: &LastPresence, settings: &PresenceSettings) -> bool {
+    last.sent.as_ref().and_then(|sent| sent.mode).is_some_and(|mode| mode != settings.mode)
 }

@@ -11,7 +11,7 @@ use crate::presence::SystemPresence;
 /// What Amazon EventBridge calls an event that a schedule of its own makes.
 ///
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html>
-const SCHEDULED: &str = "Scheduled Event";
+pub(super) const SCHEDULED: &str = "Scheduled Event";
 
 /// An event: whose presence became what, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct PresenceEvent {
 pub enum Read {
     /// A presence to mirror.
     Presence(PresenceEvent),
-    /// The schedule's reminder to renew presences.
-    Renew,
+    /// The clock's reminder to look at the backlog, or that of an invocation which left something.
+    Reminder,
     /// Something that is not for us: another topic, another source of presence, a part of an event that is not there.
     NotOurs,
 }
@@ -91,7 +91,7 @@ pub fn read(message: &str) -> Result<Read, NoEvent> {
     let no_json = |error: serde_json::Error| NoEvent(format!("line {}, column {}", error.line(), error.column()));
     let Envelope { detail_type, detail } = serde_json::from_str(message).map_err(no_json)?;
     if detail_type.as_deref() == Some(SCHEDULED) {
-        return Ok(Read::Renew);
+        return Ok(Read::Reminder);
     }
     let (Some(topic_name), Some(body)) = (detail.topic_name, detail.event_body) else {
         return Err(NoEvent("no topicName or no eventBody".into()));
@@ -200,7 +200,7 @@ mod tests {
             "source": "aws.events", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "region": "us-east-1",
             "resources": ["arn:aws:events:us-east-1:123456789012:rule/renew"], "detail": {},
         });
-        assert_eq!(read(&scheduled.to_string()), Ok(Read::Renew));
+        assert_eq!(read(&scheduled.to_string()), Ok(Read::Reminder));
     }
 
     #[test]

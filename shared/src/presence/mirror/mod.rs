@@ -1,13 +1,17 @@
 //! Every presence of the org, from a queue of events to Teams.
 //!
-//! Of a batch, the newest event of each user is left. What it wants is noted unless something newer was noted before
-//! ([`crate::store::last_presence`] says how that keeps the order across instances), what Teams already shows is not
-//! sent again, and the rest leaves in batches at the pace of Graph's budget: first those who take conversations or stop
-//! to. Whoever could not be served goes back to the queue alone.
+//! Of a batch, the newest event of each user is left, and what it wants is noted unless something newer was noted before
+//! ([`crate::store::last_presence`] says how that keeps the order across instances). A noted presence is in the backlog,
+//! and its message is done with. One instance at a time sends what the backlog has ([`sending`]); the others take events in
+//! meanwhile, so that an urgent one is known while thousands wait.
 
+mod batch;
 mod decision;
 mod event;
+mod links;
 mod pace;
+mod reminder;
+mod sending;
 mod settings;
 
 use std::future::Future;
@@ -16,34 +20,27 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-pub use decision::{Decision, Job, Newest, Tally, decide, newest};
+pub use decision::{Decision, Newest, Tally, decide, newest, wanted};
 pub use event::{NoEvent, PresenceEvent, Read, read};
 pub use pace::Pace;
+pub use reminder::Reminder;
 pub use settings::MirrorSettings;
 
-use super::{ExternalIds, PresenceMode, Target, TeamsUsers, Whom, changes};
-use crate::error::Error;
+use super::{ExternalIds, LinkList};
 use crate::graph::presence::PresenceChange;
 use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::queue::Message;
-use crate::store::last_presence::{LastPresences, Sent, Settled, Wanted};
+use crate::store::StoreError;
+use crate::store::last_presence::{LastPresences, Plan, Turn};
 
 /// Requests to the state table at once.
 const STATE_CONCURRENCY: usize = 32;
 
-/// A presence is renewed no longer than this after it changed, unless an event says that it still is: a shift and a half.
-/// Should the event that ends it have been lost, it must not stand forever.
-const RENEWED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
-
-/// Presences renewed at one reminder, so that renewals never take the whole pace from events.
-const RENEWALS_AT_ONCE: usize = 500;
-
-/// Batches on their way to Graph at once. The pace decides how many leave; this is for those that are slow.
-const BATCHES_AT_ONCE: usize = 4;
+/// How long the state table is asked again before a message goes back to the queue, which shows it late.
+const PATIENCE_WITH_THE_TABLE: Duration = Duration::from_secs(30);
 
 /// Who changes presences in Teams.
 pub trait Presences: Send + Sync {
@@ -68,7 +65,7 @@ impl Presences for GraphClient {
         cx: &RequestContext,
         changes: &[PresenceChange],
     ) -> impl Future<Output = Result<Vec<Result<(), GraphError>>, GraphError>> + Send {
-        // Always a batch, so that a throttled change comes back here and slows the whole instance down.
+        // Always a batch, so that a throttled change comes back here and slows the sending down.
         self.batch_presence_changes(cx, changes)
     }
 }
@@ -82,228 +79,109 @@ pub struct Mirror<'a, P, I, S> {
     pub ids: &'a I,
     /// The state table.
     pub last: &'a S,
-    /// The links found so far.
-    pub users: &'a TeamsUsers,
     /// How this deployment mirrors.
     pub settings: &'a MirrorSettings,
+    /// The clock: a simulation has one of its own.
+    pub now: fn() -> Timestamp,
 }
 
-/// How a job ended.
-enum Ended {
-    Sent { overtaken: usize, lag_ms: i64 },
-    NoTeamsUser,
-    Failed,
+/// What became of a batch and of the backlog.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Served {
+    /// The messages that go back to the queue.
+    pub failed: Vec<String>,
+    /// The figures.
+    pub tally: Tally,
+    /// Whether more is due than could be sent in this time: another invocation is to go on soon.
+    pub more: bool,
 }
 
-impl<P: Presences, I: ExternalIds, S: LastPresences> Mirror<'_, P, I, S> {
-    /// Serves a batch. Gives the messages that go back to the queue, and what became of all.
-    ///
-    /// # Errors
-    /// When nothing could be served: there is no token for Graph.
-    pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> Result<(Vec<String>, Tally), Error> {
-        let session_id = self.presences.app_id(cx).await?;
+impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I, S> {
+    /// Notes what a batch wants, and sends what is due if no other instance does.
+    pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> Served {
         let mut tally = Tally::default();
         let (newest, mut failed) = newest(messages, self.settings.only.as_ref(), &mut tally);
-        let mut jobs = self.jobs(cx, newest, &mut failed, &mut tally).await;
-        if tally.reminders > 0 {
-            // Boxed, because futures within futures within futures are more than the compiler follows.
-            jobs.extend(Box::pin(self.renewals(cx)).await);
-        }
-        jobs.sort_by_key(|job| (job.message.is_none(), !job.urgent, job.wanted.modified));
-        let per_batch = (self.settings.pace.batch() / self.requests_per_user()).max(1);
-        let batches: Vec<Vec<Job>> = jobs.chunks(per_batch).map(<[Job]>::to_vec).collect();
-        let mut ended = stream::iter(batches)
-            .map(|batch| self.send(cx, &session_id, batch))
-            .buffer_unordered(BATCHES_AT_ONCE)
-            .flat_map(stream::iter);
-        while let Some((message, end)) = ended.next().await {
-            match end {
-                Ended::Sent { .. } if message.is_none() => tally.renewed += 1,
-                Ended::Sent { overtaken, lag_ms } => {
-                    tally.sent += 1;
-                    tally.overtaken += overtaken;
-                    tally.worst_lag_ms = tally.worst_lag_ms.max(lag_ms);
-                }
-                Ended::NoTeamsUser => tally.no_teams_user += 1,
-                Ended::Failed => failed.extend(message),
-            }
-        }
+        let noted = self.note(cx, newest, &mut failed, &mut tally).await;
         tally.failed = failed.len();
-        Ok((failed, tally))
+        // Boxed, because futures within futures within futures are more than the compiler follows.
+        let more = Box::pin(self.send_due(cx, noted, &mut tally)).await;
+        Served { failed, tally, more }
     }
 
-    fn requests_per_user(&self) -> usize {
-        if self.settings.presence.mode == PresenceMode::Both { 2 } else { 1 }
-    }
-
-    /// The presences that have lived half of their life. Who cannot be read now is read at the next reminder.
-    async fn renewals(&self, cx: &RequestContext) -> Vec<Job> {
-        let now = Timestamp::now();
-        let half_life = now.checked_add(self.settings.presence.life() / 2).unwrap_or(Timestamp::MAX);
-        let event_after = now.checked_sub(RENEWED_FOR).unwrap_or(Timestamp::MIN);
-        match self.last.ending(cx, half_life, event_after, RENEWALS_AT_ONCE).await {
-            Ok(ending) => ending.iter().map(|(user, last)| Job::renewal(*user, last, now)).collect(),
-            Err(error) => {
-                tracing::warn!(%error, "no presence is renewed now");
-                Vec::new()
-            }
-        }
-    }
-
-    /// Notes what every event wants, and gives what is to be sent.
-    async fn jobs(
+    /// Notes what every event wants, and gives whose turn it is with that.
+    async fn note(
         &self,
         cx: &RequestContext,
         newest: Vec<Newest>,
         failed: &mut Vec<String>,
         tally: &mut Tally,
-    ) -> Vec<Job> {
-        let presence = &self.settings.presence;
-        let mut mapped = Vec::with_capacity(newest.len());
-        for newest in newest {
-            let PresenceEvent { definition, system, modified, .. } = newest.event;
-            match presence.target(definition, system) {
-                Some(target) => {
-                    let urgent = system.is_some_and(super::SystemPresence::is_urgent);
-                    mapped.push((newest, Wanted { modified, target: target.to_string(), urgent }));
-                }
-                None => tally.unmapped += 1,
-            }
-        }
-        let mut advanced = stream::iter(mapped)
-            .map(|(newest, wanted)| async move {
-                let advanced = self.last.advance(cx, newest.event.user, &wanted).await;
-                (newest, wanted, advanced)
+    ) -> Vec<(Turn, Uuid)> {
+        let mut decided = stream::iter(newest)
+            .map(|newest| async move {
+                let decision = self.note_one(cx, &newest).await;
+                (newest, decision)
             })
             .buffer_unordered(STATE_CONCURRENCY);
-        let mut jobs = Vec::new();
-        while let Some((newest, wanted, advanced)) = advanced.next().await {
-            match advanced {
-                Ok(advanced) => match decide(newest, wanted, advanced, presence.life(), Timestamp::now()) {
-                    Decision::Send(job) => jobs.push(job),
-                    Decision::Unchanged => tally.unchanged += 1,
-                    Decision::Stale => tally.stale += 1,
-                },
+        let mut turns = Vec::new();
+        while let Some((newest, decision)) = decided.next().await {
+            match decision {
+                Ok(Some(Decision::Waits(turn) | Decision::WaitsFor(turn))) => turns.push((turn, newest.event.user)),
+                Ok(Some(Decision::Again(_, plan))) => {
+                    tally.stale += 1;
+                    turns.extend(plan.turn.map(|turn| (turn, newest.event.user)));
+                }
+                Ok(Some(Decision::LeftAlone | Decision::Shown(_))) => tally.unchanged += 1,
+                Ok(Some(Decision::Stale)) => tally.stale += 1,
+                Ok(None) => tally.unmapped += 1,
                 Err(error) => {
                     tracing::warn!(%error, "a presence goes back to the queue");
                     failed.push(newest.message);
                 }
             }
         }
-        jobs
+        turns
     }
 
-    /// Sends a batch until each of its jobs has ended. A job ends when what it sent is still the newest.
-    async fn send(&self, cx: &RequestContext, session_id: &Arc<str>, jobs: Vec<Job>) -> Vec<(Option<String>, Ended)> {
-        let mut ended = Vec::with_capacity(jobs.len());
-        let linked = stream::iter(jobs).map(|job| self.linked(cx, job)).buffer_unordered(BATCHES_AT_ONCE);
-        let mut open = Vec::new();
-        for (job, link) in linked.collect::<Vec<_>>().await {
-            match link {
-                Ok(Some((teams_user, linked))) => open.push((job, teams_user, linked, 0_usize)),
-                Ok(None) => ended.push((job.message, Ended::NoTeamsUser)),
-                Err(error) => {
-                    tracing::warn!(%error, "a presence goes back to the queue");
-                    ended.push((job.message, Ended::Failed));
-                }
-            }
-        }
-        while !open.is_empty() {
-            let mut changed = Vec::new();
-            let mut requests = Vec::new();
-            for (job, teams_user, ..) in &open {
-                let whom = Whom { user: *teams_user, session_id: session_id.clone() };
-                // Only what the map gave was noted, so it can be read back.
-                let target = Target::parse(&job.wanted.target, self.settings.presence.mode).unwrap_or(Target::Leave);
-                let changes = changes(&whom, target, &self.settings.presence);
-                changed.push(changes.len());
-                requests.extend(changes);
-            }
-            let until = Instant::now() + cx.deadline.for_a_call();
-            if !self.settings.pace.wait(requests.len(), until).await {
-                ended.extend(open.into_iter().map(|(job, ..)| (job.message, Ended::Failed)));
-                break;
-            }
-            let outcomes = match self.presences.change(cx, &requests).await {
-                Ok(outcomes) => outcomes,
-                Err(error) => vec![Err(error); requests.len()],
+    /// Notes what an event wants; nothing, when the map does not know the presence. A table that fails is asked again.
+    async fn note_one(&self, cx: &RequestContext, newest: &Newest) -> Result<Option<Decision>, StoreError> {
+        let settings = &self.settings.presence;
+        let event = &newest.event;
+        let Some(target) = settings.target(event.definition, event.system) else { return Ok(None) };
+        let patience = tokio::time::Instant::now() + cx.deadline.for_a_call().min(PATIENCE_WITH_THE_TABLE);
+        let mut pause = Duration::from_millis(200);
+        loop {
+            let now = (self.now)();
+            let (wanted, turn) = wanted(event, target, now);
+            let noted = async {
+                let advanced = self.last.advance(cx, event.user, &wanted, turn, now).await?;
+                self.plan_for(cx, newest, decide(newest, &wanted, turn, advanced, settings, now), now).await
             };
-            self.keep_pace(&outcomes);
-            let mut outcomes = outcomes.into_iter();
-            // All of a user's outcomes are taken, whatever the first of them says: the next ones are another user's.
-            let mut of_one = |count| outcomes.by_ref().take(count).fold(Ok(()), Result::and);
-            let outcomes: Vec<Result<(), GraphError>> = changed.into_iter().map(&mut of_one).collect();
-            let settled = stream::iter(std::mem::take(&mut open).into_iter().zip(outcomes))
-                .map(|((job, teams_user, linked, overtaken), outcome)| async move {
-                    let settled = match outcome {
-                        Ok(()) => Ok(self.settle(cx, &job, teams_user, linked).await),
-                        Err(error) => Err(error),
-                    };
-                    (job, teams_user, linked, overtaken, settled)
-                })
-                .buffer_unordered(STATE_CONCURRENCY)
-                .collect::<Vec<_>>()
-                .await;
-            for (job, teams_user, linked, overtaken, settled) in settled {
-                match settled {
-                    Ok(Ok(Settled::Done)) => {
-                        let lag_ms = Timestamp::now().as_millisecond() - job.wanted.modified.as_millisecond();
-                        ended.push((job.message, Ended::Sent { overtaken, lag_ms }));
-                    }
-                    Ok(Ok(Settled::Overtaken(wanted))) if wanted.target != Target::Leave.to_string() => {
-                        open.push((Job { wanted, ..job }, teams_user, linked, overtaken + 1));
-                    }
-                    Ok(Ok(Settled::Overtaken(_))) => ended.push((job.message, Ended::Sent { overtaken, lag_ms: 0 })),
-                    Ok(Err(error)) => {
-                        tracing::warn!(%error, "a presence goes back to the queue");
-                        ended.push((job.message, Ended::Failed));
-                    }
-                    Err(GraphError::Throttled { .. }) => open.push((job, teams_user, linked, overtaken)),
-                    Err(error) if error.is_not_found() => {
-                        self.users.forget(job.user);
-                        ended.push((job.message, Ended::NoTeamsUser));
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a presence goes back to the queue");
-                        ended.push((job.message, Ended::Failed));
-                    }
-                }
+            match noted.await {
+                Err(_) if tokio::time::Instant::now() + pause < patience => tokio::time::sleep(pause).await,
+                noted => return noted.map(Some),
             }
-        }
-        ended
-    }
-
-    /// Slows the instance down as Graph asks to.
-    fn keep_pace(&self, outcomes: &[Result<(), GraphError>]) {
-        let asked = outcomes.iter().filter_map(|outcome| match outcome {
-            Err(GraphError::Throttled { retry_after, .. }) => Some(retry_after.unwrap_or(Duration::from_secs(1))),
-            _ => None,
-        });
-        match asked.max() {
-            Some(retry_after) => self.settings.pace.pause(retry_after),
-            None => self.settings.pace.passed(),
+            pause *= 2;
         }
     }
 
-    async fn linked(&self, cx: &RequestContext, job: Job) -> (Job, Result<Option<(Uuid, Timestamp)>, Error>) {
-        if job.link.is_some() {
-            let link = job.link;
-            return (job, Ok(link));
-        }
-        let found = self.users.find(self.ids, cx, job.user).await;
-        (job, found.map(|link| link.map(|teams_user| (teams_user, Timestamp::now()))).map_err(Error::from))
-    }
-
-    async fn settle(
+    async fn plan_for(
         &self,
         cx: &RequestContext,
-        job: &Job,
-        teams_user: Uuid,
-        linked: Timestamp,
-    ) -> Result<Settled, crate::store::StoreError> {
-        let until = Timestamp::now().checked_add(self.settings.presence.life()).unwrap_or(Timestamp::MAX);
-        let sent = Sent { target: job.wanted.target.clone(), until, teams_user, linked };
-        self.last.settle(cx, job.user, job.wanted.modified, &sent).await
+        newest: &Newest,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<Decision, StoreError> {
+        let PresenceEvent { user, modified, .. } = newest.event;
+        let planned = match &decision {
+            Decision::WaitsFor(turn) => Some((modified, Plan { turn: Some(*turn), tries: 0, seen: now })),
+            Decision::Shown(plan) => Some((modified, *plan)),
+            Decision::Again(modified, plan) => Some((*modified, *plan)),
+            Decision::Waits(_) | Decision::LeftAlone | Decision::Stale => None,
+        };
+        if let Some((modified, plan)) = planned {
+            self.last.plan(cx, user, modified, &plan).await?;
+        }
+        Ok(decision)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::graph::presence::BATCH_SIZE;
 /// <https://learn.microsoft.com/graph/throttling-limits>
 const WINDOW_SECONDS: f64 = 30.0;
 
-/// This instance's share of the budget, one request after another, a batch at a time.
+/// The budget, spent one request after another, a batch at a time.
 #[derive(Debug)]
 pub struct Pace {
     batch: usize,
@@ -28,17 +28,17 @@ struct Turns {
 }
 
 impl Pace {
-    /// A share of the budget of so many requests per second for each of so many instances.
+    /// A budget of so many requests per second.
     ///
-    /// A batch leaves at once and its requests count at once, so a window may hold one batch more than its share: the
+    /// A batch leaves at once and its requests count at once, so a window may hold one batch more than the budget: the
     /// pace is that much slower, and by one request more, because a timer is only good to a millisecond.
     #[must_use]
-    pub fn new(requests_per_second: f64, instances: u32) -> Self {
-        let share = requests_per_second * WINDOW_SECONDS / f64::from(instances.max(1));
-        // A small share is spent in small batches, or one batch would be most of it.
+    pub fn new(requests_per_second: f64) -> Self {
+        let budget = requests_per_second * WINDOW_SECONDS;
+        // A small budget is spent in small batches, or one batch would be most of it.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the clamp")]
-        let batch = (share / 4.0).clamp(1.0, BATCH_SIZE as f64) as usize;
-        let rest = (share - batch as f64 - 1.0).max(share / 2.0);
+        let batch = (budget / 4.0).clamp(1.0, BATCH_SIZE as f64) as usize;
+        let rest = (budget - batch as f64 - 1.0).max(budget / 2.0);
         Self {
             batch,
             per_request: Duration::from_secs_f64(WINDOW_SECONDS / rest),
@@ -52,19 +52,27 @@ impl Pace {
         self.batch
     }
 
-    /// Waits until so many requests may leave. `false`, at once, when that is not before the time given.
-    pub async fn wait(&self, requests: usize, until: Instant) -> bool {
-        let turn = {
-            let mut turns = self.turns();
-            let turn = turns.next.max(Instant::now());
-            if turn > until {
-                return false;
+    /// Waits until requests may leave.
+    pub async fn ready(&self) {
+        loop {
+            let next = self.turns().next;
+            if next <= Instant::now() {
+                return;
             }
-            turns.next = turn + self.per_request.saturating_mul(u32::try_from(requests).unwrap_or(u32::MAX));
-            turn
-        };
-        tokio::time::sleep_until(turn).await;
-        true
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    /// Counts requests that leave now.
+    pub fn take(&self, requests: usize) {
+        let mut turns = self.turns();
+        let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+        turns.next = turns.next.max(Instant::now()) + self.per_request.saturating_mul(requests);
+    }
+
+    /// How long nothing may leave.
+    pub fn rest(&self) -> Duration {
+        self.turns().next.saturating_duration_since(Instant::now())
     }
 
     /// Lets nothing leave for so long, because Graph asked to slow down; for twice as long the second time in a row, and so
@@ -99,7 +107,9 @@ mod tests {
         runtime.block_on(async {
             let start = Instant::now();
             let mut times = Vec::new();
-            while pace.wait(pace.batch(), start + Duration::from_secs(300)).await {
+            while start.elapsed() + pace.rest() <= Duration::from_secs(300) {
+                pace.ready().await;
+                pace.take(pace.batch());
                 times.extend(std::iter::repeat_n(start.elapsed().as_secs_f64(), pace.batch()));
             }
             times
@@ -109,11 +119,11 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn no_window_of_30_seconds_ever_exceeds_the_share(rate in 1.0..400.0_f64, instances in 1..5_u32) {
+        fn no_window_of_30_seconds_ever_exceeds_the_budget(rate in 0.25..400.0_f64) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             let _guard = runtime.enter();
-            let times = departures(&Pace::new(rate, instances), &runtime);
-            let share = rate * WINDOW_SECONDS / f64::from(instances);
+            let times = departures(&Pace::new(rate), &runtime);
+            let share = rate * WINDOW_SECONDS;
             let mut first = 0;
             for (last, time) in times.iter().enumerate() {
                 while times[first] <= time - WINDOW_SECONDS {
@@ -127,20 +137,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pauses_hold_everything_up_and_grow_until_graph_takes_everything() {
-        let pace = Pace::new(50.0, 1);
+        let pace = Pace::new(50.0);
         for (pause, most) in [(7.0, 8.75), (14.0, 17.5), (28.0, 35.0), (30.0, 37.5)] {
             pace.pause(Duration::from_secs(7));
             let start = Instant::now();
-            assert!(!pace.wait(1, start + Duration::from_secs(5)).await);
-            assert_eq!(start.elapsed(), Duration::ZERO);
-            assert!(pace.wait(1, start + Duration::from_secs(60)).await);
+            assert!(pace.rest() > Duration::from_secs(5));
+            pace.ready().await;
+            pace.take(1);
             let waited = start.elapsed().as_secs_f64();
             assert!((pause..=most + 0.1).contains(&waited), "{waited} s");
         }
         pace.passed();
         pace.pause(Duration::from_secs(7));
         let start = Instant::now();
-        assert!(pace.wait(1, start + Duration::from_secs(60)).await);
+        pace.ready().await;
         assert!(start.elapsed() < Duration::from_secs(9));
     }
 }

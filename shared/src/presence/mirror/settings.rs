@@ -37,17 +37,16 @@ impl FromStr for UserIds {
 }
 
 impl MirrorSettings {
-    /// Reads `PRESENCE_REQUESTS_PER_SECOND`, `PRESENCE_INSTANCES`, `PRESENCE_USERS`, and what [`PresenceSettings`] reads.
+    /// Reads `PRESENCE_REQUESTS_PER_SECOND`, `PRESENCE_USERS`, and what [`PresenceSettings`] reads.
     pub fn read(env: &mut Environment) -> Option<Self> {
         let presence = PresenceSettings::read(env);
         let rate = env.or("PRESENCE_REQUESTS_PER_SECOND", REQUESTS_PER_SECOND);
-        let instances = env.or("PRESENCE_INSTANCES", 2);
         let only = env.optional::<UserIds>("PRESENCE_USERS");
-        let (presence, rate, instances, only) = (presence?, rate?, instances?, only?);
-        if rate == 0 || instances == 0 {
-            env.problem("PRESENCE_REQUESTS_PER_SECOND and PRESENCE_INSTANCES: expected at least 1");
+        let (presence, rate, only) = (presence?, rate?, only?);
+        if rate == 0 {
+            env.problem("PRESENCE_REQUESTS_PER_SECOND: expected at least 1");
             return None;
         }
-        Some(Self { presence, pace: Pace::new(f64::from(rate), instances), only: only.map(|ids| ids.0) })
+        Some(Self { presence, pace: Pace::new(f64::from(rate)), only: only.map(|ids| ids.0) })
     }
 }

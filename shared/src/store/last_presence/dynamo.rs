@@ -1,18 +1,34 @@
-//! Last presences in the DynamoDB table, one item a user. Every write is conditional and brings the old item back.
+//! Last presences in the DynamoDB table, one item a user. Every write about an event is conditional and brings the old item
+//! back. The sparse index `turns` has the items that wait for something.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Advanced, LastPresence, LastPresences, Sent, Settled, Wanted};
+use super::{Advanced, LastPresence, LastPresences, Link, Plan, Reading, Reason, Sent, Settled, Turn, Wanted};
 use crate::http::RequestContext;
+use crate::presence::PresenceMode;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::{StoreError, kind};
 
 /// How long a user is remembered who does not change: longer than a queue keeps an old event.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The index of turns: its keys alone, by reason and time.
+const TURNS: &str = "turns";
+
+/// Parts of the index for each reason, so that a shift change does not write into one partition: DynamoDB lets a
+/// partition take 1,000 writes a second.
+const PARTS: u128 = 4;
+
+/// Most items that DynamoDB gives at once.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+const MOST_ITEMS: usize = 100;
 
 /// Last presences in a table.
 #[derive(Debug, Clone)]
@@ -27,30 +43,76 @@ impl DynamoLastPresences {
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
     }
+
+    fn update(&self, id: &str) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).key("id", text(id))
+    }
 }
 
 fn key(user: Uuid) -> String {
     format!("{}#{user}", kind::PRESENCE)
 }
 
+/// The record of the instance that sends.
+fn sender() -> String {
+    format!("{}#sender", kind::PRESENCE)
+}
+
+/// The record of how far the links were read.
+fn links() -> String {
+    format!("{}#links", kind::PRESENCE)
+}
+
+fn part(reason: Reason, part: u128) -> String {
+    let reason = match reason {
+        Reason::Urgent => "urgent",
+        Reason::Change => "change",
+        Reason::Unlinked => "unlinked",
+        Reason::Renewal => "renewal",
+    };
+    format!("{}#{reason}#{part}", kind::PRESENCE)
+}
+
 fn unreadable(user: Uuid) -> StoreError {
     StoreError(format!("the record {} is not one of this version", key(user)))
 }
 
+fn expires() -> i64 {
+    Timestamp::now().checked_add(LIFE).unwrap_or(Timestamp::MAX).as_second()
+}
+
+/// The parts of an update that set a turn or take it away.
+macro_rules! with_turn {
+    ($request:expr, $user:expr, $set:expr, $turn:expr) => {
+        match $turn {
+            Some(Turn { reason, at }) => $request
+                .update_expression(format!("{}, turn = :turn, turn_at = :turn_at", $set))
+                .expression_attribute_values(":turn", text(&part(reason, $user.as_u128() % PARTS)))
+                .expression_attribute_values(":turn_at", number(at.as_millisecond())),
+            None => $request.update_expression(format!("{} REMOVE turn, turn_at", $set)),
+        }
+    };
+}
+
 impl LastPresences for DynamoLastPresences {
-    async fn advance(&self, cx: &RequestContext, user: Uuid, wanted: &Wanted) -> Result<Advanced, StoreError> {
-        let expires = Timestamp::now().checked_add(LIFE).unwrap_or(Timestamp::MAX);
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("id", text(&key(user)))
-            .update_expression("SET modified = :modified, wanted = :wanted, urgent = :urgent, expires = :expires")
-            .condition_expression("attribute_not_exists(id) OR modified < :modified")
+    async fn advance(
+        &self,
+        cx: &RequestContext,
+        user: Uuid,
+        wanted: &Wanted,
+        turn: Option<Turn>,
+        now: Timestamp,
+    ) -> Result<Advanced, StoreError> {
+        let set = "SET modified = :modified, wanted = :wanted, urgent = :urgent, tries = :none, seen = :now, \
+                   expires = :expires";
+        let request = with_turn!(self.update(&key(user)), user, set, turn)
+            .condition_expression("attribute_not_exists(modified) OR modified < :modified")
             .expression_attribute_values(":modified", number(wanted.modified.as_millisecond()))
             .expression_attribute_values(":wanted", text(&wanted.target))
             .expression_attribute_values(":urgent", number(u8::from(wanted.urgent)))
-            .expression_attribute_values(":expires", number(expires.as_second()))
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .expression_attribute_values(":expires", number(expires()))
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match timed(cx, "advance presence", request.send()).await {
@@ -63,39 +125,15 @@ impl LastPresences for DynamoLastPresences {
         }
     }
 
-    async fn ending(
-        &self,
-        cx: &RequestContext,
-        before: Timestamp,
-        event_after: Timestamp,
-        most: usize,
-    ) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
-        let mut ending = Vec::new();
-        let mut from = None;
-        loop {
-            let request = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .filter_expression(
-                    "begins_with(id, :key) AND sent_until < :before AND modified > :after AND sent = wanted",
-                )
-                .expression_attribute_values(":key", text(&format!("{}#", kind::PRESENCE)))
-                .expression_attribute_values(":before", number(before.as_millisecond()))
-                .expression_attribute_values(":after", number(event_after.as_millisecond()))
-                .set_exclusive_start_key(from);
-            let page = match timed(cx, "find ending presences", request.send()).await {
-                Ok(page) => page,
-                Err(Failure::ConditionFailed(_)) => return Err(StoreError("a read failed on a condition".into())),
-                Err(Failure::Other(cause)) => return Err(StoreError(cause)),
-            };
-            let found = page.items.unwrap_or_default();
-            ending.extend(found.iter().filter_map(user_and_presence).filter(|(_, last)| last.is_shown()));
-            ending.truncate(most);
-            from = page.last_evaluated_key.filter(|key| !key.is_empty());
-            if from.is_none() || ending.len() == most {
-                return Ok(ending);
-            }
+    async fn plan(&self, cx: &RequestContext, user: Uuid, modified: Timestamp, plan: &Plan) -> Result<(), StoreError> {
+        let request = with_turn!(self.update(&key(user)), user, "SET tries = :tries, seen = :seen", plan.turn)
+            .condition_expression("modified = :modified")
+            .expression_attribute_values(":modified", number(modified.as_millisecond()))
+            .expression_attribute_values(":tries", number(plan.tries))
+            .expression_attribute_values(":seen", number(plan.seen.as_millisecond()));
+        match timed(cx, "plan presence", request.send()).await {
+            Ok(_) | Err(Failure::ConditionFailed(_)) => Ok(()),
+            Err(Failure::Other(cause)) => Err(StoreError(cause)),
         }
     }
 
@@ -105,49 +143,154 @@ impl LastPresences for DynamoLastPresences {
         user: Uuid,
         modified: Timestamp,
         sent: &Sent,
+        next: Option<Turn>,
     ) -> Result<Settled, StoreError> {
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("id", text(&key(user)))
-            .update_expression("SET sent = :sent, sent_until = :until, teams_user = :teams, linked = :linked")
+        let set = "SET sent = :sent, sent_mode = :mode, sent_until = :until, tries = :none";
+        let request = with_turn!(self.update(&key(user)), user, set, next)
             .condition_expression("modified = :modified")
             .expression_attribute_values(":modified", number(modified.as_millisecond()))
             .expression_attribute_values(":sent", text(&sent.target))
+            .expression_attribute_values(":mode", text(sent.mode.map_or("", PresenceMode::name)))
             .expression_attribute_values(":until", number(sent.until.as_millisecond()))
-            .expression_attribute_values(":teams", text(&sent.teams_user.to_string()))
-            .expression_attribute_values(":linked", number(sent.linked.as_millisecond()))
+            .expression_attribute_values(":none", number(0))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match timed(cx, "settle presence", request.send()).await {
             // No item: it expired while this was sent, and there is nothing newer.
             Ok(_) | Err(Failure::ConditionFailed(None)) => Ok(Settled::Done),
             Err(Failure::ConditionFailed(Some(item))) => {
-                let known = last_presence(&item).ok_or_else(|| unreadable(user))?;
-                Ok(Settled::Overtaken(known.wanted))
+                last_presence(&item).map(Settled::Overtaken).ok_or_else(|| unreadable(user))
             }
+            Err(Failure::Other(cause)) => Err(StoreError(cause)),
+        }
+    }
+
+    async fn link(&self, cx: &RequestContext, user: Uuid, link: &Link) -> Result<(), StoreError> {
+        let teams_user = link.teams_user.map(|id| id.to_string()).unwrap_or_default();
+        let request = self
+            .update(&key(user))
+            .update_expression("SET teams_user = :teams, linked = :linked, expires = :expires")
+            .expression_attribute_values(":teams", text(&teams_user))
+            .expression_attribute_values(":linked", number(link.since.as_millisecond()))
+            .expression_attribute_values(":expires", number(expires()));
+        Ok(timed(cx, "link presence", request.send()).await.map(drop)?)
+    }
+
+    async fn due(
+        &self,
+        cx: &RequestContext,
+        reason: Reason,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let limit = i32::try_from(most.max(1)).unwrap_or(i32::MAX);
+        let parts = (0..PARTS).map(|number_of_part| async move {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(TURNS)
+                .key_condition_expression("turn = :turn AND turn_at <= :now")
+                .expression_attribute_values(":turn", text(&part(reason, number_of_part)))
+                .expression_attribute_values(":now", number(now.as_millisecond()))
+                .limit(limit);
+            Ok::<_, StoreError>(timed(cx, "find presences", request.send()).await?.items.unwrap_or_default())
+        });
+        let mut due: Vec<_> = try_join_all(parts).await?.iter().flatten().filter_map(turn_of).collect();
+        due.sort_unstable();
+        due.truncate(most);
+        Ok(due.into_iter().map(|(_, user)| user).collect())
+    }
+
+    async fn read(&self, cx: &RequestContext, users: &[Uuid]) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
+        let mut known = Vec::with_capacity(users.len());
+        for users in users.chunks(MOST_ITEMS) {
+            let keys = users.iter().map(|user| HashMap::from([("id".to_owned(), text(&key(*user)))])).collect();
+            let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let keys = keys.map_err(|error| StoreError(error.to_string()))?;
+            let request = self.client.batch_get_item().request_items(&self.table, keys);
+            // What DynamoDB leaves unread stays due, and is read the next time.
+            let found = timed(cx, "read presences", request.send()).await?.responses.unwrap_or_default();
+            known.extend(found.values().flatten().filter_map(user_and_presence));
+        }
+        Ok(known)
+    }
+
+    async fn reading(&self, cx: &RequestContext) -> Result<Option<Reading>, StoreError> {
+        let keys = KeysAndAttributes::builder().keys(HashMap::from([("id".to_owned(), text(&links()))])).build();
+        let keys = keys.map_err(|error| StoreError(error.to_string()))?;
+        let request = self.client.batch_get_item().request_items(&self.table, keys);
+        let found = timed(cx, "read how far links were read", request.send()).await?.responses.unwrap_or_default();
+        let number = |item: &Item, name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
+        Ok(found.values().flatten().next().and_then(|item| {
+            let at = Timestamp::from_millisecond(number(item, "next_at")?).ok()?;
+            Some(Reading { next: number(item, "next_user")?.try_into().ok()?, at })
+        }))
+    }
+
+    async fn keep_reading(&self, cx: &RequestContext, reading: &Reading) -> Result<(), StoreError> {
+        let request = self
+            .update(&links())
+            .update_expression("SET next_user = :next, next_at = :at, expires = :expires")
+            .expression_attribute_values(":next", number(reading.next))
+            .expression_attribute_values(":at", number(reading.at.as_millisecond()))
+            .expression_attribute_values(":expires", number(expires()));
+        Ok(timed(cx, "note how far links were read", request.send()).await.map(drop)?)
+    }
+
+    async fn lease(
+        &self,
+        cx: &RequestContext,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let request = self
+            .update(&sender())
+            .update_expression("SET holder = :holder, held_until = :until, expires = :expires")
+            .condition_expression("attribute_not_exists(id) OR holder = :holder OR held_until <= :now")
+            .expression_attribute_values(":holder", text(&holder.to_string()))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .expression_attribute_values(":until", number(until.as_millisecond()))
+            .expression_attribute_values(":expires", number(expires()));
+        match timed(cx, "lease the sending", request.send()).await {
+            Ok(_) => Ok(true),
+            Err(Failure::ConditionFailed(_)) => Ok(false),
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
         }
     }
 }
 
+fn user_of(item: &Item) -> Option<Uuid> {
+    item.get("id")?.as_s().ok()?.strip_prefix(kind::PRESENCE)?.strip_prefix('#')?.parse().ok()
+}
+
+/// What the index says of a user: since when it is the user's turn.
+fn turn_of(item: &Item) -> Option<(i64, Uuid)> {
+    Some((item.get("turn_at")?.as_n().ok()?.parse().ok()?, user_of(item)?))
+}
+
 fn user_and_presence(item: &Item) -> Option<(Uuid, LastPresence)> {
-    let user = item.get("id")?.as_s().ok()?.strip_prefix(kind::PRESENCE)?.strip_prefix('#')?.parse().ok()?;
-    Some((user, last_presence(item)?))
+    Some((user_of(item)?, last_presence(item)?))
 }
 
 fn last_presence(item: &Item) -> Option<LastPresence> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
     let time = |name: &str| Timestamp::from_millisecond(number(name)?).ok();
-    let wanted = Wanted { modified: time("modified")?, target: text("wanted")?, urgent: number("urgent")? != 0 };
+    let modified = time("modified")?;
+    let wanted = Wanted { modified, target: text("wanted")?, urgent: number("urgent")? != 0 };
     let sent = || {
-        Some(Sent {
-            target: text("sent")?,
-            until: time("sent_until")?,
-            teams_user: text("teams_user")?.parse().ok()?,
-            linked: time("linked")?,
-        })
+        let mode = text("sent_mode").and_then(|mode| mode.parse().ok());
+        Some(Sent { target: text("sent")?, mode, until: time("sent_until")? })
     };
-    Some(LastPresence { wanted, sent: sent() })
+    let link = || Some(Link { teams_user: text("teams_user")?.parse().ok(), since: time("linked")? });
+    let turn = || {
+        let name = text("turn")?;
+        let reasons = [Reason::Urgent, Reason::Change, Reason::Unlinked, Reason::Renewal];
+        let is_named = |reason: &Reason| name.rsplit_once('#').is_some_and(|(of, _)| part(*reason, 0).starts_with(of));
+        Some(Turn { reason: reasons.into_iter().find(is_named)?, at: time("turn_at")? })
+    };
+    let tries = number("tries").and_then(|tries| tries.try_into().ok()).unwrap_or_default();
+    let plan = Plan { turn: turn(), tries, seen: time("seen").unwrap_or(modified) };
+    Some(LastPresence { wanted, sent: sent(), link: link(), plan })
 }

@@ -1,53 +1,78 @@
 //! Last presences in this process: the table's twin for tests and simulations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Advanced, LastPresence, LastPresences, Sent, Settled, Wanted};
+use super::{Advanced, LastPresence, LastPresences, Link, Plan, Reading, Reason, Sent, Settled, Turn, Wanted};
 use crate::http::RequestContext;
 use crate::store::StoreError;
 
 /// Last presences in memory.
 #[derive(Debug, Default)]
-pub struct MemoryLastPresences(Mutex<HashMap<Uuid, LastPresence>>);
+pub struct MemoryLastPresences(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    presences: HashMap<Uuid, LastPresence>,
+    /// The index: who has a turn.
+    turns: BTreeSet<(Reason, Timestamp, Uuid)>,
+    /// Of users without an event.
+    links: HashMap<Uuid, Link>,
+    lease: Option<(Uuid, Timestamp)>,
+    reading: Option<Reading>,
+}
+
+impl State {
+    /// Changes a user's plan, and the index with it.
+    fn plan(&mut self, user: Uuid, plan: Plan) {
+        let Some(known) = self.presences.get_mut(&user) else { return };
+        if let Some(Turn { reason, at }) = known.plan.turn {
+            self.turns.remove(&(reason, at, user));
+        }
+        known.plan = plan;
+        self.turns.extend(plan.turn.map(|turn| (turn.reason, turn.at, user)));
+    }
+}
 
 impl MemoryLastPresences {
-    fn users(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, LastPresence>> {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LastPresences for MemoryLastPresences {
-    async fn advance(&self, _cx: &RequestContext, user: Uuid, wanted: &Wanted) -> Result<Advanced, StoreError> {
-        let mut users = self.users();
-        let before = users.get(&user).cloned();
+    async fn advance(
+        &self,
+        _cx: &RequestContext,
+        user: Uuid,
+        wanted: &Wanted,
+        turn: Option<Turn>,
+        now: Timestamp,
+    ) -> Result<Advanced, StoreError> {
+        let mut state = self.state();
+        let before = state.presences.get(&user).cloned();
         match before {
             Some(known) if known.wanted.modified >= wanted.modified => Ok(Advanced::Known(known)),
             before => {
                 let sent = before.as_ref().and_then(|known| known.sent.clone());
-                users.insert(user, LastPresence { wanted: wanted.clone(), sent });
+                let link = before.as_ref().map_or_else(|| state.links.get(&user).copied(), |known| known.link);
+                let plan = before.as_ref().map_or(Plan { turn: None, tries: 0, seen: now }, |known| known.plan);
+                state.presences.insert(user, LastPresence { wanted: wanted.clone(), sent, link, plan });
+                state.plan(user, Plan { turn, tries: 0, seen: now });
                 Ok(Advanced::Newest(before))
             }
         }
     }
 
-    async fn ending(
-        &self,
-        _cx: &RequestContext,
-        before: Timestamp,
-        event_after: Timestamp,
-        most: usize,
-    ) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
-        let is_ending = |last: &LastPresence| {
-            last.is_shown()
-                && last.wanted.modified > event_after
-                && last.sent.as_ref().is_some_and(|sent| sent.until < before)
-        };
-        let users = self.users();
-        Ok(users.iter().filter(|(_, last)| is_ending(last)).take(most).map(|(id, last)| (*id, last.clone())).collect())
+    async fn plan(&self, _cx: &RequestContext, user: Uuid, modified: Timestamp, plan: &Plan) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.presences.get(&user).is_some_and(|known| known.wanted.modified == modified) {
+            state.plan(user, *plan);
+        }
+        Ok(())
     }
 
     async fn settle(
@@ -56,14 +81,68 @@ impl LastPresences for MemoryLastPresences {
         user: Uuid,
         modified: Timestamp,
         sent: &Sent,
+        next: Option<Turn>,
     ) -> Result<Settled, StoreError> {
-        match self.users().get_mut(&user) {
+        let mut state = self.state();
+        match state.presences.get_mut(&user) {
             Some(known) if known.wanted.modified == modified => {
                 known.sent = Some(sent.clone());
+                let seen = known.plan.seen;
+                state.plan(user, Plan { turn: next, tries: 0, seen });
                 Ok(Settled::Done)
             }
-            Some(known) => Ok(Settled::Overtaken(known.wanted.clone())),
+            Some(known) => Ok(Settled::Overtaken(known.clone())),
             None => Ok(Settled::Done),
         }
+    }
+
+    async fn link(&self, _cx: &RequestContext, user: Uuid, link: &Link) -> Result<(), StoreError> {
+        let mut state = self.state();
+        match state.presences.get_mut(&user) {
+            Some(known) => known.link = Some(*link),
+            None => drop(state.links.insert(user, *link)),
+        }
+        Ok(())
+    }
+
+    async fn due(
+        &self,
+        _cx: &RequestContext,
+        reason: Reason,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let state = self.state();
+        let due = state.turns.range((reason, Timestamp::MIN, Uuid::nil())..=(reason, now, Uuid::max()));
+        Ok(due.take(most).map(|(_, _, user)| *user).collect())
+    }
+
+    async fn read(&self, _cx: &RequestContext, users: &[Uuid]) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
+        let state = self.state();
+        Ok(users.iter().filter_map(|user| Some((*user, state.presences.get(user)?.clone()))).collect())
+    }
+
+    async fn reading(&self, _cx: &RequestContext) -> Result<Option<Reading>, StoreError> {
+        Ok(self.state().reading)
+    }
+
+    async fn keep_reading(&self, _cx: &RequestContext, reading: &Reading) -> Result<(), StoreError> {
+        self.state().reading = Some(*reading);
+        Ok(())
+    }
+
+    async fn lease(
+        &self,
+        _cx: &RequestContext,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let free = state.lease.is_none_or(|(other, ends)| other == holder || ends <= now);
+        if free {
+            state.lease = Some((holder, until));
+        }
+        Ok(free)
     }
 }

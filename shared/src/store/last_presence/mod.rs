@@ -1,15 +1,19 @@
-//! What was last wanted of a user's presence, and what was last sent: the order of events across batches and instances.
+//! What was last wanted of a user's presence, what was last sent, and when the user is looked at next: the order of events
+//! across batches and instances, and the backlog of what is still to be sent.
 //!
 //! Queues hand events out twice and out of order, and two instances may work on one user at once. So every event goes
 //! through two writes around what is sent:
 //!
 //! 1. [`advance`](LastPresences::advance) writes what the event wants, unless an event of the same time or a later one
-//!    was there before.
-//! 2. The presence is sent.
-//! 3. [`settle`](LastPresences::settle) writes what was sent, unless a later event came meanwhile. Then what was sent may
-//!    have reached Teams after that event's own, so whoever finds itself overtaken sends the later one's once more.
+//!    was there before, and gives the user a [`Turn`]: the record is then in the backlog.
+//! 2. The presence is sent, when the turn has come.
+//! 3. [`settle`](LastPresences::settle) writes what was sent and the next turn, unless a later event came meanwhile. Then
+//!    what was sent may have reached Teams after that event's own, so the later one is sent once more.
 //!
-//! Whoever sends last has therefore looked after sending, and found that it had sent the newest.
+//! The sender that ends last has therefore looked after sending, and found that it had sent the newest.
+//!
+//! The backlog is an index over the turns. It may show a turn that is over, because it follows the records with a delay;
+//! the record itself says whether it is due, and is read before anything is sent.
 
 mod dynamo;
 mod memory;
@@ -24,7 +28,7 @@ pub use memory::MemoryLastPresences;
 
 use super::StoreError;
 use crate::http::RequestContext;
-use crate::presence::Target;
+use crate::presence::{PresenceMode, Target};
 
 /// What an event wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +46,52 @@ pub struct Wanted {
 pub struct Sent {
     /// What Teams was told to show.
     pub target: String,
+    /// By which of Graph's actions; nothing, when a version before this one sent it.
+    pub mode: Option<PresenceMode>,
     /// Until when it lasts without being renewed.
     pub until: Timestamp,
-    /// To whom.
-    pub teams_user: Uuid,
-    /// Since when the Teams user is known under the Genesys Cloud user's external id.
-    pub linked: Timestamp,
+}
+
+/// Who a Genesys Cloud user is in Teams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// The Entra object id; nothing, when Genesys Cloud has none.
+    pub teams_user: Option<Uuid>,
+    /// When Genesys Cloud said so.
+    pub since: Timestamp,
+}
+
+/// Why a user has a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// A presence is to be sent that somebody waits for: the user takes conversations, or stops to.
+    Urgent,
+    /// Another presence is to be sent.
+    Change,
+    /// A presence is to be sent, and nobody knows who the user is in Teams.
+    Unlinked,
+    /// What was sent has lived half of its life.
+    Renewal,
+}
+
+/// When a user is looked at next, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Why.
+    pub reason: Reason,
+    /// Not before this time; within a reason, the earliest comes first.
+    pub at: Timestamp,
+}
+
+/// Another turn for a user about whom no newer event is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// The turn; without one, the user is not looked at until the next event.
+    pub turn: Option<Turn>,
+    /// How often in a row the sending has failed.
+    pub tries: u32,
+    /// Since when nobody has said that the user still is what was sent.
+    pub seen: Timestamp,
 }
 
 /// All that is known of a user.
@@ -57,13 +101,18 @@ pub struct LastPresence {
     pub wanted: Wanted,
     /// What was sent last, if anything was.
     pub sent: Option<Sent>,
+    /// Who the user is in Teams, as far as it was looked up.
+    pub link: Option<Link>,
+    /// What is planned.
+    pub plan: Plan,
 }
 
 impl LastPresence {
-    /// Whether what was sent is what is wanted.
+    /// Whether what was sent is what is wanted, and nothing else may be on its way.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.sent.as_ref().is_some_and(|sent| sent.target == self.wanted.target)
+        let waits = self.plan.turn.is_some_and(|turn| turn.reason != Reason::Renewal);
+        !waits && self.sent.as_ref().is_some_and(|sent| sent.target == self.wanted.target)
     }
 
     /// Whether it is a presence that was sent, not its end.
@@ -87,36 +136,88 @@ pub enum Advanced {
 pub enum Settled {
     /// Nothing newer is known.
     Done,
-    /// A later event came meanwhile; what it wants.
-    Overtaken(Wanted),
+    /// A later event came meanwhile; all that is known now.
+    Overtaken(LastPresence),
+}
+
+/// How far the links of the org have been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The user that comes next; the first is 1.
+    pub next: usize,
+    /// When to go on.
+    pub at: Timestamp,
 }
 
 /// Where it is kept.
 pub trait LastPresences: Send + Sync {
-    /// Notes what an event wants.
+    /// Notes at this time what an event wants, and when it is its turn.
     fn advance(
         &self,
         cx: &RequestContext,
         user: Uuid,
         wanted: &Wanted,
+        turn: Option<Turn>,
+        now: Timestamp,
     ) -> impl Future<Output = Result<Advanced, StoreError>> + Send;
 
-    /// Users whose presence, sent and still wanted, ends before a time, and whose last event came after another; not those
-    /// who were cleared. At most so many, no particular ones.
-    fn ending(
+    /// Plans anew for the event of this time; changes nothing when a later one is known.
+    fn plan(
         &self,
         cx: &RequestContext,
-        before: Timestamp,
-        event_after: Timestamp,
-        most: usize,
-    ) -> impl Future<Output = Result<Vec<(Uuid, LastPresence)>, StoreError>> + Send;
+        user: Uuid,
+        modified: Timestamp,
+        plan: &Plan,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes what was sent for the event of this time.
+    /// Notes what was sent for the event of this time, and the next turn.
     fn settle(
         &self,
         cx: &RequestContext,
         user: Uuid,
         modified: Timestamp,
         sent: &Sent,
+        next: Option<Turn>,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
+
+    /// Keeps a link, also of a user who never had an event.
+    fn link(&self, cx: &RequestContext, user: Uuid, link: &Link)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Users whose turn has come for this reason at this time, the earliest first, about so many at most. Some of them may
+    /// have had it already.
+    fn due(
+        &self,
+        cx: &RequestContext,
+        reason: Reason,
+        now: Timestamp,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
+
+    /// All that is known of these users just now, in no order; those who are unknown are left out.
+    fn read(
+        &self,
+        cx: &RequestContext,
+        users: &[Uuid],
+    ) -> impl Future<Output = Result<Vec<(Uuid, LastPresence)>, StoreError>> + Send;
+
+    /// How far the links have been read; nothing, when nobody has begun.
+    fn reading(&self, cx: &RequestContext) -> impl Future<Output = Result<Option<Reading>, StoreError>> + Send;
+
+    /// Notes how far the links have been read.
+    fn keep_reading(
+        &self,
+        cx: &RequestContext,
+        reading: &Reading,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Makes this instance the one that sends, until a time; `false` when another one is. The holder renews its own lease
+    /// in the same way.
+    fn lease(
+        &self,
+        cx: &RequestContext,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bridge::config::Environment;
-use bridge::presence::mirror::{Decision, MirrorSettings, Tally, decide, newest};
+use bridge::presence::mirror::{Decision, MirrorSettings, Tally, decide, newest, wanted};
 use bridge::queue::Message;
-use bridge::store::last_presence::{Advanced, LastPresence, Sent, Wanted};
+use bridge::store::last_presence::{Advanced, LastPresence, Plan, Sent};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -38,21 +38,17 @@ pub(crate) fn measure(input: &str) -> Result<[Duration; 2], Failure> {
     };
     let mut batch = || {
         let (newest, _) = newest(messages.clone(), None, &mut Tally::default());
-        let mut jobs = 0;
+        let (mut jobs, now) = (0, Timestamp::UNIX_EPOCH);
         for newest in newest {
             let event = &newest.event;
             let Some(target) = settings.presence.target(event.definition, event.system) else { continue };
-            let wanted = Wanted { modified: event.modified, target: target.to_string(), urgent: false };
-            let sent = Sent {
-                target: "Away/Away".into(),
-                until: Timestamp::MAX,
-                teams_user: event.user,
-                linked: Timestamp::UNIX_EPOCH,
-            };
-            let before = LastPresence { wanted: wanted.clone(), sent: Some(sent) };
+            let (wanted, turn) = wanted(event, target, now);
+            let sent = Sent { target: "Away/Away".into(), mode: None, until: Timestamp::MAX };
+            let plan = Plan { turn: None, tries: 0, seen: now };
+            let before = LastPresence { wanted: wanted.clone(), sent: Some(sent), link: None, plan };
             let advanced = Advanced::Newest(Some(before));
-            let decision = decide(newest, wanted, advanced, settings.presence.life(), Timestamp::UNIX_EPOCH);
-            jobs += usize::from(matches!(decision, Decision::Send(_)));
+            let decision = decide(&newest, &wanted, turn, advanced, &settings.presence, now);
+            jobs += usize::from(matches!(decision, Decision::Waits(_) | Decision::WaitsFor(_)));
         }
         // The figure would say nothing if nothing had been decided.
         if jobs == 0 { Err("no event led to anything".into()) } else { Ok(()) }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
 use bridge::http::{Deadline, RequestContext};
+use bridge::presence::PresenceMode;
 use bridge::store::chat_names::{ChatNames, DynamoChatNames, MemoryChatNames, Writer};
 use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, MemoryDeliveries};
 use bridge::store::last_presence::{
-    Advanced, DynamoLastPresences, LastPresence, LastPresences, MemoryLastPresences, Sent, Settled, Wanted,
+    Advanced, DynamoLastPresences, LastPresence, LastPresences, Link, MemoryLastPresences, Plan, Reading, Reason, Sent,
+    Settled, Turn, Wanted,
 };
 use bridge::store::meetings::{DynamoMeetingNotes, MeetingNote, MeetingNotes, MemoryMeetingNotes, note_key};
 use bridge::store::subscriptions::{
@@ -22,7 +24,7 @@ use sandbox::cloud::REGION;
 use sandbox::sandbox::Sandbox;
 use uuid::Uuid;
 
-use crate::{beside_others, conversation};
+use crate::{alone, beside_others, conversation};
 
 fn client(sandbox: &Sandbox) -> Client {
     let config = Config::builder()
@@ -205,40 +207,88 @@ fn the_last_presence_goes_forward_only_and_says_who_was_overtaken() {
 }
 
 #[test]
-fn presences_that_are_about_to_end_are_found_by_the_page() {
-    beside_others(async |sandbox| {
+fn the_backlog_gives_those_whose_turn_has_come_in_their_order() {
+    alone(async |sandbox| {
         let table = sandbox.output("StateTable").into();
-        who_is_about_to_end(&DynamoLastPresences::new(client(sandbox), table)).await;
-        who_is_about_to_end(&MemoryLastPresences::default()).await;
+        whose_turn_it_is(&DynamoLastPresences::new(client(sandbox), table)).await;
+        whose_turn_it_is(&MemoryLastPresences::default()).await;
     });
 }
 
-async fn who_is_about_to_end(last: &impl LastPresences) {
+async fn whose_turn_it_is(last: &impl LastPresences) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
-    // Times of their own: the table is shared with other tests.
-    let at = |second: i64| Timestamp::from_second(2_800_000_000 + second).unwrap();
-    let put = async |target: &str, sent: &str, event: i64, until: i64| {
-        let user = Uuid::new_v4();
-        let wanted = Wanted { modified: at(event), target: target.into(), urgent: false };
-        last.advance(&cx, user, &wanted).await.unwrap();
-        let sent = Sent { target: sent.into(), until: at(until), teams_user: user, linked: at(0) };
-        last.settle(&cx, user, at(event), &sent).await.unwrap();
-        user
-    };
-    let ending = put("Busy/InACall", "Busy/InACall", 20, 90).await;
-    for (target, sent, event, until) in [
-        ("Busy/InACall", "Busy/InACall", 20, 110),
-        ("Busy/InACall", "Busy/InACall", 5, 90),
-        ("Busy/InACall", "Away/Away", 20, 90),
-        ("clear", "clear", 20, 90),
-    ] {
-        put(target, sent, event, until).await;
+    // Times of their own, before those of other tests, which share the table; and nobody whom the function would serve.
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let turn = |reason, second| Some(Turn { reason, at: at(second) });
+    let wanted = |second| Wanted { modified: at(second), target: "Away/Away".into(), urgent: false };
+    let plan = |turn| Plan { turn, tries: 2, seen: at(100) };
+    let users: Vec<_> = std::iter::repeat_with(Uuid::new_v4).take(9).collect();
+    for (second, user) in (10..).zip(&users) {
+        last.advance(&cx, *user, &wanted(second), turn(Reason::Renewal, second), at(100)).await.unwrap();
     }
-    let found = last.ending(&cx, at(100), at(10), 50).await.unwrap();
-    assert_eq!(found.iter().map(|(user, last)| (*user, last.is_shown())).collect::<Vec<_>>(), [(ending, true)]);
-    put("Away/Away", "Away/Away", 20, 90).await;
-    assert_eq!(last.ending(&cx, at(100), at(10), 50).await.unwrap().len(), 2);
-    assert_eq!(last.ending(&cx, at(100), at(10), 1).await.unwrap().len(), 1);
+    assert_eq!(last.due(&cx, Reason::Renewal, at(18), 50).await.unwrap(), users);
+    assert_eq!(last.due(&cx, Reason::Renewal, at(15), 50).await.unwrap(), users[..6]);
+    assert_eq!(last.due(&cx, Reason::Renewal, at(18), 4).await.unwrap(), users[..4]);
+    assert!(last.due(&cx, Reason::Urgent, at(18), 50).await.unwrap().is_empty());
+
+    // One gets another turn, one is done with, one is sent what it wants and renewed later; of the fourth, newer is known.
+    last.plan(&cx, users[0], at(10), &plan(turn(Reason::Urgent, 10))).await.unwrap();
+    last.plan(&cx, users[1], at(11), &plan(None)).await.unwrap();
+    let sent = Sent { target: "Away/Away".into(), mode: Some(PresenceMode::Both), until: at(90) };
+    let settled = last.settle(&cx, users[2], at(12), &sent, turn(Reason::Renewal, 17)).await.unwrap();
+    assert_eq!(settled, Settled::Done);
+    last.plan(&cx, users[3], at(1), &plan(None)).await.unwrap();
+    assert_eq!(last.due(&cx, Reason::Urgent, at(18), 50).await.unwrap(), users[..1]);
+    assert_eq!(last.due(&cx, Reason::Renewal, at(16), 50).await.unwrap(), users[3..7]);
+    assert_eq!(last.due(&cx, Reason::Renewal, at(18), 50).await.unwrap().len(), 7);
+
+    // A link is kept beside that, and before any event.
+    let (stranger, link) = (Uuid::new_v4(), Link { teams_user: Some(users[0]), since: at(50) });
+    for user in [users[0], stranger] {
+        last.link(&cx, user, &link).await.unwrap();
+    }
+    let known = last.read(&cx, &[users[0], stranger]).await.unwrap();
+    let first = LastPresence { wanted: wanted(10), sent: None, link: Some(link), plan: plan(turn(Reason::Urgent, 10)) };
+    assert_eq!(known, [(users[0], first)], "a link alone is nothing to send");
+    let advanced = last.advance(&cx, stranger, &wanted(10), None, at(100)).await.unwrap();
+    assert_eq!(advanced, Advanced::Newest(None));
+    assert_eq!(last.read(&cx, &[stranger]).await.unwrap()[0].1.link, Some(link));
+    let nobody = Link { teams_user: None, since: at(60) };
+    last.link(&cx, stranger, &nobody).await.unwrap();
+    assert_eq!(last.read(&cx, &[stranger]).await.unwrap()[0].1.link, Some(nobody));
+    for (second, user) in (10..).zip(&users) {
+        last.plan(&cx, *user, at(second), &plan(None)).await.unwrap();
+    }
+}
+
+#[test]
+fn one_instance_sends_at_a_time() {
+    alone(async |sandbox| {
+        let table: String = sandbox.output("StateTable").into();
+        who_sends(&DynamoLastPresences::new(client(sandbox), table)).await;
+        who_sends(&MemoryLastPresences::default()).await;
+    });
+}
+
+async fn who_sends(last: &impl LastPresences) {
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+    // Far ahead, so that whatever was held before has ended.
+    let at = |second: i64| Timestamp::from_second(4_000_000_000 + second).unwrap();
+    let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
+    let lease = async |holder, now, until| last.lease(&cx, holder, at(now), at(until)).await.unwrap();
+    assert!(lease(one, 0, 10).await);
+    assert!(!lease(other, 9, 20).await);
+    assert!(lease(one, 9, 20).await, "the holder renews it");
+    assert!(!lease(other, 19, 30).await);
+    assert!(lease(other, 20, 30).await, "it has ended");
+    assert!(!lease(one, 21, 30).await);
+    // Given back: the deployed function goes by the clock.
+    assert!(last.lease(&cx, other, at(29), Timestamp::UNIX_EPOCH).await.unwrap());
+
+    // Beside it stands how far the links were read. The deployed function has no reason to begin again.
+    let reading = Reading { next: 26, at: at(0) };
+    last.keep_reading(&cx, &reading).await.unwrap();
+    assert_eq!(last.reading(&cx).await.unwrap(), Some(reading));
 }
 
 async fn the_last_presence_s_rules(last: &impl LastPresences) {
@@ -247,25 +297,28 @@ async fn the_last_presence_s_rules(last: &impl LastPresences) {
     let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
     let wanted =
         |second, target: &str| Wanted { modified: at(second), target: target.into(), urgent: target == "Busy/Busy" };
-    let sent = |target: &str| Sent { target: target.into(), until: at(9000), teams_user: user, linked: at(0) };
-    let known = |wanted, sent| LastPresence { wanted, sent };
+    let sent = |target: &str| Sent { target: target.into(), mode: Some(PresenceMode::Session), until: at(9000) };
+    let plan = Plan { turn: None, tries: 0, seen: at(100) };
+    let known = |wanted, sent| LastPresence { wanted, sent, link: None, plan };
+    let advance = async |wanted| last.advance(&cx, user, wanted, None, at(100)).await.unwrap();
+    let settle = async |second, target| last.settle(&cx, user, at(second), &sent(target), None).await.unwrap();
 
     let (away, busy, clear) = (wanted(10, "Away/Away"), wanted(20, "Busy/Busy"), wanted(30, "clear"));
-    assert_eq!(last.advance(&cx, user, &away).await.unwrap(), Advanced::Newest(None));
-    assert_eq!(last.settle(&cx, user, at(10), &sent("Away/Away")).await.unwrap(), Settled::Done);
+    assert_eq!(advance(&away).await, Advanced::Newest(None));
+    assert_eq!(settle(10, "Away/Away").await, Settled::Done);
     let before = known(away.clone(), Some(sent("Away/Away")));
-    assert_eq!(last.advance(&cx, user, &busy).await.unwrap(), Advanced::Newest(Some(before)));
+    assert_eq!(advance(&busy).await, Advanced::Newest(Some(before)));
     let now = known(busy.clone(), Some(sent("Away/Away")));
     assert!(!now.is_settled());
     for not_newer in [&away, &busy] {
-        assert_eq!(last.advance(&cx, user, not_newer).await.unwrap(), Advanced::Known(now.clone()));
+        assert_eq!(advance(not_newer).await, Advanced::Known(now.clone()));
     }
-    assert_eq!(last.advance(&cx, user, &clear).await.unwrap(), Advanced::Newest(Some(now)));
-    assert_eq!(last.settle(&cx, user, at(20), &sent("Busy/Busy")).await.unwrap(), Settled::Overtaken(clear.clone()));
-    assert_eq!(last.settle(&cx, user, at(30), &sent("clear")).await.unwrap(), Settled::Done);
+    assert_eq!(advance(&clear).await, Advanced::Newest(Some(now)));
+    assert_eq!(settle(20, "Busy/Busy").await, Settled::Overtaken(known(clear.clone(), Some(sent("Away/Away")))));
+    assert_eq!(settle(30, "clear").await, Settled::Done);
     let settled = known(clear.clone(), Some(sent("clear")));
     assert!(settled.is_settled());
-    assert_eq!(last.advance(&cx, user, &clear).await.unwrap(), Advanced::Known(settled));
+    assert_eq!(advance(&clear).await, Advanced::Known(settled));
 }
 
 #[test]

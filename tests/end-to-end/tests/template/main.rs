@@ -68,7 +68,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
         "PRESENCE_USERS",
         "PRESENCE_USERS_PARAMETER",
         "PRESENCE_REQUESTS_PER_SECOND",
-        "PRESENCE_INSTANCES",
+        "PRESENCE_QUEUE_URL",
     ];
     let subscriptions = [
         "WEBHOOK_URL",
@@ -385,17 +385,17 @@ fn presences_come_from_genesys_cloud_alone_and_none_is_lost() {
     assert_eq!(line(&statement["Condition"]), "{ArnEquals: {aws:SourceArn: !GetAtt PresenceRule.Arn}}");
     assert_eq!(line(&statement["Principal"]), "{Service: events.amazonaws.com}");
 
-    // Presences are renewed whatever the mode.
+    // What waits is sent and presences are renewed whatever the mode, and soon after an instance has died.
+    assert_eq!(line(&properties("PresenceReminder")["ScheduleExpression"]), "rate(1 minute)");
     let reminder = properties("PresenceReminder");
     assert_eq!(line(&reminder["Targets"]), "[{Id: PresenceQueue, Arn: !GetAtt PresenceQueue.Arn}]");
 
     let (queue, mapping) = (properties("PresenceQueue"), properties("PresenceQueueMapping"));
     assert_eq!(line(&queue["RedrivePolicy"]["deadLetterTargetArn"]), "!GetAtt PresenceDeadLetterQueue.Arn");
     assert_eq!(line(&mapping["FunctionResponseTypes"]), "[ReportBatchItemFailures]");
-    // The function divides the budget by the same number.
     assert_eq!(line(&mapping["ScalingConfig"]), "{MaximumConcurrency: !Ref PresenceInstances}");
     let function = properties("MirrorPresence");
-    assert_eq!(line(&function["Environment"]["Variables"]["PRESENCE_INSTANCES"]), "!Ref PresenceInstances");
+    assert_eq!(line(&function["Environment"]["Variables"]["PRESENCE_QUEUE_URL"]), "!Ref PresenceQueue");
     let timeout = function["Timeout"].as_u64().unwrap();
     assert!(queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout);
     for (name, queue) in resources(&template, "AWS::SQS::Queue") {

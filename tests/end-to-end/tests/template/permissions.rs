@@ -41,8 +41,10 @@ const KEY: &str = "!If [HasSecretsKey, {Sid: DecryptSecrets, Effect: Allow, Acti
     Resource: !Ref SecretsKeyArn, \
     Condition: {StringEquals: {kms:ViaService: !Sub secretsmanager.${AWS::Region}.amazonaws.com}}}, !Ref AWS::NoValue]";
 
-// A scan has no key that a condition could name.
-const SCAN: &str = "{Sid: FindPresences, Effect: Allow, Action: dynamodb:Scan, Resource: !GetAtt StateTable.Arn}";
+const REMIND: &str = "{Sid: RemindItself, Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt PresenceQueue.Arn}";
+const BACKLOG: &str = "{Sid: FindPresences, Effect: Allow, Action: dynamodb:Query, \
+    Resource: !Sub ${StateTable.Arn}/index/turns, \
+    Condition: {ForAllValues:StringLike: {dynamodb:LeadingKeys: [presence#*]}}}";
 /// What lets a function read a setting that lies outside of it, where the stack's parameter says.
 fn setting(name: &str) -> String {
     format!(
@@ -79,7 +81,7 @@ fn items(sid: &str, actions: &str, kinds: &[&str]) -> String {
 fn each_function_may_do_what_it_does_and_nothing_else() {
     let records = items("KeepRecords", "[dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem]", &[kind::SMS]);
     let meetings = items("KeepMeetings", "[dynamodb:GetItem, dynamodb:PutItem]", &[kind::MEETING]);
-    let presences = items("KeepPresences", "dynamodb:UpdateItem", &[kind::PRESENCE]);
+    let presences = items("KeepPresences", "[dynamodb:BatchGetItem, dynamodb:UpdateItem]", &[kind::PRESENCE]);
     let subscriptions = items(
         "KeepSubscriptions",
         "[dynamodb:BatchGetItem, dynamodb:UpdateItem, dynamodb:DeleteItem]",
@@ -96,7 +98,7 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         ("SendSms", vec![GENESYS, &*records, KEY]),
         ("Escalate", vec![ENTRA, GENESYS, &*records, &*meetings, KEY]),
         ("UpdatePresence", vec![ENTRA, GENESYS, &*map, KEY]),
-        ("MirrorPresence", vec![ENTRA, GENESYS, QUEUE, &*presences, SCAN, &*map, &*users, KEY]),
+        ("MirrorPresence", vec![ENTRA, GENESYS, QUEUE, REMIND, &*presences, BACKLOG, &*map, &*users, KEY]),
         (
             "RenewSubscriptions",
             vec![ENTRA, WEBHOOK, NOTIFICATION_KEYS, LIFECYCLE, SEND, &*subscriptions, &*wanted, KEY],
@@ -123,6 +125,8 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         let expected: BTreeSet<_> = expected[name].iter().map(|s| (*s).to_owned()).chain(own).collect();
         assert_eq!(statements.map(line).collect::<BTreeSet<_>>(), expected, "{name}");
     }
+    // What is read grows with what is due, never with what the table holds.
+    assert!(roles.values().all(|role| !line(role).contains("dynamodb:Scan")));
     for kind in ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy", "AWS::IAM::User"] {
         assert!(resources(template, kind).is_empty(), "{kind}");
     }

@@ -246,6 +246,13 @@ impl Directory {
         self.genesys_users.values().find(|known| known.user.teams_id.as_deref() == Some(teams_id))
     }
 
+    /// The users of the Genesys Cloud org, in an order that stays.
+    pub(super) fn genesys_users(&self) -> Vec<&Versioned> {
+        let mut users: Vec<_> = self.genesys_users.values().collect();
+        users.sort_unstable_by(|one, other| one.user.id.cmp(&other.user.id));
+        users
+    }
+
     /// Whether the bridge's app has a Graph permission.
     #[must_use]
     pub fn has_permission(&self, permission: &str) -> bool {

@@ -161,6 +161,13 @@ impl World {
         client_open.map_or(graph::UNKNOWN, |client_open| locked(&self.presences).look(user_id, client_open).0)
     }
 
+    /// The availability that the bridge's session holds of a user, and the one that is preferred; nothing where none was
+    /// set, or it has ended.
+    #[must_use]
+    pub fn presence_held(&self, user_id: &str) -> [Option<&'static str>; 2] {
+        locked(&self.presences).held(user_id, BRIDGE_APP)
+    }
+
     /// How often a user's presence was written to, by object id: whatever the answer was, but for 401 and 429.
     #[must_use]
     pub fn presence_writes_of(&self, user_id: &str) -> u64 {

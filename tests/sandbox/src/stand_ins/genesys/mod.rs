@@ -89,6 +89,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/api/v2/users/externalid/{authority}/{key}", get(users::by_external_id))
         .route("/api/v2/users/{user}/externalid", get(users::external_ids))
         .route("/api/v2/users/{user}/externalid/{authority}", get(users::external_id))
+        .route(&format!("{SCIM}v2/users"), get(users::scim_list))
         .route(&format!("{SCIM}users/{{user}}"), get(users::scim))
         .route(&format!("{SCIM}v2/users/{{user}}"), get(users::scim))
         .route_layer(middleware::from_fn_with_state(world.clone(), admit));

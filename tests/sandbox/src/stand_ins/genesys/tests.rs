@@ -167,3 +167,32 @@ async fn a_token_is_good_for_so_many_requests_a_minute() {
     genesys.world.directory().genesys_rate_per_minute = 1;
     assert_eq!(genesys.get(&path).await.status, 429);
 }
+
+#[tokio::test]
+async fn scim_lists_users_by_the_page_and_large_ones_with_few_attributes() {
+    let genesys = Genesys::new().await;
+    for number in 0..130 {
+        let id = format!("a-{number:03}");
+        let user_name = format!("{id}@contoso.com");
+        let teams_id = (number % 2 == 0).then(|| format!("t-{number:03}"));
+        genesys.world.directory().put_genesys_user(GenesysUser { id, user_name, teams_id, scim_teams_id: None });
+    }
+    let ids = |got: &Got| -> Vec<String> {
+        let users = got.body["Resources"].as_array().unwrap().iter();
+        users.map(|user| user["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = genesys.get("scim/v2/users").await;
+    assert_eq!((first.status, ids(&first).len(), first.body["itemsPerPage"].as_u64()), (200, 25, Some(25)));
+    let total = first.body["totalResults"].as_u64().unwrap();
+    let refused = genesys.get("scim/v2/users?count=100").await;
+    assert_eq!((refused.status, refused.body["status"].as_str()), (429, Some("429")));
+    let attributes = format!("attributes={EXTENSION}:externalIds");
+    let large = genesys.get(&format!("scim/v2/users?count=500&{attributes}")).await;
+    assert_eq!((large.status, ids(&large).len()), (200, 100));
+    let rest = genesys.get(&format!("scim/v2/users?count=100&startIndex=101&{attributes}")).await;
+    assert_eq!(ids(&large).len() + ids(&rest).len(), usize::try_from(total).unwrap());
+    assert!(ids(&large).iter().all(|id| !ids(&rest).contains(id)));
+    assert!(large.body["Resources"][0][EXTENSION]["externalIds"].is_array());
+    let none = genesys.get("scim/v2/users?count=0").await;
+    assert_eq!((ids(&none).len(), none.body["totalResults"].as_u64()), (0, Some(total)));
+}

@@ -103,6 +103,36 @@ pub(super) async fn scim(
     response
 }
 
+/// Users on a page unless the caller says otherwise, and the most where more is asked for than external ids.
+const PAGE: usize = 25;
+
+/// The most users on a page.
+const LARGEST_PAGE: usize = 100;
+
+/// `GET /scim/v2/users`: the first user is number 1. Large pages are for those who ask for few attributes.
+pub(super) async fn scim_list(
+    State(world): State<Arc<World>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok());
+    let (start, count) = (number("startIndex").unwrap_or(1).max(1), number("count").unwrap_or(PAGE));
+    let attributes = query.get("attributes").map(String::as_str);
+    if count > PAGE && attributes.is_none() {
+        let mut refused = scim_refused(StatusCode::TOO_MANY_REQUESTS, "The page is too large.");
+        refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        return refused;
+    }
+    let directory = world.directory();
+    let users = directory.genesys_users();
+    let page = users.iter().skip(start - 1).take(count.min(LARGEST_PAGE));
+    let resources: Vec<_> = page.map(|known| resource(known, &format!("\"{}\"", known.version), attributes)).collect();
+    Json(json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": users.len(),
+        "startIndex": start, "itemsPerPage": resources.len(), "Resources": resources,
+    }))
+    .into_response()
+}
+
 /// A user as SCIM shows them: with these attributes only, which are divided by commas, beside those that always come.
 fn resource(known: &Versioned, tag: &str, attributes: Option<&str>) -> Value {
     let Versioned { user, modified, .. } = known;

@@ -143,6 +143,14 @@ impl Presences {
         self.person(user).preferred = None;
     }
 
+    /// The availability that this app's session holds now, and the one that is preferred: as they were set, faded or not.
+    pub(in crate::stand_ins) fn held(&mut self, user: &str, app: &str) -> [Option<&'static str>; 2] {
+        let now = Instant::now();
+        let person = self.person(user);
+        let held = [person.sessions.get(app), person.preferred.as_ref()];
+        held.map(|held| held.filter(|held| held.lives(now)).map(|held| held.pair.0))
+    }
+
     pub(super) fn count_write(&mut self, user: &str) {
         self.person(user).writes += 1;
     }

@@ -1,0 +1,223 @@
+//! Who the users are in Teams: the links of the whole org, loaded page by page ahead of the events and kept in the state
+//! table, and look-ups of single users.
+//!
+//! One by one, 50,000 users would take hours at the 300 requests a minute that Genesys Cloud allows. A pilot's few users are
+//! looked up one by one all the same.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::batch::{FIRST_PAUSE, pause_after, put_off};
+use super::decision::turn;
+use super::sending::Busy;
+use super::{Mirror, Presences, STATE_CONCURRENCY};
+use crate::genesys::GenesysError;
+use crate::http::RequestContext;
+use crate::presence::{ExternalIds, LinkList, LinksPage};
+use crate::store::StoreError;
+use crate::store::last_presence::{LastPresence, LastPresences, Link, Plan, Reading, Reason, Turn};
+
+/// How long after the last page everything is read again: before the links are a day old.
+const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
+
+/// How long after a failure the reading goes on where it was.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(10 * 60);
+
+/// Users on a page. Genesys Cloud may give fewer, or refuse so many.
+pub(super) const PAGE: usize = 100;
+
+/// Users on a page that is never refused for its size.
+pub(super) const SMALL_PAGE: usize = 25;
+
+/// How far pages are apart: 200 a minute, of 300 requests that are allowed.
+pub(super) const BETWEEN_PAGES: Duration = Duration::from_millis(300);
+
+/// How much older urgent presences count among those whose user is to be looked up.
+const URGENT_BY: Duration = Duration::from_secs(60 * 60);
+
+/// How long a link from a Genesys Cloud user to a Teams user is believed without a look-up, and how long its absence.
+const LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const ABSENCE_LIFE: Duration = Duration::from_secs(60 * 60);
+
+/// Who a user is in Teams.
+pub(super) enum Linked {
+    To(Uuid),
+    Nobody,
+    Unknown,
+}
+
+/// How a look-up ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Somebody,
+    Nobody,
+    Failed(Duration),
+}
+
+/// How the reading of a page ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    /// It was kept, and this many links with it; another one is there.
+    Read(usize),
+    /// It was the last one; and this many links with it.
+    Last(usize),
+    /// The same page is to be asked for again after this time, and be smaller.
+    Throttled(Duration),
+    /// It cannot be read now.
+    Failed,
+}
+
+impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I, S> {
+    /// From which user on links are to be read now; nothing, when they have been read, or only a pilot's are wanted.
+    pub(super) async fn reading(&self, cx: &RequestContext) -> Option<usize> {
+        if self.settings.only.is_some() {
+            return None;
+        }
+        match self.last.reading(cx).await {
+            Ok(None) => Some(1),
+            Ok(Some(reading)) => (reading.at <= (self.now)()).then_some(reading.next),
+            Err(error) => {
+                tracing::warn!(%error, "links are not loaded now");
+                None
+            }
+        }
+    }
+
+    /// Reads a page of links from this user on and keeps them. Gives the user after them.
+    pub(super) async fn read_links(&self, cx: &RequestContext, start: usize, count: usize) -> (usize, Page) {
+        let page = match self.ids.links(cx, start, count).await {
+            Ok(page) => page,
+            Err(GenesysError::Throttled { retry_after, .. }) => {
+                return (start, Page::Throttled(retry_after.unwrap_or(Duration::from_secs(1))));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "links are looked up one by one, because they could not be loaded");
+                self.go_on(cx, start, AFTER_A_FAILURE).await;
+                return (start, Page::Failed);
+            }
+        };
+        let (links, next) = (page.links.len(), start + page.users);
+        let is_last = page.users == 0 || next > page.total;
+        match self.keep_links(cx, page).await {
+            Ok(()) if is_last => {
+                self.go_on(cx, 1, EVERY).await;
+                (1, Page::Last(links))
+            }
+            Ok(()) => {
+                self.go_on(cx, next, Duration::ZERO).await;
+                (next, Page::Read(links))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "links could not be kept");
+                (start, Page::Failed)
+            }
+        }
+    }
+
+    async fn go_on(&self, cx: &RequestContext, next: usize, after: Duration) {
+        let at = (self.now)().checked_add(after).unwrap_or(Timestamp::MAX);
+        if let Err(error) = self.last.keep_reading(cx, &Reading { next, at }).await {
+            tracing::warn!(%error, "the same links will be loaded again");
+        }
+    }
+
+    /// Keeps a page, and gives those their turn who waited for it.
+    async fn keep_links(&self, cx: &RequestContext, page: LinksPage) -> Result<(), StoreError> {
+        let now = (self.now)();
+        let users: Vec<_> = page.links.iter().map(|(user, _)| *user).collect();
+        stream::iter(page.links)
+            .map(|(user, teams_user)| async move { self.last.link(cx, user, &Link { teams_user, since: now }).await })
+            .buffer_unordered(STATE_CONCURRENCY)
+            .try_collect::<()>()
+            .await?;
+        for (user, last) in self.last.read(cx, &users).await? {
+            if last.plan.turn.is_some_and(|turn| turn.reason == Reason::Unlinked) {
+                let is_linked = last.link.is_some_and(|link| link.teams_user.is_some());
+                let turn = is_linked.then(|| turn(last.wanted.urgent, last.wanted.modified, now));
+                self.last.plan(cx, user, last.wanted.modified, &Plan { turn, ..last.plan }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The Teams user. Without a link that can be believed, the user gets another turn, or none.
+    pub(super) async fn linked(
+        &self,
+        cx: &RequestContext,
+        user: Uuid,
+        last: &LastPresence,
+        now: Timestamp,
+    ) -> Result<Linked, StoreError> {
+        let is_believed = |link: &Link| {
+            let life = if link.teams_user.is_some() { LINK_LIFE } else { ABSENCE_LIFE };
+            link.since.checked_add(life).is_ok_and(|end| now < end)
+        };
+        let (linked, turn) = match last.link.filter(is_believed) {
+            Some(Link { teams_user: Some(teams_user), .. }) => return Ok(Linked::To(teams_user)),
+            Some(Link { teams_user: None, .. }) => (Linked::Nobody, None),
+            None => (Linked::Unknown, Some(unlinked_turn(last, now))),
+        };
+        self.last.plan(cx, user, last.wanted.modified, &Plan { turn, ..last.plan }).await.map(|()| linked)
+    }
+
+    /// The next user to look up, and whether others are due who are busy. A table that fails is asked again in the next
+    /// turn.
+    pub(super) async fn unlinked(&self, cx: &RequestContext, busy: &Busy) -> (Option<(Uuid, LastPresence)>, bool) {
+        let now = (self.now)();
+        let due = self.last.due(cx, Reason::Unlinked, now, 1 + busy.count()).await;
+        let (skipped, mut users): (Vec<_>, Vec<_>) =
+            due.unwrap_or_default().into_iter().partition(|user| busy.has(*user));
+        users.truncate(1);
+        let known = if users.is_empty() { Vec::new() } else { self.last.read(cx, &users).await.unwrap_or_default() };
+        let is_due = |turn: Turn| turn.reason == Reason::Unlinked && turn.at <= now;
+        let next = known.into_iter().find(|(_, last)| last.plan.turn.is_some_and(is_due));
+        let is_over = next.is_none() && !users.is_empty();
+        (next, is_over || !skipped.is_empty())
+    }
+
+    pub(super) async fn look_up(&self, cx: &RequestContext, user: Uuid, last: LastPresence) -> (Uuid, Found) {
+        let found = self.ids.teams_id(cx, user).await;
+        let now = (self.now)();
+        let (found, kept) = match found {
+            Ok(found) => {
+                // A link that Graph had refused is none, however often Genesys Cloud repeats it.
+                let refused =
+                    last.link.filter(|link| link.since == Timestamp::UNIX_EPOCH).and_then(|link| link.teams_user);
+                let teams_user = found.filter(|found| Some(*found) != refused);
+                let next = teams_user.map(|_| turn(last.wanted.urgent, last.wanted.modified, now));
+                let linked = self.last.link(cx, user, &Link { teams_user, since: now }).await;
+                let plan = Plan { turn: next, tries: 0, ..last.plan };
+                let kept = match linked {
+                    Ok(()) => self.last.plan(cx, user, last.wanted.modified, &plan).await,
+                    Err(error) => Err(error),
+                };
+                (if teams_user.is_some() { Found::Somebody } else { Found::Nobody }, kept)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a user could not be looked up in Genesys Cloud");
+                let asked = if let GenesysError::Throttled { retry_after, .. } = error { retry_after } else { None };
+                let pause = asked.unwrap_or_else(|| pause_after(last.plan.tries));
+                let (plan, _) = put_off(&last, pause, now);
+                (Found::Failed(pause), self.last.plan(cx, user, last.wanted.modified, &plan).await)
+            }
+        };
+        match kept {
+            Ok(()) => (user, found),
+            Err(error) => {
+                tracing::warn!(%error, "what was found could not be noted, and is looked up again");
+                (user, Found::Failed(FIRST_PAUSE))
+            }
+        }
+    }
+}
+
+/// The turn to be looked up. Urgent presences come first here too: they count as older than they are.
+pub(super) fn unlinked_turn(last: &LastPresence, now: Timestamp) -> Turn {
+    let is_urgent = last.plan.turn.is_some_and(|turn| turn.reason == Reason::Urgent);
+    let changed = last.wanted.modified.min(now);
+    let at = if is_urgent { changed.checked_sub(URGENT_BY).unwrap_or(changed) } else { changed };
+    Turn { reason: Reason::Unlinked, at }
+}

@@ -1,0 +1,59 @@
+//! The message by which one invocation leaves the rest of the backlog to the next.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+
+use super::event::SCHEDULED;
+use crate::aws;
+use crate::http::RequestContext;
+use crate::telemetry::{Call, Upstream};
+
+/// How long Amazon SQS may take. Without an answer, the clock reminds within a minute.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Reminds the function by its own queue.
+#[derive(Debug, Clone)]
+pub struct Reminder {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+impl Reminder {
+    /// A reminder that goes to the queue at this URL.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, url: String) -> Self {
+        Self { client: aws_sdk_sqs::Client::new(aws), url }
+    }
+
+    /// What the clock says too: look at the backlog.
+    #[must_use]
+    pub fn body() -> String {
+        json!({"detail-type": SCHEDULED, "source": "teams-bridge", "detail": {}}).to_string()
+    }
+
+    /// Sends it. Should that fail, it is logged: the clock goes on.
+    pub async fn send(&self, cx: &RequestContext) {
+        let started = Instant::now();
+        let request = self.client.send_message().queue_url(&self.url).message_body(Self::body());
+        let (status, problem) = match timeout(PATIENCE, Box::pin(request.send())).await {
+            Ok(Ok(_)) => (200, None),
+            Ok(Err(error)) => {
+                (error.raw_response().map_or(0, |raw| raw.status().as_u16()), Some(aws::describe(&error)))
+            }
+            Err(_) => (0, Some("no answer in time".into())),
+        };
+        if let Some(problem) = problem {
+            tracing::warn!(problem, "the rest of the backlog waits for the clock");
+        }
+        cx.record.call(Call {
+            upstream: Upstream::Queue,
+            operation: "send reminder",
+            status,
+            took: started.elapsed(),
+            remote_id: String::new(),
+        });
+    }
+}
