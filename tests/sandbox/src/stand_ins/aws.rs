@@ -39,6 +39,9 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
         ("secretsmanager.GetSecretValue", Some(GENESYS_SECRET)) => world.directory().genesys_credential(),
         ("secretsmanager.GetSecretValue", Some(WEBHOOK_SECRET)) => world.directory().webhook_secret.clone(),
         ("AmazonSQS.SendMessageBatch", _) => return Json(taken(&request["Entries"])).into_response(),
+        ("DynamoDB_20120810.UpdateItem", _) if request["ReturnValues"] == "ALL_NEW" => {
+            return Json(json!({"Attributes": written(&request)})).into_response();
+        }
         (target, _) if target.starts_with("DynamoDB_20120810.") => return Json(json!({})).into_response(),
         _ => {
             let refusal = json!({"__type": "ResourceNotFoundException", "Message": "nothing of that name is here"});
@@ -49,6 +52,22 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
         json!({"ARN": "arn:aws:secretsmanager:local", "Name": request["SecretId"], "SecretString": secret.to_string()}),
     )
     .into_response()
+}
+
+/// An item that was not there, after an update that sets attributes: `SET name = :value, other = if_not_exists(other, :it)`.
+fn written(request: &Value) -> Value {
+    let mut item = request["Key"].clone();
+    let expression = request["UpdateExpression"].as_str().unwrap_or_default().trim_start_matches("SET ");
+    let values = &request["ExpressionAttributeValues"];
+    let assignments = expression.replace("if_not_exists(", "").replace(')', "");
+    let mut name = "";
+    for part in assignments.split([',', ' ']).filter(|part| !part.is_empty() && *part != "=") {
+        match values.get(part) {
+            Some(value) => item[name] = value.clone(),
+            None => name = part,
+        }
+    }
+    item
 }
 
 /// What SQS answers when it has taken a batch.
