@@ -12,7 +12,7 @@ use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::http::RequestContext;
 use bridge::meeting::MeetingSettings;
-use bridge::notification::queue::Queue;
+use bridge::notification::queued::queue::Queue;
 use bridge::notification::{Change, Entry, QueueError, Queued, Queues, ReceiverSettings};
 use bridge::presence::PresenceSettings;
 use bridge::presence::mirror::MirrorSettings;

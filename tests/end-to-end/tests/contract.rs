@@ -96,7 +96,7 @@ fn the_routes_of_microsoft_graph_and_no_others_are_open() {
         }
         let collection = resolved(&contract, &operation["requestBody"]);
         let collection = resolved(&contract, &collection["content"]["application/json"]["schema"]);
-        assert_eq!(collection["properties"]["value"]["maxItems"], bridge::notification::collection::MAX_ITEMS);
+        assert_eq!(collection["properties"]["value"]["maxItems"], bridge::notification::door::collection::MAX_ITEMS);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bridge::error::{Code, Error};
 use bridge::http::{Deadline, RequestContext};
-use bridge::notification::queue::{MAX_ENTRIES, Queue};
+use bridge::notification::queued::queue::{MAX_ENTRIES, Queue};
 use bridge::notification::{
     ClientState, ClientStates, Entry, QueueError, Queued, Queues, Receiver, ReceiverSettings, Tally,
 };

@@ -17,7 +17,7 @@ use crate::config::Environment;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::{GraphError, Page, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
-use crate::notification::queue::Queue;
+use crate::notification::queued::queue::Queue;
 use crate::notification::{Change, ClientState, Entry, QueueError, Queued, Queues};
 use crate::secrets::Credential;
 use crate::store::subscriptions::MemorySubscriptionNotes;

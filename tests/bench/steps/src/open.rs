@@ -9,8 +9,8 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryp
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bridge::config::Environment;
 use bridge::http::{Deadline, RequestContext};
+use bridge::notification::open::validation::REMEMBERED;
 use bridge::notification::open::{Opened, Opener, Resources};
-use bridge::notification::validation::REMEMBERED;
 use bridge::notification::{Change, Collection, Queued};
 use bridge::startup::Startup;
 use jiff::Timestamp;

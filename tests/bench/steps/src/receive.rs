@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bridge::error::Error;
 use bridge::http::{Deadline, RequestContext};
-use bridge::notification::queue::Queue;
+use bridge::notification::queued::queue::Queue;
 use bridge::notification::{ClientState, ClientStates, Entry, QueueError, Queues, Receiver, ReceiverSettings};
 use bridge::secrets::Credential;
 use jiff::Timestamp;

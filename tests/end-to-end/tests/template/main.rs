@@ -6,7 +6,7 @@ mod permissions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bridge::notification::process::MAX_RECEIVES;
+use bridge::relay::MAX_RECEIVES;
 use regex::Regex;
 use yaml::Value;
 

@@ -1,0 +1,315 @@
+//! The use case of the open door: whatever carries the right client state goes on a queue, and only then Graph is told
+//! that it was taken.
+//!
+//! What must hold: nothing that Graph is answered 2xx for is lost, and the notifications of one chat stay in order. So one
+//! chat's notifications leave one batch after the other, and different chats' at the same time:
+//!
+//! ```text
+//! POST: a1 b1 a2 c1 a3 …   chains:  a1 a2 a3 b1 … ─► batch of 10 ─► next batch of the same chain
+//!                                   c1 d1 …       ─► batch of 10        all chains side by side
+//! ```
+
+pub mod client_state;
+pub mod collection;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use self::client_state::ClientStates;
+use self::collection::{Collection, Notification};
+use super::queued::group::group;
+use super::queued::queue::{Entry, MAX_ENTRIES, Queue, QueueError, Queues};
+use super::queued::{Change, Lifecycle, Queued, Unreadable};
+use crate::config::Environment;
+use crate::error::{Code, Error};
+use crate::http::RequestContext;
+use crate::store::hash;
+
+/// Batches on their way at the same time.
+const BATCHES_AT_ONCE: usize = 10;
+
+/// The largest message, and the largest batch, of a queue in bytes, when nothing else is set.
+const MAX_BYTES: usize = 262_144;
+
+/// Graph waits for three seconds. After this time more than one of a group may go in a batch.
+const HURRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How this deployment receives.
+#[derive(Debug, Clone)]
+pub struct ReceiverSettings {
+    /// The largest message, and the largest batch, that the queues take.
+    pub max_bytes: usize,
+}
+
+impl ReceiverSettings {
+    /// `NOTIFICATION_MAX_BYTES`.
+    pub fn read(env: &mut Environment) -> Option<Self> {
+        Some(Self { max_bytes: env.or("NOTIFICATION_MAX_BYTES", MAX_BYTES)? })
+    }
+}
+
+/// What became of the notifications of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many there were.
+    pub notifications: usize,
+    /// Of these, how many are on a queue.
+    pub queued: usize,
+    /// How many were dropped because their client state is not ours.
+    pub foreign: usize,
+    /// How many were dropped because they are no JSON objects.
+    pub malformed: usize,
+    /// How many showed a client state that could not be compared with the secret as it is now. Graph sends them again.
+    pub undecided: usize,
+    /// Of the queued, how many could not be read and are kept as they came.
+    pub unreadable: usize,
+    /// Of the queued, how many were too large to keep their encrypted content.
+    pub content_left_out: usize,
+}
+
+/// What the use case works with.
+#[derive(Debug)]
+pub struct Receiver<'a, S, Q> {
+    /// Where the client state comes from.
+    pub states: &'a S,
+    /// Where notifications go.
+    pub queues: &'a Q,
+    /// How this deployment receives.
+    pub settings: &'a ReceiverSettings,
+}
+
+impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
+    /// Takes a request's body.
+    ///
+    /// # Errors
+    /// When it is no collection of notifications; when there is no client state to compare with; when it is not certain
+    /// that everything is on a queue. Graph then sends all of it again.
+    pub async fn receive(&self, cx: &RequestContext, body: &[u8], now: Timestamp) -> Result<Tally, Error> {
+        let collection = Collection::parse(body)?;
+        let mut tally = Tally { notifications: collection.len(), ..Tally::default() };
+        let mut notifications: Vec<_> = collection.notifications(now).flatten().collect();
+        tally.malformed = tally.notifications - notifications.len();
+        tally.undecided = self.admit(cx, &mut notifications).await?;
+        tally.foreign = tally.notifications - tally.malformed - tally.undecided - notifications.len();
+
+        let chains = chains(notifications);
+        let mut ended = stream::iter(chains)
+            .map(|(queue, chain)| self.send(cx, queue, chain, &collection.validation_tokens))
+            .buffer_unordered(BATCHES_AT_ONCE);
+        let mut failure = None;
+        // All are sent, whatever became of the others: what is taken now is a repetition later.
+        while let Some(ended) = ended.next().await {
+            match ended {
+                Ok(sent) => {
+                    tally.queued += sent.queued;
+                    tally.unreadable += sent.unreadable;
+                    tally.content_left_out += sent.content_left_out;
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        match failure {
+            Some(error) => Err(untaken(&error)),
+            None if tally.undecided > 0 => {
+                cx.record.count("undecided", tally.undecided);
+                Err(undecided())
+            }
+            None => Ok(tally),
+        }
+    }
+
+    /// Leaves those that carry the right client state. A secret that has just been rotated is read again for it; gives how
+    /// many show a client state that is not the one at hand, where it could not be read again.
+    async fn admit(&self, cx: &RequestContext, notifications: &mut Vec<Notification>) -> Result<usize, Error> {
+        let mut state = self.states.current(cx).await?;
+        let admitted = |notification: &Notification, state: &super::ClientState| {
+            notification.client_state.as_ref().is_some_and(|shown| state.admits(shown))
+        };
+        let unknown = |notifications: &[Notification], state: &super::ClientState| {
+            let shown = notifications.iter().filter(|notification| notification.client_state.is_some());
+            shown.filter(|notification| !admitted(notification, state)).count()
+        };
+        let mut undecided = unknown(notifications, &state);
+        if undecided > 0
+            && let Some(renewed) = self.states.renewed(cx, &state).await?
+        {
+            (state, undecided) = (renewed, 0);
+        }
+        notifications.retain(|notification| admitted(notification, &state));
+        Ok(undecided)
+    }
+
+    /// Sends a chain: of each group the first, then of each the second, and so on, because of a batch SQS may refuse the
+    /// first and take the second. After a batch that was not taken no other of the chain is sent: it would overtake.
+    async fn send(
+        &self,
+        cx: &RequestContext,
+        queue: Queue,
+        mut chain: Vec<Group>,
+        tokens: &[String],
+    ) -> Result<Tally, QueueError> {
+        let mut sent = Tally::default();
+        let begun = Instant::now();
+        while !chain.is_empty() {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            // That the end of a long chain is stored at all counts for more than what a batch in part would do to its order.
+            let of_each = if begun.elapsed() < HURRY_AFTER { 1 } else { MAX_ENTRIES };
+            let next = chain.iter_mut().flat_map(|Group { name, notifications }| {
+                notifications.take(of_each).map(|notification| (name.clone(), notification))
+            });
+            // Written out only now, so that no more is held than what is on its way.
+            for (name, notification) in next.take(MAX_ENTRIES) {
+                let Message { deduplication_id, body, content_left_out, unreadable } =
+                    message(notification, tokens, self.settings.max_bytes);
+                if bytes + body.len() > self.settings.max_bytes {
+                    self.queues.send(cx, queue, std::mem::take(&mut batch)).await?;
+                    bytes = 0;
+                }
+                bytes += body.len();
+                batch.push(Entry { group: name, deduplication_id, body });
+                sent.queued += 1;
+                sent.content_left_out += usize::from(content_left_out);
+                sent.unreadable += usize::from(unreadable);
+            }
+            if !batch.is_empty() {
+                self.queues.send(cx, queue, batch).await?;
+            }
+            chain.retain(|group| group.notifications.len() > 0);
+        }
+        Ok(sent)
+    }
+}
+
+fn untaken(error: &QueueError) -> Error {
+    let message = format!("Not every notification could be queued: {error}. Microsoft Graph sends them again.");
+    let answer = Error::new(Code::QUEUE_UNAVAILABLE, message);
+    match error.cause() {
+        Some(cause) => answer.because(cause),
+        None => answer,
+    }
+}
+
+fn undecided() -> Error {
+    let message = "A notification shows a client state that is not in the bridge's secret as it was read a moment ago. It is \
+                   compared again when Microsoft Graph sends it again.";
+    Error::new(Code::CLIENT_STATE_UNKNOWN, message)
+}
+
+/// The notifications of a group, in their order.
+struct Group {
+    name: String,
+    notifications: std::vec::IntoIter<Notification>,
+}
+
+/// The notifications by their groups, as many groups in a chain as a batch has room for.
+fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
+    let mut groups: Vec<(Queue, String, Vec<Notification>)> = Vec::new();
+    let mut places = HashMap::new();
+    for notification in notifications {
+        let (queue, name) = match &notification.queued {
+            Queued::Change(change) => (Queue::Changes, group(&change.resource, &change.subscription_id)),
+            Queued::Lifecycle(lifecycle) => (Queue::Lifecycle, group("", &lifecycle.subscription_id)),
+            // It holds up nothing but itself.
+            Queued::Unreadable(odd) => (Queue::Changes, format!("unreadable/{}", hash(&[&odd.notification]))),
+        };
+        let place = *places.entry((queue, name.clone())).or_insert_with(|| {
+            groups.push((queue, name, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].2.push(notification);
+    }
+    let mut chains: Vec<(Queue, Vec<Group>)> = Vec::new();
+    for (queue, name, notifications) in groups {
+        let group = Group { name, notifications: notifications.into_iter() };
+        match chains.iter_mut().rev().find(|(to, _)| *to == queue) {
+            Some((_, chain)) if chain.len() < MAX_ENTRIES => chain.push(group),
+            _ => chains.push((queue, vec![group])),
+        }
+    }
+    chains
+}
+
+/// A notification written out.
+struct Message {
+    deduplication_id: String,
+    body: String,
+    content_left_out: bool,
+    unreadable: bool,
+}
+
+/// The message of a notification. One that is too large for the queue goes without its content, which the worker then
+/// fetches. One that is too large even so, which no resource's name makes it, goes as something that could not be read.
+fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> Message {
+    let Notification { id, mut queued, .. } = notification;
+    let deduplication_id = deduplication_id(id.as_deref(), &queued);
+    if let Queued::Change(change) = &mut queued
+        && change.encrypted_content.is_some()
+    {
+        change.validation_tokens = tokens.to_vec();
+    }
+    let mut body = written(&queued);
+    let mut content_left_out = false;
+    if body.len() > max_bytes
+        && let Queued::Change(change) = &mut queued
+    {
+        content_left_out = change.encrypted_content.take().is_some();
+        change.validation_tokens.clear();
+        body = written(&queued);
+    }
+    let mut unreadable = matches!(queued, Queued::Unreadable(_));
+    let mut room = max_bytes;
+    while body.len() > max_bytes && room > 0 {
+        // Written out it may be several times as long.
+        room /= 2;
+        queued = Queued::Unreadable(beginning(&queued, room));
+        body = written(&queued);
+        (content_left_out, unreadable) = (false, true);
+    }
+    Message { deduplication_id, body, content_left_out, unreadable }
+}
+
+/// The first bytes of what is too large.
+fn beginning(queued: &Queued, bytes: usize) -> Unreadable {
+    let (mut notification, received_at) = match queued {
+        Queued::Unreadable(odd) => (odd.notification.clone(), odd.received_at),
+        Queued::Change(change) => (written(queued), change.received_at),
+        Queued::Lifecycle(lifecycle) => (written(queued), lifecycle.received_at),
+    };
+    notification.truncate(notification.floor_char_boundary(bytes));
+    Unreadable { notification, received_at }
+}
+
+/// What makes two notifications one for the queue: the version of the resource, where Graph names it; else Graph's id of
+/// the notification; else nothing, because two true changes must not become one.
+fn deduplication_id(id: Option<&str>, queued: &Queued) -> String {
+    match (queued, id) {
+        (Queued::Change(change), _) if !change.etag.is_empty() => {
+            hash(&[&change.subscription_id, &change.resource, &change.change_type, &change.etag])
+        }
+        (
+            Queued::Change(Change { subscription_id, .. }) | Queued::Lifecycle(Lifecycle { subscription_id, .. }),
+            Some(id),
+        ) => hash(&[subscription_id, id]),
+        (Queued::Unreadable(odd), _) => hash(&["unreadable", &odd.notification]),
+        _ => Uuid::new_v4().to_string(),
+    }
+}
+
+/// JSON, without the two characters that JSON allows and SQS refuses. Outside of its strings, JSON is ASCII.
+fn written(queued: &Queued) -> String {
+    // Texts and times always serialize.
+    let body = serde_json::to_string(queued).unwrap_or_default();
+    // Content is base64, so hardly ever is there anything to look for.
+    if body.is_ascii() {
+        return body;
+    }
+    body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}

@@ -1,0 +1,157 @@
+//! A short outage is sat out. What goes back to the queue comes again after three minutes, with its chat waiting.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep};
+
+use super::LEAST_TIME;
+use crate::error::{Code, Error};
+use crate::graph::GraphError;
+use crate::http::RequestContext;
+use crate::notification::Change;
+use crate::notification::open::resource::Resource;
+
+/// How long an outage is sat out. Every chat of the batch waits for the end of it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Pause before the next try.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Pauses before Graph is asked once more for something young that it does not know.
+const REPLICATION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+
+/// So long after a notification, what Graph does not know is not young any more but gone.
+const YOUNG: SignedDuration = SignedDuration::from_mins(1);
+
+/// What passes by itself.
+const OUTAGES: [Code; 6] = [
+    Code::GRAPH_UNAVAILABLE,
+    Code::GENESYS_UNAVAILABLE,
+    Code::ENTRA_UNAVAILABLE,
+    Code::SECRETS_UNAVAILABLE,
+    Code::STATE_UNAVAILABLE,
+    Code::DELIVERY_FAILED,
+];
+
+/// Whether a failure passes by itself.
+pub(crate) fn passes(error: &Error) -> bool {
+    OUTAGES.contains(&error.code)
+}
+
+/// Tries until it works, or an error will not pass by itself, or until then. Who asks to slow down is not asked again:
+/// the client has waited for as long as it was told to, or there was no time for it.
+pub(crate) async fn patiently<T>(
+    cx: &RequestContext,
+    until: Instant,
+    mut attempt: impl AsyncFnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    loop {
+        let error = match attempt().await {
+            Err(error) if passes(&error) => error,
+            done => return done,
+        };
+        if Instant::now() >= until || cx.deadline.for_a_call() < PAUSE + LEAST_TIME {
+            return Err(error);
+        }
+        tracing::warn!(code = error.code.text(), cause = error.cause, "trying again in a moment");
+        sleep(PAUSE).await;
+    }
+}
+
+/// How often Graph is asked again for what it has told of before all of its replicas know it.
+pub(crate) struct Replication {
+    pauses: std::slice::Iter<'static, Duration>,
+    is_too_young: bool,
+}
+
+impl Replication {
+    /// For what this notification tells of: not at all when it is deleted, or not young any more.
+    pub(crate) fn of(change: &Change) -> Self {
+        let is_told = !change.subscription_id.is_empty() && change.change_type != "deleted";
+        let is_young = Timestamp::now().duration_since(change.received_at) < YOUNG;
+        let waits = is_told && is_young;
+        Self { pauses: if waits { REPLICATION.iter() } else { [].iter() }, is_too_young: waits && !is_mail(change) }
+    }
+
+    /// Whether what Graph still does not know is too young to be called gone, so that it is to come again: a listing may
+    /// not find it later. A mail message never is: a rule that moves it ends its id within the second.
+    pub(crate) fn is_too_young(&self) -> bool {
+        self.is_too_young
+    }
+
+    /// Whether to ask again after this answer; waits for a moment before it says so.
+    pub(crate) async fn again(&mut self, cx: &RequestContext, error: &GraphError) -> bool {
+        if !error.is_not_found() {
+            return false;
+        }
+        let pause = self.pauses.next().filter(|pause| cx.deadline.for_a_call() > **pause + LEAST_TIME);
+        if let Some(pause) = pause {
+            tracing::info!("Microsoft Graph does not know yet what it told of; asking again in a moment");
+            sleep(*pause).await;
+        }
+        pause.is_some()
+    }
+}
+
+fn is_mail(change: &Change) -> bool {
+    change.resource.parse::<Resource>().is_ok_and(|resource| resource.permission().starts_with("Mail."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::context;
+
+    #[test]
+    fn what_a_minute_has_not_passed_over_is_not_gone_unless_it_is_mail() {
+        let now = Timestamp::now();
+        let too_young = |resource: &str, change_type: &str, received_at| {
+            let change = Change {
+                subscription_id: "s".into(),
+                resource: resource.into(),
+                change_type: change_type.into(),
+                received_at,
+                ..Change::default()
+            };
+            Replication::of(&change).is_too_young()
+        };
+        let (message, mail) = ("chats('19:a@thread.v2')/messages('1')", "Users/u/Messages/AAMk");
+        assert!(too_young(message, "created", now) && too_young(message, "updated", now));
+        assert!(too_young("teams('t')/channels('c')/messages('1')", "created", now));
+        assert!(!too_young(message, "deleted", now));
+        assert!(!too_young(message, "created", now - SignedDuration::from_mins(2)));
+        assert!(!too_young(mail, "created", now));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_young_is_asked_for_three_times_in_all_and_nothing_else_is() {
+        let now = Timestamp::now();
+        let change = |subscription: &str, change_type: &str, received_at| Change {
+            subscription_id: subscription.into(),
+            change_type: change_type.into(),
+            received_at,
+            ..Change::default()
+        };
+        let long_ago = now - SignedDuration::from_mins(2);
+        let not_found = GraphError::NotFound { code: String::new() };
+        let refused = GraphError::PermissionMissing { permission: "", status: 403, code: String::new() };
+        for (change, error, seconds, times) in [
+            (change("s", "created", now), &not_found, 60, 2),
+            (change("s", "updated", now), &not_found, 60, 2),
+            (change("s", "deleted", now), &not_found, 60, 0),
+            (change("s", "created", long_ago), &not_found, 60, 0),
+            // What a listing has found was there.
+            (change("", "created", now), &not_found, 60, 0),
+            (change("s", "created", now), &refused, 60, 0),
+            (change("s", "created", now), &not_found, 3, 0),
+        ] {
+            let (mut replication, cx) = (Replication::of(&change), context(seconds));
+            let mut again = 0;
+            while replication.again(&cx, error).await {
+                again += 1;
+            }
+            assert_eq!(again, times, "{change:?} {error}");
+        }
+    }
+}
