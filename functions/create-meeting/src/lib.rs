@@ -4,7 +4,7 @@ use bridge::api::{Answer, Request, Route};
 use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::graph::GraphClient;
-use bridge::meeting::{self, MeetingFields, MeetingOrder, MeetingSettings};
+use bridge::meeting::{MeetingFields, MeetingMaker, MeetingOrder, MeetingSettings};
 use bridge::startup::{Startup, warm_up};
 use bridge::store::meetings::{DynamoMeetingNotes, MeetingNotes};
 use jiff::Timestamp;
@@ -53,8 +53,9 @@ pub async fn handle<N: MeetingNotes>(app: &App<N>, mut request: Request) -> Resu
     let order = MeetingOrder::read(&mut fields, &app.settings, conversation.as_ref(), Timestamp::now());
     let order = fields.finish(order)?;
 
-    let meeting = meeting::create_once(&app.graph, &app.notes, &cx, &order, conversation.as_ref()).await?;
-    let lobby = meeting::open_lobby(&app.graph, &cx, &app.settings, &meeting).await;
+    let maker = MeetingMaker { graph: &app.graph, notes: &app.notes, settings: &app.settings };
+    let meeting = maker.create_once(&cx, &order, conversation.as_ref()).await?;
+    let lobby = maker.open_lobby(&cx, &meeting).await;
     let fields = MeetingFields::of(&meeting, &lobby);
     Ok(match meeting.other_link(&lobby) {
         Some(error) => Answer::failed(error, fields),

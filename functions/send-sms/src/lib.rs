@@ -4,7 +4,7 @@ use bridge::api::{Answer, Request, Route};
 use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::genesys::GenesysClient;
-use bridge::sms::{self, LinkFrom, SmsFields, SmsOrder, SmsSettings};
+use bridge::sms::{LinkFrom, SmsFields, SmsOrder, SmsSender, SmsSettings};
 use bridge::startup::{Startup, warm_up};
 use bridge::store::{DynamoRecords, Records};
 
@@ -56,7 +56,7 @@ pub async fn handle<R: Records>(app: &App<R>, mut request: Request) -> Result<An
         Ok(message) => message,
         Err(error) => return Ok(Answer::failed(error, SmsFields::default())),
     };
-    let result = sms::send(&app.genesys, &app.records, &cx, &message).await;
+    let result = SmsSender { genesys: &app.genesys, records: &app.records }.send(&cx, &message).await;
     let fields = SmsFields::of(&result, &message.to);
     Ok(match result {
         Ok(sent) if sent.other_link => Answer::failed(Error::new(sent.code(), sent.message()), fields),

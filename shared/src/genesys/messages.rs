@@ -1,5 +1,7 @@
 //! Agentless outbound messages: a text message without an agent's conversation.
 
+use std::future::Future;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{GenesysClient, GenesysError};
@@ -39,14 +41,23 @@ pub(super) fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-impl GenesysClient {
+/// Text messages without a conversation of an agent.
+pub trait AgentlessMessages: Send + Sync {
     /// `POST /api/v2/conversations/messages/agentless`; needs `conversation:message:create`.
     ///
     /// Genesys Cloud has no idempotency key for it, so it is repeated only when it certainly was not accepted.
     ///
     /// # Errors
     /// [`GenesysError`]; only `Ambiguous` leaves open whether the message was sent.
-    pub async fn send_agentless_message(
+    fn send_agentless_message(
+        &self,
+        cx: &RequestContext,
+        message: &AgentlessMessage,
+    ) -> impl Future<Output = Result<AgentlessReceipt, GenesysError>> + Send;
+}
+
+impl AgentlessMessages for GenesysClient {
+    async fn send_agentless_message(
         &self,
         cx: &RequestContext,
         message: &AgentlessMessage,

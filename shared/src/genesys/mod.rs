@@ -6,7 +6,7 @@ mod open_messages;
 mod users;
 
 pub use error::GenesysError;
-pub use messages::{AgentlessMessage, AgentlessReceipt};
+pub use messages::{AgentlessMessage, AgentlessMessages, AgentlessReceipt};
 pub use open_messages::{
     InboundAttachment, InboundChannel, InboundContent, InboundMessage, InboundReceipt, InboundSender,
 };
@@ -15,7 +15,8 @@ use crate::auth::Authorized;
 use crate::config::Origin;
 use crate::http::RequestContext;
 
-/// The client. Every method is one remote operation.
+/// The client. What a use case takes of it is a trait beside its implementation, in the file of the resource; every method is
+/// one remote operation.
 #[derive(Debug)]
 pub struct GenesysClient {
     remote: Authorized,

@@ -2,6 +2,8 @@
 //!
 //! Every call needs `Calendars.ReadWrite`; `{user}` may be an object id or a user principal name.
 
+use std::future::Future;
+
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -114,7 +116,8 @@ struct Page {
     next_link: Option<String>,
 }
 
-impl GraphClient {
+/// Calendar events of Outlook.
+pub trait CalendarEvents: Send + Sync {
     /// `POST /users/{user}/events`
     ///
     /// <https://learn.microsoft.com/graph/api/user-post-events>
@@ -122,11 +125,12 @@ impl GraphClient {
     /// # Errors
     /// [`GraphError::DuplicateTransaction`], [`GraphError::NotLicensed`] (no mailbox), [`GraphError::NotFound`], any
     /// other.
-    pub async fn create_event(&self, cx: &RequestContext, user: &str, event: &NewEvent) -> Result<Event, GraphError> {
-        let url = self.user_url(user, &["events"]);
-        let request = self.remote.http.post(url).header("Prefer", r#"outlook.timezone="UTC""#).json(&event.body());
-        self.fetch(cx, "create event", PERMISSION, request).await.map(|(_, event)| event)
-    }
+    fn create_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        event: &NewEvent,
+    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
 
     /// `GET /users/{user}/events/{id}`
     ///
@@ -134,11 +138,12 @@ impl GraphClient {
     ///
     /// # Errors
     /// [`GraphError`]
-    pub async fn get_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<Event, GraphError> {
-        let url = with_query(self.user_url(user, &["events", event_id]), &[("$select", SELECT)]);
-        let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);
-        self.fetch(cx, "get event", PERMISSION, request).await.map(|(_, event)| event)
-    }
+    fn get_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        event_id: &str,
+    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
 
     /// `DELETE /users/{user}/events/{id}`; an event that is gone already is as good as deleted.
     ///
@@ -146,13 +151,12 @@ impl GraphClient {
     ///
     /// # Errors
     /// [`GraphError`]
-    pub async fn delete_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<(), GraphError> {
-        let request = self.remote.http.delete(self.user_url(user, &["events", event_id]));
-        match self.send(cx, "delete event", PERMISSION, request).await {
-            Ok(_) | Err(GraphError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
+    fn delete_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        event_id: &str,
+    ) -> impl Future<Output = Result<(), GraphError>> + Send;
 
     /// `GET /users/{user}/calendarView`: the event with this `transactionId` among those between two UTC times. Graph
     /// cannot filter by it, so the pages are searched here.
@@ -161,7 +165,37 @@ impl GraphClient {
     ///
     /// # Errors
     /// [`GraphError::NotFound`] when it is not there; any other [`GraphError`].
-    pub async fn find_event(
+    fn find_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        transaction_id: &str,
+        between: (&str, &str),
+    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
+}
+
+impl CalendarEvents for GraphClient {
+    async fn create_event(&self, cx: &RequestContext, user: &str, event: &NewEvent) -> Result<Event, GraphError> {
+        let url = self.user_url(user, &["events"]);
+        let request = self.remote.http.post(url).header("Prefer", r#"outlook.timezone="UTC""#).json(&event.body());
+        self.fetch(cx, "create event", PERMISSION, request).await.map(|(_, event)| event)
+    }
+
+    async fn get_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<Event, GraphError> {
+        let url = with_query(self.user_url(user, &["events", event_id]), &[("$select", SELECT)]);
+        let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);
+        self.fetch(cx, "get event", PERMISSION, request).await.map(|(_, event)| event)
+    }
+
+    async fn delete_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<(), GraphError> {
+        let request = self.remote.http.delete(self.user_url(user, &["events", event_id]));
+        match self.send(cx, "delete event", PERMISSION, request).await {
+            Ok(_) | Err(GraphError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn find_event(
         &self,
         cx: &RequestContext,
         user: &str,

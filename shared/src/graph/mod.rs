@@ -19,11 +19,12 @@ use uuid::Uuid;
 
 pub use chat_messages::ChatMessage;
 pub use error::GraphError;
-pub use events::{Event, NewEvent};
+pub use events::{CalendarEvents, Event, NewEvent};
 pub use hosted_contents::{HostedContent, HostedContentUrl};
 pub use mail::MailMessage;
-pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting, OnlineMeeting};
+pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting, OnlineMeeting, OnlineMeetings};
 pub use page::{Page, PageFrom};
+pub use users::UserDirectory;
 
 use crate::auth::{App, Authorized};
 use crate::config::BaseUrl;
@@ -32,7 +33,8 @@ use crate::http::{Call, MAX_ANSWER_BYTES, Reply, RequestContext};
 use crate::telemetry::Upstream;
 use users::ObjectIds;
 
-/// The client. Every method is one remote operation.
+/// The client. What a use case takes of it is a trait beside its implementation, in the file of the resource; every method is
+/// one remote operation.
 #[derive(Debug)]
 pub struct GraphClient {
     remote: Authorized,

@@ -2,6 +2,8 @@
 //!
 //! Every call needs `OnlineMeetings.ReadWrite.All` and a Teams application access policy that covers the organizer.
 
+use std::future::Future;
+
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +87,8 @@ struct Page {
     value: Vec<OnlineMeeting>,
 }
 
-impl GraphClient {
+/// Online meetings of Microsoft Teams.
+pub trait OnlineMeetings: Send + Sync {
     /// `POST /users/{id}/onlineMeetings/createOrGet`: the meeting, and whether it is new. The key is tenant, user and
     /// `externalId`; on a repetition the first meeting's own times and subject come back.
     ///
@@ -93,7 +96,57 @@ impl GraphClient {
     ///
     /// # Errors
     /// [`GraphError::AccessPolicyMissing`], [`GraphError::NotFound`] (no such user, or none with Teams), any other.
-    pub async fn create_or_get_online_meeting(
+    fn create_or_get_online_meeting(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+        meeting: &NewOnlineMeeting,
+    ) -> impl Future<Output = Result<(bool, OnlineMeeting), GraphError>> + Send;
+
+    /// `PATCH /users/{id}/onlineMeetings/{id}`: sets the options and gives the meeting back as it now is.
+    ///
+    /// <https://learn.microsoft.com/graph/api/onlinemeeting-update>
+    ///
+    /// # Errors
+    /// [`GraphError`]
+    fn update_online_meeting(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+        meeting_id: &str,
+        options: &MeetingOptions,
+    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
+
+    /// `GET /users/{id}/onlineMeetings/{id}`
+    ///
+    /// <https://learn.microsoft.com/graph/api/onlinemeeting-get>
+    ///
+    /// # Errors
+    /// [`GraphError`]
+    fn get_online_meeting(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+        meeting_id: &str,
+    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
+
+    /// `GET /users/{id}/onlineMeetings?$filter=JoinWebUrl eq '…'`: the meeting behind a link, also behind a calendar
+    /// event's.
+    ///
+    /// <https://learn.microsoft.com/graph/api/onlinemeeting-get>
+    ///
+    /// # Errors
+    /// [`GraphError::NotFound`] when there is none; any other [`GraphError`].
+    fn find_online_meeting(
+        &self,
+        cx: &RequestContext,
+        user_id: &str,
+        join_url: &str,
+    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
+}
+
+impl OnlineMeetings for GraphClient {
+    async fn create_or_get_online_meeting(
         &self,
         cx: &RequestContext,
         user_id: &str,
@@ -105,13 +158,7 @@ impl GraphClient {
         Ok((status == StatusCode::CREATED, meeting))
     }
 
-    /// `PATCH /users/{id}/onlineMeetings/{id}`: sets the options and gives the meeting back as it now is.
-    ///
-    /// <https://learn.microsoft.com/graph/api/onlinemeeting-update>
-    ///
-    /// # Errors
-    /// [`GraphError`]
-    pub async fn update_online_meeting(
+    async fn update_online_meeting(
         &self,
         cx: &RequestContext,
         user_id: &str,
@@ -123,13 +170,7 @@ impl GraphClient {
         self.fetch(cx, "update onlineMeeting", PERMISSION, request).await.map(|(_, meeting)| meeting)
     }
 
-    /// `GET /users/{id}/onlineMeetings/{id}`
-    ///
-    /// <https://learn.microsoft.com/graph/api/onlinemeeting-get>
-    ///
-    /// # Errors
-    /// [`GraphError`]
-    pub async fn get_online_meeting(
+    async fn get_online_meeting(
         &self,
         cx: &RequestContext,
         user_id: &str,
@@ -140,14 +181,7 @@ impl GraphClient {
         self.fetch(cx, "get onlineMeeting", PERMISSION, request).await.map(|(_, meeting)| meeting)
     }
 
-    /// `GET /users/{id}/onlineMeetings?$filter=JoinWebUrl eq '…'`: the meeting behind a link, also behind a calendar
-    /// event's.
-    ///
-    /// <https://learn.microsoft.com/graph/api/onlinemeeting-get>
-    ///
-    /// # Errors
-    /// [`GraphError::NotFound`] when there is none; any other [`GraphError`].
-    pub async fn find_online_meeting(
+    async fn find_online_meeting(
         &self,
         cx: &RequestContext,
         user_id: &str,

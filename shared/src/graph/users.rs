@@ -1,5 +1,6 @@
 //! How a user is named in a path, and from user principal name to object id: online-meeting paths take nothing else.
 
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -48,14 +49,21 @@ impl GraphClient {
             self.base.join(["users", user].into_iter().chain(rest))
         }
     }
+}
 
+/// The users of the tenant.
+pub trait UserDirectory: Send + Sync {
     /// `GET /users/{upn}?$select=id`: the user's object id, remembered for an hour.
     ///
     /// <https://learn.microsoft.com/graph/api/user-get>
     ///
     /// # Errors
     /// [`GraphError::NotFound`] when there is no such user; any other [`GraphError`].
-    pub async fn get_object_id(&self, cx: &RequestContext, upn: &str) -> Result<String, GraphError> {
+    fn get_object_id(&self, cx: &RequestContext, upn: &str) -> impl Future<Output = Result<String, GraphError>> + Send;
+}
+
+impl UserDirectory for GraphClient {
+    async fn get_object_id(&self, cx: &RequestContext, upn: &str) -> Result<String, GraphError> {
         let key = upn.to_lowercase();
         let known = |ids: &mut LruCache<String, (String, Instant)>| {
             let (id, found_at) = ids.get(&key)?;

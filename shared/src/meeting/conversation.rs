@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::calendar::{discard, event_again};
 use super::trouble::Trouble;
-use super::{MadeAs, Meeting, MeetingOrder, Meetings, UserRef, create, online_meeting};
+use super::{MadeAs, Meeting, MeetingMaker, MeetingOrder, Meetings, UserRef, create, online_meeting};
 use crate::error::Error;
 use crate::fields::ConversationId;
 use crate::graph::GraphError;
@@ -30,44 +30,46 @@ const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 /// servers has its own opinion.
 const POLICY_SPREADS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
-/// Makes the conversation's meeting, or finds the one that an earlier click of any agent has made. Without a conversation
-/// every request makes its own.
-///
-/// # Errors
-/// Why there is no join URL, with the remedy.
-pub async fn create_once(
-    graph: &impl Meetings,
-    notes: &impl MeetingNotes,
-    cx: &RequestContext,
-    order: &MeetingOrder,
-    conversation: Option<&ConversationId>,
-) -> Result<Meeting, Error> {
-    let Some(conversation) = conversation else { return create(graph, cx, order).await };
-    let key = note_key(conversation.as_str());
-    let known = match in_time(notes.read(cx, &key, Timestamp::now())).await {
-        Ok(known) => known,
-        Err(error) => {
-            cx.record.fallback("meetingNote");
-            tracing::warn!(%error, "no telling whether the conversation has a meeting");
-            return create(graph, cx, order).await;
-        }
-    };
-    let Some(known) = known else {
-        let meeting = create(graph, cx, order).await?;
-        return agree(graph, notes, cx, order, (&key, None), meeting).await;
-    };
-    let out_of_reach = match find(graph, cx, order, &known).await {
-        Ok(meeting) => return Ok(meeting),
-        Err(trouble) if trouble.concerns_organizer() => trouble,
-        Err(trouble) => return Err(trouble.into_error(&organizer(&known))),
-    };
-    let why = out_of_reach.into_error(&organizer(&known));
-    cx.record.fallback(why.code.text());
-    let order = MeetingOrder { gone_event: known.event_id.clone(), ..order.clone() };
-    let mut meeting = create(graph, cx, &order).await?;
-    meeting.notes.insert(0, format!("The first meeting of this conversation is out of reach. {}", why.message));
-    let meeting = agree(graph, notes, cx, &order, (&key, Some(&known)), meeting).await?;
-    Ok(Meeting { in_place_of_another: true, ..meeting })
+impl<G: Meetings, N: MeetingNotes> MeetingMaker<'_, G, N> {
+    /// Makes the conversation's meeting, or finds the one that an earlier click of any agent has made. Without a conversation
+    /// every request makes its own.
+    ///
+    /// # Errors
+    /// Why there is no join URL, with the remedy.
+    pub async fn create_once(
+        &self,
+        cx: &RequestContext,
+        order: &MeetingOrder,
+        conversation: Option<&ConversationId>,
+    ) -> Result<Meeting, Error> {
+        let Self { graph, notes, .. } = *self;
+        let Some(conversation) = conversation else { return create(graph, cx, order).await };
+        let key = note_key(conversation.as_str());
+        let known = match in_time(notes.read(cx, &key, Timestamp::now())).await {
+            Ok(known) => known,
+            Err(error) => {
+                cx.record.fallback("meetingNote");
+                tracing::warn!(%error, "no telling whether the conversation has a meeting");
+                return create(graph, cx, order).await;
+            }
+        };
+        let Some(known) = known else {
+            let meeting = create(graph, cx, order).await?;
+            return agree(graph, notes, cx, order, (&key, None), meeting).await;
+        };
+        let out_of_reach = match find(graph, cx, order, &known).await {
+            Ok(meeting) => return Ok(meeting),
+            Err(trouble) if trouble.concerns_organizer() => trouble,
+            Err(trouble) => return Err(trouble.into_error(&organizer(&known))),
+        };
+        let why = out_of_reach.into_error(&organizer(&known));
+        cx.record.fallback(why.code.text());
+        let order = MeetingOrder { gone_event: known.event_id.clone(), ..order.clone() };
+        let mut meeting = create(graph, cx, &order).await?;
+        meeting.notes.insert(0, format!("The first meeting of this conversation is out of reach. {}", why.message));
+        let meeting = agree(graph, notes, cx, &order, (&key, Some(&known)), meeting).await?;
+        Ok(Meeting { in_place_of_another: true, ..meeting })
+    }
 }
 
 /// Keeps the meeting as the conversation's, unless that of another click was kept meanwhile: then that one is it.

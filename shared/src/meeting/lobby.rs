@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::trouble::explain;
-use super::{MadeAs, Meeting, MeetingSettings, Meetings, UserRef};
+use super::{MadeAs, Meeting, MeetingMaker, MeetingSettings, Meetings, UserRef};
 use crate::graph::{GraphError, LobbyBypassSettings, MeetingOptions, OnlineMeeting};
 use crate::http::RequestContext;
 use crate::telemetry::mask;
@@ -26,20 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// Pauses before a meeting is asked for again that was made a moment ago, and is not known everywhere yet.
 const REPLICATION: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
-/// Sets who does not wait and who may present, and reads back what became of it. Never fails: a meeting with a lobby is
-/// better than no meeting, and the note says what to do.
-pub async fn open_lobby(
-    graph: &impl Meetings,
-    cx: &RequestContext,
-    settings: &MeetingSettings,
-    meeting: &Meeting,
-) -> Lobby {
-    match tokio::time::timeout(PATIENCE, open(graph, cx, settings, meeting)).await {
-        Ok(lobby) => lobby,
-        Err(_elapsed) => {
-            cx.record.fallback("lobby");
-            let note = "The caller may have to be let in: the lobby could not be set in time.";
-            Lobby { note: Some(note.into()), ..Lobby::default() }
+impl<G: Meetings, N> MeetingMaker<'_, G, N> {
+    /// Sets who does not wait and who may present, and reads back what became of it. Never fails: a meeting with a lobby is
+    /// better than no meeting, and the note says what to do.
+    pub async fn open_lobby(&self, cx: &RequestContext, meeting: &Meeting) -> Lobby {
+        match tokio::time::timeout(PATIENCE, open(self.graph, cx, self.settings, meeting)).await {
+            Ok(lobby) => lobby,
+            Err(_elapsed) => {
+                cx.record.fallback("lobby");
+                let note = "The caller may have to be let in: the lobby could not be set in time.";
+                Lobby { note: Some(note.into()), ..Lobby::default() }
+            }
         }
     }
 }

@@ -7,7 +7,8 @@
 //! A conversation has one meeting, whichever agent asks for it: what was made first is noted in the state table, and
 //! found again by every later click.
 //!
-//! Creating a meeting and opening its lobby are two functions, so that the text message need not wait for the lobby.
+//! Creating a meeting and opening its lobby are two methods of [`MeetingMaker`], so that the text message need not wait for
+//! the lobby.
 
 mod answer;
 mod calendar;
@@ -17,90 +18,31 @@ mod order;
 pub mod time;
 mod trouble;
 
-use std::future::Future;
-
 pub use answer::MeetingFields;
-pub use conversation::create_once;
-pub use lobby::{Lobby, open_lobby};
+pub use lobby::Lobby;
 pub use order::{LobbyScope, MeetingOrder, MeetingSettings, Mode, Presenters, UserRef};
 
 use crate::error::{Code, Error};
-use crate::graph::{Event, GraphClient, GraphError, MeetingOptions, NewEvent, NewOnlineMeeting, OnlineMeeting};
+use crate::graph::{CalendarEvents, GraphError, NewOnlineMeeting, OnlineMeeting, OnlineMeetings, UserDirectory};
 use crate::http::RequestContext;
 use calendar::calendar_event;
 use time::{TimeWindow, from_graph, utc};
 use trouble::Trouble;
 
-/// What making a meeting takes of Graph.
-pub trait Meetings: Send + Sync {
-    /// The object id of a user principal name.
-    fn get_object_id(&self, cx: &RequestContext, upn: &str) -> impl Future<Output = Result<String, GraphError>> + Send;
+/// What making a meeting takes of Microsoft Graph.
+pub trait Meetings: OnlineMeetings + CalendarEvents + UserDirectory {}
 
-    /// The meeting of this organizer and external id, and whether it is new.
-    fn create_or_get_online_meeting(
-        &self,
-        cx: &RequestContext,
-        user_id: &str,
-        meeting: &NewOnlineMeeting,
-    ) -> impl Future<Output = Result<(bool, OnlineMeeting), GraphError>> + Send;
+impl<G: OnlineMeetings + CalendarEvents + UserDirectory> Meetings for G {}
 
-    /// Sets a meeting's options.
-    fn update_online_meeting(
-        &self,
-        cx: &RequestContext,
-        user_id: &str,
-        meeting_id: &str,
-        options: &MeetingOptions,
-    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
-
-    /// Reads a meeting.
-    fn get_online_meeting(
-        &self,
-        cx: &RequestContext,
-        user_id: &str,
-        meeting_id: &str,
-    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
-
-    /// The meeting behind a link.
-    fn find_online_meeting(
-        &self,
-        cx: &RequestContext,
-        user_id: &str,
-        join_url: &str,
-    ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
-
-    /// Creates a calendar event.
-    fn create_event(
-        &self,
-        cx: &RequestContext,
-        user: &str,
-        event: &NewEvent,
-    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
-
-    /// Reads a calendar event.
-    fn get_event(
-        &self,
-        cx: &RequestContext,
-        user: &str,
-        event_id: &str,
-    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
-
-    /// Deletes a calendar event.
-    fn delete_event(
-        &self,
-        cx: &RequestContext,
-        user: &str,
-        event_id: &str,
-    ) -> impl Future<Output = Result<(), GraphError>> + Send;
-
-    /// The event with this transaction id between two UTC times.
-    fn find_event(
-        &self,
-        cx: &RequestContext,
-        user: &str,
-        transaction_id: &str,
-        between: (&str, &str),
-    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
+/// Makes a conversation's meeting and opens its lobby.
+#[derive(Debug)]
+pub struct MeetingMaker<'a, G, N> {
+    /// Microsoft Graph.
+    pub graph: &'a G,
+    /// Which meeting was made for a conversation, in the state table.
+    pub notes: &'a N,
+    /// How this deployment makes meetings.
+    pub settings: &'a MeetingSettings,
 }
 
 /// A meeting that has a join URL.
@@ -238,29 +180,6 @@ fn window_of(start: Option<&str>, end: Option<&str>, ordered: TimeWindow) -> Tim
         start: start.and_then(from_graph).unwrap_or(ordered.start),
         end: end.and_then(from_graph).unwrap_or(ordered.end),
     }
-}
-
-/// The client does each of it under the same name.
-macro_rules! delegate {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
-        impl Meetings for GraphClient {
-            $(async fn $name(&self, cx: &RequestContext, $($argument: $type),*) -> Result<$output, GraphError> {
-                Self::$name(self, cx, $($argument),*).await
-            })*
-        }
-    };
-}
-
-delegate! {
-    get_object_id(upn: &str) -> String;
-    create_or_get_online_meeting(user_id: &str, meeting: &NewOnlineMeeting) -> (bool, OnlineMeeting);
-    update_online_meeting(user_id: &str, meeting_id: &str, options: &MeetingOptions) -> OnlineMeeting;
-    get_online_meeting(user_id: &str, meeting_id: &str) -> OnlineMeeting;
-    find_online_meeting(user_id: &str, join_url: &str) -> OnlineMeeting;
-    create_event(user: &str, event: &NewEvent) -> Event;
-    get_event(user: &str, event_id: &str) -> Event;
-    delete_event(user: &str, event_id: &str) -> ();
-    find_event(user: &str, transaction_id: &str, between: (&str, &str)) -> Event;
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ mod number;
 mod order;
 mod text;
 
-use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,7 +19,7 @@ pub use order::{LinkFrom, SmsMessage, SmsOrder, SmsSettings};
 pub use text::Template;
 
 use crate::error::{Code, Error, when};
-use crate::genesys::{AgentlessMessage, AgentlessReceipt, GenesysClient, GenesysError};
+use crate::genesys::{AgentlessMessages, GenesysError};
 use crate::http::RequestContext;
 use crate::store::{Claim, Claimed, Receipt, Records, State, StoreError, StoredRecord};
 
@@ -31,24 +30,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Pauses before a record is written again that the state table did not take. It has been asked three times by then.
 const WRITE_AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
-/// What sending takes of Genesys Cloud.
-pub trait AgentlessMessages: Send + Sync {
-    /// Sends one message; never again by itself once it may have been accepted.
-    fn send_agentless_message(
-        &self,
-        cx: &RequestContext,
-        message: &AgentlessMessage,
-    ) -> impl Future<Output = Result<AgentlessReceipt, GenesysError>> + Send;
-}
-
-impl AgentlessMessages for GenesysClient {
-    async fn send_agentless_message(
-        &self,
-        cx: &RequestContext,
-        message: &AgentlessMessage,
-    ) -> Result<AgentlessReceipt, GenesysError> {
-        Self::send_agentless_message(self, cx, message).await
-    }
+/// Sends text messages, each at most once.
+#[derive(Debug)]
+pub struct SmsSender<'a, G, R> {
+    /// Genesys Cloud.
+    pub genesys: &'a G,
+    /// What was sent, in the state table.
+    pub records: &'a R,
 }
 
 /// The message is with Genesys Cloud.
@@ -92,66 +80,64 @@ impl Sent {
     }
 }
 
-/// Sends the message unless an equal one was, or may have been, sent before.
-///
-/// # Errors
-/// Why it was not sent. `outcomeUnknown` alone leaves open whether it was.
-pub async fn send(
-    genesys: &impl AgentlessMessages,
-    records: &impl Records,
-    cx: &RequestContext,
-    message: &SmsMessage,
-) -> Result<Sent, Error> {
-    let key = message.record_key();
-    let owner = Uuid::new_v4().to_string();
-    let mut pause = FIRST_LOOK;
-    let mut resend = message.resend;
-    loop {
-        let now = Timestamp::now();
-        let claim = Claim {
-            owner: owner.clone(),
-            resend,
-            deadline: now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX),
-        };
-        let held = match records.claim(cx, &key, &claim, now).await {
-            Ok(Claimed::Granted) => break,
-            Ok(Claimed::Held(held)) => held,
-            Err(cause) => {
-                // The claim may be there all the same, and only its answer was lost. Nothing was sent, so nothing may stay
-                // behind that makes the next request believe otherwise.
-                write_down(cx, async || records.release(cx, &key, &owner).await).await;
-                return Err(state_unavailable().because(cause));
+impl<G: AgentlessMessages, R: Records> SmsSender<'_, G, R> {
+    /// Sends the message unless an equal one was, or may have been, sent before.
+    ///
+    /// # Errors
+    /// Why it was not sent. `outcomeUnknown` alone leaves open whether it was.
+    pub async fn send(&self, cx: &RequestContext, message: &SmsMessage) -> Result<Sent, Error> {
+        let Self { genesys, records } = *self;
+        let key = message.record_key();
+        let owner = Uuid::new_v4().to_string();
+        let mut pause = FIRST_LOOK;
+        let mut resend = message.resend;
+        loop {
+            let now = Timestamp::now();
+            let claim = Claim {
+                owner: owner.clone(),
+                resend,
+                deadline: now.checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX),
+            };
+            let held = match records.claim(cx, &key, &claim, now).await {
+                Ok(Claimed::Granted) => break,
+                Ok(Claimed::Held(held)) => held,
+                Err(cause) => {
+                    // The claim may be there all the same, and only its answer was lost. Nothing was sent, so nothing may stay
+                    // behind that makes the next request believe otherwise.
+                    write_down(cx, async || records.release(cx, &key, &owner).await).await;
+                    return Err(state_unavailable().because(cause));
+                }
+            };
+            if let Some(result) = settled(&held, message, now) {
+                return result;
             }
-        };
-        if let Some(result) = settled(&held, message, now) {
-            return result;
+            // What is on its way now is what the person asked for too: it is not sent once more when it has arrived.
+            resend = false;
+            // Another request is sending this very message. Wait for how it ends; should it be refused, try in its place.
+            if pause > cx.deadline.for_a_call() {
+                return Err(Error::new(
+                    Code::IN_PROGRESS,
+                    "An equal request is still sending this text message. Ask again in a few seconds.",
+                ));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        // What is on its way now is what the person asked for too: it is not sent once more when it has arrived.
-        resend = false;
-        // Another request is sending this very message. Wait for how it ends; should it be refused, try in its place.
-        if pause > cx.deadline.for_a_call() {
-            return Err(Error::new(
-                Code::IN_PROGRESS,
-                "An equal request is still sending this text message. Ask again in a few seconds.",
-            ));
+        let result = genesys.send_agentless_message(cx, &message.agentless()).await;
+        // Where it cannot be written down, the record counts as abandoned: nothing is sent twice, the outcome is just not known
+        // later.
+        write_down(cx, async || match &result {
+            Ok(receipt) => records.settle(cx, &key, &owner, &State::Accepted(message.receipt(receipt))).await,
+            Err(GenesysError::Ambiguous(_)) => records.settle(cx, &key, &owner, &State::Unknown).await,
+            Err(_) => records.release(cx, &key, &owner).await,
+        })
+        .await;
+        match result {
+            Ok(receipt) => {
+                Ok(Sent { duplicate: false, other_link: false, other_text: false, receipt: message.receipt(&receipt) })
+            }
+            Err(error) => Err(explain(error)),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-    let result = genesys.send_agentless_message(cx, &message.agentless()).await;
-    // Where it cannot be written down, the record counts as abandoned: nothing is sent twice, the outcome is just not known
-    // later.
-    write_down(cx, async || match &result {
-        Ok(receipt) => records.settle(cx, &key, &owner, &State::Accepted(message.receipt(receipt))).await,
-        Err(GenesysError::Ambiguous(_)) => records.settle(cx, &key, &owner, &State::Unknown).await,
-        Err(_) => records.release(cx, &key, &owner).await,
-    })
-    .await;
-    match result {
-        Ok(receipt) => {
-            Ok(Sent { duplicate: false, other_link: false, other_text: false, receipt: message.receipt(&receipt) })
-        }
-        Err(error) => Err(explain(error)),
     }
 }
 

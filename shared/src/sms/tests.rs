@@ -9,6 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::config::Environment;
 use crate::fields::{ConversationId, Fields};
+use crate::genesys::{AgentlessMessage, AgentlessReceipt};
 use crate::remote::context;
 use crate::store::{MemoryRecords, RecordKey, StoreError};
 
@@ -47,6 +48,15 @@ impl AgentlessMessages for Genesys {
         tokio::time::sleep(self.takes).await;
         next
     }
+}
+
+async fn send(
+    genesys: &impl AgentlessMessages,
+    records: &impl Records,
+    cx: &RequestContext,
+    message: &SmsMessage,
+) -> Result<Sent, Error> {
+    SmsSender { genesys, records }.send(cx, message).await
 }
 
 fn settings() -> SmsSettings {

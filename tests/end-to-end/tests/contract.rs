@@ -9,6 +9,7 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use bridge::api::{Answer, Route};
 use bridge::config::Environment;
 use bridge::error::Code;
+use bridge::escalation::EscalationFields;
 use bridge::fields::{ConversationId, Fields, Kind};
 use bridge::meeting::{MeetingFields, MeetingOrder, MeetingSettings};
 use bridge::presence::{PresenceFields, PresenceOrder, PresenceSettings};
@@ -177,7 +178,7 @@ fn the_answer_fields_are_those_that_the_code_gives_all_of_them_always() {
     let answers = [
         ("/meetings", ok(serde_json::to_value(MeetingFields::default()).unwrap())),
         ("/sms", ok(serde_json::to_value(SmsFields::default()).unwrap())),
-        ("/escalations", ok(serde_json::to_value(escalate::EscalationFields::default()).unwrap())),
+        ("/escalations", ok(serde_json::to_value(EscalationFields::default()).unwrap())),
         ("/presence", ok(serde_json::to_value(PresenceFields::default()).unwrap())),
     ];
     for (path, answer) in &answers {

@@ -13,6 +13,16 @@ fn conversation() -> ConversationId {
     "c-1".parse().unwrap()
 }
 
+async fn create_once(
+    graph: &Graph,
+    notes: &impl MeetingNotes,
+    cx: &RequestContext,
+    order: &MeetingOrder,
+    conversation: Option<&ConversationId>,
+) -> Result<Meeting, Error> {
+    MeetingMaker { graph, notes, settings: &settings() }.create_once(cx, order, conversation).await
+}
+
 async fn click(graph: &Graph, notes: &impl MeetingNotes, agent: &str) -> Result<Meeting, Error> {
     create_once(graph, notes, &context(20), &order(Mode::Auto, &[agent]), Some(&conversation())).await
 }
@@ -66,7 +76,7 @@ async fn an_event_stays_the_meeting_when_the_policy_comes_into_effect() {
     let second = click(&graph, &notes, AGENT).await.unwrap();
     assert_eq!((second.code(), &second.join_url), (Code::EXISTING, &first.join_url));
     // And its lobby, which was out of reach, is opened now.
-    assert_eq!(open_lobby(&graph, &context(10), &settings(), &second).await.scope, "everyone");
+    assert_eq!(open_lobby(&graph, &context(10), &second).await.scope, "everyone");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Environment;
+use crate::graph::{Event, MeetingOptions, NewEvent};
 use crate::http::NoReply;
 use crate::remote::context;
+use crate::store::meetings::MemoryMeetingNotes;
 
 const AGENT: &str = "11111111-2222-3333-4444-555555555555";
 const LINK: &str = "https://teams.microsoft.com/l/meetup-join/x";
@@ -55,10 +57,13 @@ impl Graph {
     }
 }
 
-impl Meetings for Graph {
+impl UserDirectory for Graph {
     async fn get_object_id(&self, _: &RequestContext, upn: &str) -> Result<String, GraphError> {
         self.next("get user", upn, &self.object_ids)
     }
+}
+
+impl OnlineMeetings for Graph {
     async fn create_or_get_online_meeting(
         &self,
         _: &RequestContext,
@@ -82,6 +87,9 @@ impl Meetings for Graph {
     async fn find_online_meeting(&self, _: &RequestContext, user: &str, _: &str) -> Result<OnlineMeeting, GraphError> {
         self.next("find", user, &self.found)
     }
+}
+
+impl CalendarEvents for Graph {
     async fn create_event(&self, _: &RequestContext, user: &str, event: &NewEvent) -> Result<Event, GraphError> {
         self.transactions.lock().unwrap().push(event.transaction_id.clone());
         self.next("create event", user, &self.events)
@@ -154,6 +162,11 @@ fn no_mailbox_permission() -> GraphError {
     GraphError::PermissionMissing { permission: "Calendars.ReadWrite", status: 403, code: "ErrorAccessDenied".into() }
 }
 
+async fn open_lobby(graph: &Graph, cx: &RequestContext, meeting: &Meeting) -> Lobby {
+    let (notes, settings) = (MemoryMeetingNotes::default(), settings());
+    MeetingMaker { graph, notes: &notes, settings: &settings }.open_lobby(cx, meeting).await
+}
+
 const POLICY_MISSING: GraphError = GraphError::AccessPolicyMissing;
 
 #[tokio::test]
@@ -182,7 +195,7 @@ async fn a_missing_access_policy_leads_to_a_calendar_event_of_the_same_organizer
     let meeting = create(&graph, &cx, &order(Mode::Auto, &[AGENT, "bridge@contoso.com"])).await.unwrap();
     assert!(!meeting.organizer_fallback);
     assert_eq!(meeting.made_as, MadeAs::CalendarEvent { policy_missing: true });
-    let lobby = open_lobby(&graph, &cx, &settings(), &meeting).await;
+    let lobby = open_lobby(&graph, &cx, &meeting).await;
     assert_eq!(graph.asked(), [format!("createOrGet {AGENT}"), format!("create event {AGENT}")]);
     insta::assert_snapshot!(meeting.message(&lobby));
 }
@@ -315,7 +328,7 @@ async fn the_event_of_an_earlier_click_is_found_by_the_hint_or_by_search() {
 async fn lobby_of(graph: &Graph, meeting: OnlineMeeting) -> Lobby {
     *graph.meetings.0.lock().unwrap() = VecDeque::from([Ok((true, meeting))]);
     let meeting = create(graph, &context(10), &order(Mode::OnlineMeeting, &[AGENT])).await.unwrap();
-    open_lobby(graph, &context(10), &settings(), &meeting).await
+    open_lobby(graph, &context(10), &meeting).await
 }
 
 #[tokio::test]
@@ -373,7 +386,7 @@ async fn a_new_meeting_that_is_not_known_everywhere_gets_its_lobby_all_the_same(
     };
     let cx = context(10);
     let meeting = create(&graph, &cx, &order(Mode::CalendarEvent, &[AGENT])).await.unwrap();
-    assert_eq!(open_lobby(&graph, &cx, &settings(), &meeting).await.scope, "everyone");
+    assert_eq!(open_lobby(&graph, &cx, &meeting).await.scope, "everyone");
 }
 
 #[tokio::test]
@@ -387,7 +400,7 @@ async fn the_lobby_of_a_calendar_event_is_reached_through_its_link() {
     };
     let cx = context(10);
     let meeting = create(&graph, &cx, &order(Mode::CalendarEvent, &["kim@contoso.com"])).await.unwrap();
-    assert_eq!(open_lobby(&graph, &cx, &settings(), &meeting).await.scope, "everyone");
+    assert_eq!(open_lobby(&graph, &cx, &meeting).await.scope, "everyone");
     let expected = ["create event kim@contoso.com".into(), "get user kim@contoso.com".into(), format!("find {AGENT}")];
     assert_eq!(graph.asked()[..3], expected);
 }
