@@ -214,6 +214,26 @@ fn every_function_has_a_log_group_and_its_alarms() {
 }
 
 #[test]
+fn every_dead_letter_queue_has_its_alarm() {
+    let template = template();
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+    let queues = resources(&template, "AWS::SQS::Queue");
+    let targets = queues.values().filter_map(|queue| queue.get("RedrivePolicy"));
+    let dead: BTreeSet<_> = targets.map(|policy| line(&policy["deadLetterTargetArn"])).collect();
+    assert_eq!(dead.len() * 2, queues.len(), "every queue has a dead-letter queue of its own");
+    for target in dead {
+        let queue = target.trim_start_matches("!GetAtt ").trim_end_matches(".Arn");
+        let dimensions = format!("[{{Name: QueueName, Value: !GetAtt {queue}.QueueName}}]");
+        let alarm = alarms.values().find(|alarm| {
+            let about = alarm.get("Dimensions").map(line);
+            alarm["MetricName"].as_str() == Some("ApproximateNumberOfMessagesVisible")
+                && about == Some(dimensions.clone())
+        });
+        assert_eq!(alarm.map(|alarm| alarm["Threshold"].as_u64()), Some(Some(0)), "{queue}");
+    }
+}
+
+#[test]
 fn the_open_door_takes_no_more_of_the_account_than_a_new_one_can_spare() {
     let template = template();
     let parameter = |name: &str| template["Parameters"][name]["Default"].as_u64().unwrap();
@@ -312,6 +332,28 @@ fn a_parameter_that_cannot_be_is_refused_before_anything_is_deployed() {
         let name = name.as_str().unwrap();
         let names_something = ["Arn", "Url", "Id", "Source", "Parameter"].iter().any(|end| name.ends_with(end));
         assert!(!names_something || parameter["AllowedPattern"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn each_parameter_has_one_place_in_one_group_and_is_asked_for_in_that_order() {
+    let template = template();
+    let groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].as_sequence().unwrap();
+    let names = |value: &Value| -> Vec<String> {
+        value.as_sequence().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let grouped: Vec<String> = groups.iter().flat_map(|group| names(&group["Parameters"])).collect();
+    let parameters = template["Parameters"].as_mapping().unwrap();
+    let asked: Vec<&str> = parameters.keys().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(grouped, asked);
+
+    let labels: BTreeSet<&str> = groups.iter().map(|group| group["Label"]["default"].as_str().unwrap()).collect();
+    assert_eq!(labels.len(), groups.len(), "two groups have one name");
+    for group in groups {
+        // What has to be filled in is found without reading every text.
+        let label = group["Label"]["default"].as_str().unwrap();
+        let required = names(&group["Parameters"]).iter().any(|name| parameters[name].get("Default").is_none());
+        assert_eq!(label.contains("(required)"), required, "{label}");
     }
 }
 
