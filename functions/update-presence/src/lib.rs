@@ -5,7 +5,7 @@ use bridge::config::Environment;
 use bridge::error::Error;
 use bridge::genesys::GenesysClient;
 use bridge::graph::GraphClient;
-use bridge::presence::{self, PresenceFields, PresenceOrder, PresenceSettings, TeamsUsers};
+use bridge::presence::{PresenceFields, PresenceOrder, PresenceSettings, PresenceUpdater, TeamsUsers};
 use bridge::startup::{Startup, warm_up};
 
 /// Where the function stands in the API.
@@ -49,7 +49,8 @@ pub async fn handle(app: &App, request: Request) -> Result<Answer<PresenceFields
     let Request { mut fields, context: cx } = request;
     let order = PresenceOrder::read(&mut fields, &app.settings);
     let order = fields.finish(order)?;
-    let (code, message, fields) =
-        presence::update(&app.graph, &app.genesys, &app.users, &app.settings, &cx, &order).await?;
+    let App { graph, genesys, users, settings } = app;
+    let updater = PresenceUpdater { graph, ids: genesys, users, settings };
+    let (code, message, fields) = updater.update(&cx, &order).await?;
     Ok(Answer::ok(code, message, fields))
 }

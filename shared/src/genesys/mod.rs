@@ -10,6 +10,7 @@ pub use messages::{AgentlessMessage, AgentlessMessages, AgentlessReceipt};
 pub use open_messages::{
     InboundAttachment, InboundChannel, InboundContent, InboundMessage, InboundReceipt, InboundSender,
 };
+pub use users::{ExternalIds, LinkList, LinksPage};
 
 use crate::auth::Authorized;
 use crate::config::Origin;

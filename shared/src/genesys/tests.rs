@@ -60,7 +60,6 @@ async fn a_5xx_is_never_sent_again() {
 
 mod external_ids {
     use super::*;
-    use crate::presence::ExternalIds;
 
     const USER: &str = "7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f";
     const TEAMS: &str = "11111111-2222-3333-4444-555555555555";

@@ -1,5 +1,7 @@
 //! External ids: who a Genesys Cloud user is elsewhere.
 
+use std::future::Future;
+
 use reqwest::StatusCode;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -34,11 +36,13 @@ struct ScimPage {
     resources: Vec<ScimUser>,
 }
 
-/// A page of the org's users and whom each is in Teams.
+/// A page of the org's users.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TeamsLinksPage {
-    /// User ids, each with the Entra object id where Genesys Cloud has one.
-    pub links: Vec<(String, Option<String>)>,
+pub struct LinksPage {
+    /// Users, each with the Entra object id where there is one.
+    pub links: Vec<(Uuid, Option<Uuid>)>,
+    /// How many users the page had, those included whose id cannot be read.
+    pub users: usize,
     /// How many users there are on all pages.
     pub total: usize,
 }
@@ -70,59 +74,61 @@ struct ScimExternalId {
     value: String,
 }
 
-impl GenesysClient {
-    /// `GET /api/v2/users/{id}/externalid`: the user's Entra object id, if Genesys Cloud has one. A user who does not
-    /// exist has none.
+/// Under which external id a user is in Teams.
+pub trait ExternalIds: Send + Sync {
+    /// The user's Entra object id as Genesys Cloud has it, if it has one: the platform's external id, and where there is
+    /// none, SCIM's. An id that is no object id is none, and a user who does not exist has none.
     ///
     /// # Errors
     /// [`GenesysError`]
-    pub async fn get_teams_external_id(
+    fn teams_id(
         &self,
         cx: &RequestContext,
-        user_id: &str,
-    ) -> Result<Option<String>, GenesysError> {
-        let url = self.base.join(["api", "v2", "users", user_id, "externalid"]);
-        let ids: Vec<ExternalId> = self.look_up(cx, "get external ids", url).await?;
-        let teams = ids.into_iter().find(|id| id.authority_name.eq_ignore_ascii_case(TEAMS));
-        Ok(teams.map(|id| id.external_key))
-    }
+        user: Uuid,
+    ) -> impl Future<Output = Result<Option<Uuid>, GenesysError>> + Send;
+}
 
-    /// `GET /api/v2/scim/v2/users/{id}`, external ids alone: the same, where provisioning has put it only there.
+impl ExternalIds for GenesysClient {
+    async fn teams_id(&self, cx: &RequestContext, user: Uuid) -> Result<Option<Uuid>, GenesysError> {
+        let user = user.to_string();
+        if let Some(id) = object_id(self.get_teams_external_id(cx, &user).await?) {
+            return Ok(Some(id));
+        }
+        Ok(object_id(self.get_teams_id_from_scim(cx, &user).await?))
+    }
+}
+
+/// The links of the whole org.
+pub trait LinkList: Send + Sync {
+    /// `GET /api/v2/scim/v2/users`, external ids alone: the links of `count` users at most, from the `start`th on (the first
+    /// is 1). Of more than 25, SCIM gives a page only without other attributes.
     ///
     /// # Errors
     /// [`GenesysError`]
-    pub async fn get_teams_id_from_scim(
-        &self,
-        cx: &RequestContext,
-        user_id: &str,
-    ) -> Result<Option<String>, GenesysError> {
-        let mut url = self.base.join(["api", "v2", "scim", "v2", "users", user_id]);
-        url.query_pairs_mut().append_pair("attributes", &format!("{EXTENSION}:externalIds"));
-        let user: ScimUser = self.look_up(cx, "get scim user", url).await?;
-        Ok(user.into_teams_id())
-    }
-
-    /// `GET /api/v2/scim/v2/users`, external ids alone: the Entra object ids of `count` users, from the `start`th on (the
-    /// first is 1). The answer may have fewer. Of more than 25, SCIM gives a page only without other attributes.
-    ///
-    /// # Errors
-    /// [`GenesysError`]
-    pub async fn list_teams_ids_from_scim(
+    fn links(
         &self,
         cx: &RequestContext,
         start: usize,
         count: usize,
-    ) -> Result<TeamsLinksPage, GenesysError> {
+    ) -> impl Future<Output = Result<LinksPage, GenesysError>> + Send;
+}
+
+impl LinkList for GenesysClient {
+    async fn links(&self, cx: &RequestContext, start: usize, count: usize) -> Result<LinksPage, GenesysError> {
         let mut url = self.base.join(["api", "v2", "scim", "v2", "users"]);
         url.query_pairs_mut()
             .append_pair("attributes", &format!("{EXTENSION}:externalIds"))
             .append_pair("startIndex", &start.to_string())
             .append_pair("count", &count.to_string());
         let page: ScimPage = self.look_up(cx, "list scim users", url).await?;
-        let links = page.resources.into_iter().map(|user| (user.id.clone(), user.into_teams_id())).collect();
-        Ok(TeamsLinksPage { links, total: page.total_results })
+        let users = page.resources.len();
+        let link = |user: ScimUser| Some((user.id.parse().ok()?, object_id(user.into_teams_id())));
+        let links = page.resources.into_iter().filter_map(link).collect();
+        Ok(LinksPage { links, users, total: page.total_results })
     }
+}
 
+impl GenesysClient {
     /// `GET /api/v2/users/externalid/microsoftteams/{object id}`: whether a user of the org is this Teams user.
     ///
     /// # Errors
@@ -137,6 +143,22 @@ impl GenesysClient {
         let url = self.base.join(["api", "v2", "users", "externalid", TEAMS, &teams_user.to_string()]);
         let user: LinkedUser = self.look_up(cx, "get user by external id", url).await?;
         Ok(!user.id.is_empty())
+    }
+
+    /// `GET /api/v2/users/{id}/externalid`
+    async fn get_teams_external_id(&self, cx: &RequestContext, user_id: &str) -> Result<Option<String>, GenesysError> {
+        let url = self.base.join(["api", "v2", "users", user_id, "externalid"]);
+        let ids: Vec<ExternalId> = self.look_up(cx, "get external ids", url).await?;
+        let teams = ids.into_iter().find(|id| id.authority_name.eq_ignore_ascii_case(TEAMS));
+        Ok(teams.map(|id| id.external_key))
+    }
+
+    /// `GET /api/v2/scim/v2/users/{id}`, external ids alone: the same, where provisioning has put it only there.
+    async fn get_teams_id_from_scim(&self, cx: &RequestContext, user_id: &str) -> Result<Option<String>, GenesysError> {
+        let mut url = self.base.join(["api", "v2", "scim", "v2", "users", user_id]);
+        url.query_pairs_mut().append_pair("attributes", &format!("{EXTENSION}:externalIds"));
+        let user: ScimUser = self.look_up(cx, "get scim user", url).await?;
+        Ok(user.into_teams_id())
     }
 
     /// Reads; what does not exist reads as its default.
@@ -163,4 +185,8 @@ impl GenesysClient {
             _ => Err(GenesysError::from_reply(&reply, PERMISSION)),
         }
     }
+}
+
+fn object_id(id: Option<String>) -> Option<Uuid> {
+    id.and_then(|id| id.trim().parse().ok())
 }

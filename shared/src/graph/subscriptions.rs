@@ -2,6 +2,7 @@
 //!
 //! <https://learn.microsoft.com/graph/api/resources/subscription>
 
+use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -106,14 +107,60 @@ fn encrypt_with(body: &mut Value, certificate: &EncryptionCertificate) {
     body["encryptionCertificateId"] = certificate.id.as_str().into();
 }
 
-impl GraphClient {
+/// Subscriptions to change notifications.
+pub trait Subscriptions: Send + Sync {
     /// `GET /subscriptions`, all pages: the subscriptions of this app in the tenant. Graph allows 25 requests in 20 s.
     ///
     /// <https://learn.microsoft.com/graph/api/subscription-list>
     ///
     /// # Errors
     /// [`GraphError`]. A list that cannot be read to its end is an error: what is not on it would be created again.
-    pub async fn list_subscriptions(&self, cx: &RequestContext) -> Result<Vec<Subscription>, GraphError> {
+    fn list_subscriptions(
+        &self,
+        cx: &RequestContext,
+    ) -> impl Future<Output = Result<Vec<Subscription>, GraphError>> + Send;
+
+    /// `POST /subscriptions`. It is not repeated when its outcome is unknown: whoever asked looks into the list.
+    ///
+    /// <https://learn.microsoft.com/graph/api/subscription-post-subscriptions>
+    ///
+    /// # Errors
+    /// [`GraphError::SubscriptionExists`], [`GraphError::SubscriptionQuota`], [`GraphError::WebhookNotValidated`], any
+    /// other.
+    fn create_subscription(
+        &self,
+        cx: &RequestContext,
+        new: &NewSubscription<'_>,
+    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send;
+
+    /// `PATCH /subscriptions/{id}`: lets it live until `expires`, authorizes it anew, and gives it another certificate
+    /// where there is one. In place of `reauthorize`, which must not come within ten minutes of it.
+    ///
+    /// <https://learn.microsoft.com/graph/api/subscription-update>
+    ///
+    /// # Errors
+    /// [`GraphError::NotFound`] when it is gone; any other [`GraphError`].
+    fn renew_subscription(
+        &self,
+        cx: &RequestContext,
+        id: &str,
+        expires: Timestamp,
+        encryption: Option<&EncryptionCertificate>,
+        permission: &'static str,
+    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send;
+
+    /// `DELETE /subscriptions/{id}`; one that is gone already is as good as deleted.
+    ///
+    /// <https://learn.microsoft.com/graph/api/subscription-delete>
+    ///
+    /// # Errors
+    /// [`GraphError`]
+    fn delete_subscription(&self, cx: &RequestContext, id: &str)
+    -> impl Future<Output = Result<(), GraphError>> + Send;
+}
+
+impl Subscriptions for GraphClient {
+    async fn list_subscriptions(&self, cx: &RequestContext) -> Result<Vec<Subscription>, GraphError> {
         let mut all = Vec::new();
         let mut url = self.base.join(["subscriptions"]);
         for _ in 0..MAX_PAGES {
@@ -129,14 +176,7 @@ impl GraphClient {
         Err(GraphError::Unreadable { problem: "the list of subscriptions has no end".into() })
     }
 
-    /// `POST /subscriptions`. It is not repeated when its outcome is unknown: whoever asked looks into the list.
-    ///
-    /// <https://learn.microsoft.com/graph/api/subscription-post-subscriptions>
-    ///
-    /// # Errors
-    /// [`GraphError::SubscriptionExists`], [`GraphError::SubscriptionQuota`], [`GraphError::WebhookNotValidated`], any
-    /// other.
-    pub async fn create_subscription(
+    async fn create_subscription(
         &self,
         cx: &RequestContext,
         new: &NewSubscription<'_>,
@@ -152,14 +192,7 @@ impl GraphClient {
         reply.json().map_err(|error| GraphError::Unreadable { problem: error.to_string() })
     }
 
-    /// `PATCH /subscriptions/{id}`: lets it live until `expires`, authorizes it anew, and gives it another certificate
-    /// where there is one. In place of `reauthorize`, which must not come within ten minutes of it.
-    ///
-    /// <https://learn.microsoft.com/graph/api/subscription-update>
-    ///
-    /// # Errors
-    /// [`GraphError::NotFound`] when it is gone; any other [`GraphError`].
-    pub async fn renew_subscription(
+    async fn renew_subscription(
         &self,
         cx: &RequestContext,
         id: &str,
@@ -180,13 +213,7 @@ impl GraphClient {
         reply.json().map_err(|error| GraphError::Unreadable { problem: error.to_string() })
     }
 
-    /// `DELETE /subscriptions/{id}`; one that is gone already is as good as deleted.
-    ///
-    /// <https://learn.microsoft.com/graph/api/subscription-delete>
-    ///
-    /// # Errors
-    /// [`GraphError`]
-    pub async fn delete_subscription(&self, cx: &RequestContext, id: &str) -> Result<(), GraphError> {
+    async fn delete_subscription(&self, cx: &RequestContext, id: &str) -> Result<(), GraphError> {
         let request = self.remote.http.delete(self.base.join(["subscriptions", id]));
         match self.send(cx, "delete subscription", LIST_PERMISSION, request).await {
             Ok(_) | Err(GraphError::NotFound { .. }) => Ok(()),

@@ -231,7 +231,7 @@ mod subscriptions {
     use jiff::Timestamp;
     use secrecy::SecretString;
 
-    use super::super::subscriptions::{EncryptionCertificate, NewSubscription};
+    use super::super::subscriptions::{EncryptionCertificate, NewSubscription, Subscriptions};
     use super::*;
 
     const ID: &str = "7f105c7d-2dc5-4530-97cd-4e7ae6534c07";

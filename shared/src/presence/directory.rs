@@ -1,6 +1,5 @@
 //! From Genesys Cloud user to Teams user.
 
-use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use lru::LruCache;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::genesys::{GenesysClient, GenesysError};
+use crate::genesys::{ExternalIds, GenesysError};
 use crate::http::RequestContext;
 
 /// Users remembered per process, about a hundred bytes each.
@@ -20,60 +19,6 @@ const LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// How long its absence is: somebody may be about to make it.
 const ABSENCE_LIFE: Duration = Duration::from_secs(5 * 60);
-
-/// Who knows under which external id a user is in Teams.
-pub trait ExternalIds: Send + Sync {
-    /// The user's Entra object id as Genesys Cloud has it, if it has one.
-    fn teams_id(
-        &self,
-        cx: &RequestContext,
-        user: Uuid,
-    ) -> impl Future<Output = Result<Option<Uuid>, GenesysError>> + Send;
-}
-
-/// A page of the org's users.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LinksPage {
-    /// Users, each with the Entra object id where there is one.
-    pub links: Vec<(Uuid, Option<Uuid>)>,
-    /// How many users the page had, those included whose id cannot be read.
-    pub users: usize,
-    /// How many users there are on all pages.
-    pub total: usize,
-}
-
-/// Who knows the links of the whole org.
-pub trait LinkList: Send + Sync {
-    /// The links of so many users at most, from the `start`th on; the first is 1.
-    fn links(
-        &self,
-        cx: &RequestContext,
-        start: usize,
-        count: usize,
-    ) -> impl Future<Output = Result<LinksPage, GenesysError>> + Send;
-}
-
-impl LinkList for GenesysClient {
-    async fn links(&self, cx: &RequestContext, start: usize, count: usize) -> Result<LinksPage, GenesysError> {
-        let page = self.list_teams_ids_from_scim(cx, start, count).await?;
-        let users = page.links.len();
-        let object_id = |id: String| id.trim().parse().ok();
-        let link = |(user, id): (String, Option<String>)| Some((user.parse().ok()?, id.and_then(object_id)));
-        Ok(LinksPage { links: page.links.into_iter().filter_map(link).collect(), users, total: page.total })
-    }
-}
-
-impl ExternalIds for GenesysClient {
-    /// The platform's external id, and where there is none, SCIM's. An id that is no object id is none.
-    async fn teams_id(&self, cx: &RequestContext, user: Uuid) -> Result<Option<Uuid>, GenesysError> {
-        let user = user.to_string();
-        let object_id = |id: Option<String>| id.and_then(|id| id.trim().parse().ok());
-        if let Some(id) = object_id(self.get_teams_external_id(cx, &user).await?) {
-            return Ok(Some(id));
-        }
-        Ok(object_id(self.get_teams_id_from_scim(cx, &user).await?))
-    }
-}
 
 /// The links found so far.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! An agent's Genesys Cloud presence, shown in Microsoft Teams.
 //!
-//! Two ways lead here: one presence on request ([`update`]), and every presence of the org from a queue of events
+//! Two ways lead here: one presence on request ([`PresenceUpdater`]), and every presence of the org from a queue of events
 //! ([`mirror`]). Both go by the same map. An expiry is always sent, so that nobody stays Busy for days because an event
 //! got lost.
 
@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub use directory::{ExternalIds, LinkList, LinksPage, TeamsUsers};
+pub use directory::TeamsUsers;
 pub use map::{NoSystemPresence, PresenceSettings, SystemPresence, Target};
 pub use pair::{PREFERRED, Pair, PresenceMode, SESSION, Shown};
-pub use update::{PresenceFields, PresenceOrder, update};
+pub use update::{PresenceFields, PresenceOrder, PresenceUpdater};
 
+pub use crate::genesys::{ExternalIds, LinkList, LinksPage};
 use crate::graph::presence::{PresenceAction, PresenceChange};
 
 impl PresenceSettings {

@@ -5,12 +5,13 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::directory::{ExternalIds, TeamsUsers};
+use super::directory::TeamsUsers;
 use super::map::{PresenceSettings, SystemPresence, Target};
 use super::pair::Shown;
 use super::{Whom, changes};
 use crate::error::{Code, Error};
 use crate::fields::Fields;
+use crate::genesys::ExternalIds;
 use crate::graph::GraphClient;
 use crate::http::RequestContext;
 use crate::invisible::is_blank;
@@ -122,59 +123,72 @@ pub struct PresenceFields {
     pub expires_at: String,
 }
 
-/// Sets a presence. Gives what was done, a sentence about it, and the answer's fields.
-///
-/// # Errors
-/// `unmapped`, `noTeamsUser`, or why Genesys Cloud or Graph did not do it.
-pub async fn update(
-    graph: &GraphClient,
-    ids: &impl ExternalIds,
-    users: &TeamsUsers,
-    settings: &PresenceSettings,
-    cx: &RequestContext,
-    order: &PresenceOrder,
-) -> Result<(Code, &'static str, PresenceFields), Error> {
-    let target = order.target(settings)?;
-    if target == Target::Leave {
-        return Ok((Code::UNCHANGED, "The map leaves Teams as it is.", PresenceFields::default()));
-    }
-    let user = match order.whom {
-        User::Teams(id) => id,
-        User::Genesys(id) => users.find(ids, cx, id).await?.ok_or_else(not_linked)?,
-    };
-    let whom = Whom { user, session_id: graph.app_id(cx).await? };
-    let now = Timestamp::now();
-    for outcome in graph.change_presences(cx, &changes(&whom, target, settings, None)).await? {
-        outcome.map_err(|error| {
-            if !error.is_not_found() {
-                return error.into();
-            }
-            if let User::Genesys(id) = order.whom {
-                users.forget(id);
-            }
-            Error::new(
-                Code::NO_TEAMS_USER,
-                "Microsoft Graph knows no such user. Correct the user's external id in Genesys Cloud (authority \
-                 microsoftteams), or `user`: it is the Entra object id.",
-            )
-            .because(error)
-        })?;
-    }
-    let teams_user_id = user.to_string();
-    Ok(match target {
-        Target::Show(shown) => {
-            let expires_at = now.checked_add(settings.life()).unwrap_or(Timestamp::MAX);
-            let expires_at = expires_at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            let pair = shown.pair();
-            let (availability, activity) = (pair.availability, pair.activity);
-            let fields = PresenceFields { teams_user_id, availability, activity, expires_at };
-            (Code::UPDATED, "The presence was set in Microsoft Teams.", fields)
+/// Sets single presences.
+#[derive(Debug)]
+pub struct PresenceUpdater<'a, I> {
+    /// Microsoft Graph.
+    pub graph: &'a GraphClient,
+    /// Genesys Cloud.
+    pub ids: &'a I,
+    /// The links between the two that are known.
+    pub users: &'a TeamsUsers,
+    /// How this deployment shows presences.
+    pub settings: &'a PresenceSettings,
+}
+
+impl<I: ExternalIds> PresenceUpdater<'_, I> {
+    /// Sets a presence. Gives what was done, a sentence about it, and the answer's fields.
+    ///
+    /// # Errors
+    /// `unmapped`, `noTeamsUser`, or why Genesys Cloud or Graph did not do it.
+    pub async fn update(
+        &self,
+        cx: &RequestContext,
+        order: &PresenceOrder,
+    ) -> Result<(Code, &'static str, PresenceFields), Error> {
+        let Self { graph, ids, users, settings } = *self;
+        let target = order.target(settings)?;
+        if target == Target::Leave {
+            return Ok((Code::UNCHANGED, "The map leaves Teams as it is.", PresenceFields::default()));
         }
-        Target::Clear | Target::Leave => {
-            let fields = PresenceFields { teams_user_id, ..PresenceFields::default() };
-            (Code::CLEARED, "What the bridge had set in Microsoft Teams was cleared.", fields)
+        let user = match order.whom {
+            User::Teams(id) => id,
+            User::Genesys(id) => users.find(ids, cx, id).await?.ok_or_else(not_linked)?,
+        };
+        let whom = Whom { user, session_id: graph.app_id(cx).await? };
+        let now = Timestamp::now();
+        for outcome in graph.change_presences(cx, &changes(&whom, target, settings, None)).await? {
+            outcome.map_err(|error| {
+                if !error.is_not_found() {
+                    return error.into();
+                }
+                if let User::Genesys(id) = order.whom {
+                    users.forget(id);
+                }
+                Error::new(
+                    Code::NO_TEAMS_USER,
+                    "Microsoft Graph knows no such user. Correct the user's external id in Genesys Cloud (authority \
+                     microsoftteams), or `user`: it is the Entra object id.",
+                )
+                .because(error)
+            })?;
         }
-    })
+        let teams_user_id = user.to_string();
+        Ok(match target {
+            Target::Show(shown) => {
+                let expires_at = now.checked_add(settings.life()).unwrap_or(Timestamp::MAX);
+                let expires_at = expires_at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                let pair = shown.pair();
+                let (availability, activity) = (pair.availability, pair.activity);
+                let fields = PresenceFields { teams_user_id, availability, activity, expires_at };
+                (Code::UPDATED, "The presence was set in Microsoft Teams.", fields)
+            }
+            Target::Clear | Target::Leave => {
+                let fields = PresenceFields { teams_user_id, ..PresenceFields::default() };
+                (Code::CLEARED, "What the bridge had set in Microsoft Teams was cleared.", fields)
+            }
+        })
+    }
 }
 
 fn not_linked() -> Error {

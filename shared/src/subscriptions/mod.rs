@@ -14,7 +14,7 @@ mod resource;
 mod settings;
 
 pub use certificates::Certificates;
-pub use keep::{Became, Credentials, Graph, Keeper, Run, Tally, Trouble};
+pub use keep::{Became, Credentials, Keeper, Run, Tally, Trouble};
 pub use lifecycle::Batch;
 pub use plan::{Current, Due, Events, Outdated, Plan, Step, plan};
 pub use resource::{Kind, Listing, Resource};

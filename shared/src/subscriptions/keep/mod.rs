@@ -3,7 +3,6 @@
 mod steps;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
@@ -15,69 +14,13 @@ use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, 
 use super::settings::KeeperSettings;
 use crate::auth::App;
 use crate::error::Error;
-use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
-use crate::graph::{GraphClient, GraphError};
+use crate::graph::subscriptions::{EncryptionCertificate, Subscription, Subscriptions};
 use crate::http::RequestContext;
 use crate::notification::{ClientState, Queues};
 use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
 
 /// Calls to Graph at once.
 const AT_ONCE: usize = 4;
-
-/// Who keeps subscriptions: Graph, or a test.
-pub trait Graph: Send + Sync {
-    /// All subscriptions of the app.
-    fn list(&self, cx: &RequestContext) -> impl Future<Output = Result<Vec<Subscription>, GraphError>> + Send;
-
-    /// Creates one.
-    fn create(
-        &self,
-        cx: &RequestContext,
-        new: &NewSubscription<'_>,
-    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send;
-
-    /// Renews one, with another certificate where there is one.
-    fn renew(
-        &self,
-        cx: &RequestContext,
-        id: &str,
-        expires: Timestamp,
-        encryption: Option<&EncryptionCertificate>,
-        permission: &'static str,
-    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send;
-
-    /// Deletes one.
-    fn delete(&self, cx: &RequestContext, id: &str) -> impl Future<Output = Result<(), GraphError>> + Send;
-}
-
-impl Graph for GraphClient {
-    fn list(&self, cx: &RequestContext) -> impl Future<Output = Result<Vec<Subscription>, GraphError>> + Send {
-        self.list_subscriptions(cx)
-    }
-
-    fn create(
-        &self,
-        cx: &RequestContext,
-        new: &NewSubscription<'_>,
-    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send {
-        self.create_subscription(cx, new)
-    }
-
-    fn renew(
-        &self,
-        cx: &RequestContext,
-        id: &str,
-        expires: Timestamp,
-        encryption: Option<&EncryptionCertificate>,
-        permission: &'static str,
-    ) -> impl Future<Output = Result<Subscription, GraphError>> + Send {
-        self.renew_subscription(cx, id, expires, encryption, permission)
-    }
-
-    fn delete(&self, cx: &RequestContext, id: &str) -> impl Future<Output = Result<(), GraphError>> + Send {
-        self.delete_subscription(cx, id)
-    }
-}
 
 /// With what subscriptions are made.
 #[derive(Debug, Clone)]
@@ -215,7 +158,7 @@ impl Ended {
     }
 }
 
-impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
+impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
     /// Compares what there is with what is wanted, and does what follows.
     ///
     /// # Errors
@@ -223,7 +166,7 @@ impl<G: Graph + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
     pub async fn run(&self, cx: &RequestContext, events: &Events) -> Result<Run, Error> {
         let wanted = &self.settings.wanted;
         let now = Timestamp::now();
-        let actual = self.graph.list(cx).await?;
+        let actual = self.graph.list_subscriptions(cx).await?;
         let resources: Vec<_> = wanted.iter().map(|wanted| wanted.resource.path()).collect();
         // Sorted and each once: a page may repeat what another has, and the table does not read an item twice.
         let ids: BTreeSet<_> = actual

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Became, Ended, Graph, Keeper, Live, Run};
+use super::{Became, Ended, Keeper, Live, Run};
 use crate::error::{Code, Error};
 use crate::graph::GraphError;
-use crate::graph::subscriptions::{NewSubscription, Subscription};
+use crate::graph::subscriptions::{NewSubscription, Subscription, Subscriptions};
 use crate::http::{NoReply, RequestContext};
 use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
 use crate::subscriptions::gap::LEAST_TIME;
@@ -18,7 +18,7 @@ use crate::subscriptions::{Resource, Wanted, not_noted};
 /// Graph refuses a subscription that would live too long by its own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2 * 60);
 
-impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
+impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
     pub(super) async fn carry_out(
         &self,
         cx: &RequestContext,
@@ -41,7 +41,7 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
             Step::Renew(it, due) if has_time => self.renew(cx, wanted, live(&it), due).await,
             Step::Replace(it, why) if has_time => {
                 tracing::info!(entry = wanted.place, subscription = it.id, ?why, "a subscription is made anew");
-                match self.graph.delete(cx, &it.id).await {
+                match self.graph.delete_subscription(cx, &it.id).await {
                     Ok(()) => self.create(cx, wanted, kept, Became::Recreated).await,
                     Err(error) => Ended::failed(error, Some(live(&it))),
                 }
@@ -86,7 +86,7 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
             encryption: self.credentials.certificate.as_ref().filter(|_| wanted.rich),
             permission: wanted.permission,
         };
-        match self.graph.create(cx, &new).await {
+        match self.graph.create_subscription(cx, &new).await {
             Ok(made) => self.made(cx, wanted, note, made, asked, as_what).await,
             Err(error) => {
                 let in_doubt = matches!(
@@ -105,12 +105,12 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         let asked = expiry(wanted, Timestamp::now());
         let newest = self.credentials.certificate.as_ref();
         let mut encryption = newest.filter(|it| wanted.rich && it.id != live.note.certificate_id);
-        let mut renewed = self.graph.renew(cx, &live.id, asked, encryption, wanted.permission).await;
+        let mut renewed = self.graph.renew_subscription(cx, &live.id, asked, encryption, wanted.permission).await;
         let mut refused = None;
         if due != Due::Certificate && encryption.is_some() && matches!(renewed, Err(GraphError::Rejected { .. })) {
             // A certificate that Graph does not take must not cost the subscription its life.
             encryption = None;
-            let without = self.graph.renew(cx, &live.id, asked, None, wanted.permission).await;
+            let without = self.graph.renew_subscription(cx, &live.id, asked, None, wanted.permission).await;
             refused = std::mem::replace(&mut renewed, without).err().map(Error::from);
         }
         match renewed {
@@ -174,7 +174,7 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         if ended.values().all(|ended| !ended.in_doubt) {
             return;
         }
-        let actual = match self.graph.list(cx).await {
+        let actual = match self.graph.list_subscriptions(cx).await {
             Ok(actual) => actual,
             Err(error) => {
                 tracing::warn!(%error, "whether a subscription was created is for the next invocation to see");
@@ -200,7 +200,7 @@ impl<G: Graph, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
                 run.tally.left += 1;
                 continue;
             }
-            match self.graph.delete(cx, &it.id).await {
+            match self.graph.delete_subscription(cx, &it.id).await {
                 Ok(()) => run.tally.deleted += 1,
                 Err(error) => {
                     run.trouble(0, error.into());

@@ -14,7 +14,7 @@ use super::gap::{Item, Listings};
 use super::*;
 use crate::auth::App;
 use crate::config::Environment;
-use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription};
+use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription, Subscriptions};
 use crate::graph::{GraphError, Page, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
 use crate::notification::queued::queue::Queue;
@@ -106,14 +106,18 @@ impl Tenant {
     }
 }
 
-impl Graph for Tenant {
-    async fn list(&self, _cx: &RequestContext) -> Result<Vec<Subscription>, GraphError> {
+impl Subscriptions for Tenant {
+    async fn list_subscriptions(&self, _cx: &RequestContext) -> Result<Vec<Subscription>, GraphError> {
         self.call("list").await;
         Ok(self.state().subscriptions.clone())
     }
 
     /// The check for an equal one comes before the webhook is called, so that two may be made at once.
-    async fn create(&self, _cx: &RequestContext, new: &NewSubscription<'_>) -> Result<Subscription, GraphError> {
+    async fn create_subscription(
+        &self,
+        _cx: &RequestContext,
+        new: &NewSubscription<'_>,
+    ) -> Result<Subscription, GraphError> {
         let exists = self.state().subscriptions.iter().any(|it| it.resource == new.resource);
         self.call("create").await;
         let mut state = self.state();
@@ -142,7 +146,7 @@ impl Graph for Tenant {
         Ok(made)
     }
 
-    async fn renew(
+    async fn renew_subscription(
         &self,
         _cx: &RequestContext,
         id: &str,
@@ -168,7 +172,7 @@ impl Graph for Tenant {
         Ok(it.clone())
     }
 
-    async fn delete(&self, _cx: &RequestContext, id: &str) -> Result<(), GraphError> {
+    async fn delete_subscription(&self, _cx: &RequestContext, id: &str) -> Result<(), GraphError> {
         self.call("delete").await;
         self.state().subscriptions.retain(|it| it.id != id);
         Ok(())
