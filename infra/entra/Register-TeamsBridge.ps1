@@ -117,7 +117,7 @@ param(
 Set-StrictMode -Version 3.0
 $ErrorActionPreference = 'Stop'
 
-# What each feature needs on Microsoft Graph. README.md says why.
+# What each feature needs on Microsoft Graph. docs/reference/permissions.md says why.
 $graphPermissions = [ordered]@{
     Meetings = @('OnlineMeetings.ReadWrite.All', 'User.ReadBasic.All')
     Calendar = @('Calendars.ReadWrite')

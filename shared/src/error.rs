@@ -25,7 +25,7 @@ macro_rules! codes {
         impl Code {
             $($(#[$doc])* pub const $name: Self = Self { text: $text, status: $status, retryable: $retryable };)*
 
-            /// All codes, in the order of the README's table.
+            /// All codes, in the order of the reference's table.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
         }
     };

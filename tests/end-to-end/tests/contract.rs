@@ -206,7 +206,7 @@ fn compare(contract: &Value, place: &str, schema: &Value, value: &Value) {
 }
 
 #[test]
-fn the_codes_are_those_of_the_code_here_and_in_the_readme() {
+fn the_codes_are_those_of_the_code_here_and_in_the_reference() {
     let contract = contract();
     let documented: Vec<_> = contract["components"]["schemas"]["Code"]["enum"]
         .as_array()
@@ -217,24 +217,26 @@ fn the_codes_are_those_of_the_code_here_and_in_the_readme() {
     let codes: Vec<_> = Code::ALL.iter().map(|code| code.text()).collect();
     assert_eq!(documented, codes);
 
-    let readme = file("README.md");
-    let rows: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect();
+    let page = file("docs/reference/codes.md");
+    let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect();
     for code in Code::ALL {
         let status = code.status().to_string();
         let row = rows.iter().find(|(name, rest)| *name == code.text() && rest.starts_with(&status));
-        assert!(row.is_some(), "the README's table of codes lacks {code} with status {status}");
+        assert!(row.is_some(), "the table of codes lacks {code} with status {status}");
     }
+    let told: Vec<_> = rows.iter().map(|(name, _)| *name).filter(|name| *name != "code").collect();
+    assert_eq!(told, codes, "the table has the order of the code");
 }
 
 #[test]
-fn the_roles_are_those_of_the_contract_and_of_the_readme() {
+fn the_roles_are_those_of_the_contract_and_of_the_reference() {
     let contract = contract();
-    let readme = file("README.md");
+    let pages = ["docs/reference/routes.md", "docs/reference/permissions.md"].map(file);
     for (path, route) in ROUTES {
         let description = contract["paths"][path]["post"]["description"].as_str().unwrap();
         for role in route.roles {
             assert!(description.contains(&format!("`{role}`")), "{path} {role}");
-            assert!(readme.contains(&format!("`{role}`")), "README {role}");
+            assert!(pages.iter().all(|page| page.contains(&format!("`{role}`"))), "{role} is not in the reference");
         }
     }
 }

@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_secs(60);
 /// How long nothing may come before the storm is given up: a killed worker's messages come back within three minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How often a message may be there where Genesys Cloud does not know it again, as the README says.
+/// How often a message may be there where Genesys Cloud does not know it again, as docs/explanation/once-and-in-order.md says.
 const TIMES_WITHOUT_IDS: usize = 6;
 
 /// One of so many messages has a photo.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::beside_others;
 
-/// As the README has a developer install it, without the packages that only `cargo lambda build` needs.
+/// As docs/how-to/run-locally.md has a developer install it, without the packages that only `cargo lambda build` needs.
 const CARGO_LAMBDA: Environment<'_> =
     Environment { whose: "cargo-lambda", folder: "cargo-lambda", requirements: "cargo-lambda==1.9.2\n" };
 

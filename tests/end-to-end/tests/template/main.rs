@@ -10,6 +10,9 @@ use bridge::relay::MAX_RECEIVES;
 use regex::Regex;
 use yaml::Value;
 
+/// The page that explains every setting.
+const SETTINGS: &str = "docs/reference/settings.md";
+
 fn template() -> Value {
     let path = checkout::root().join("infra/template.yaml");
     yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -53,9 +56,9 @@ fn intrinsic(map: &yaml::Mapping) -> Option<String> {
 }
 
 #[test]
-fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
+fn each_function_is_told_what_it_reads_and_the_reference_explains_it() {
     let template = template();
-    let readme = std::fs::read_to_string(checkout::root().join("README.md")).unwrap();
+    let page = std::fs::read_to_string(checkout::root().join(SETTINGS)).unwrap();
     let common = ["REQUIRE_ROLES"];
     let entra = ["ENTRA_SECRET_ID", "ENTRA_LOGIN_URL", "GRAPH_URL"];
     let meetings = ["STATE_TABLE", "DEFAULT_ORGANIZER", "MEETING_MODE", "LOBBY_SCOPE", "ALLOWED_PRESENTERS"];
@@ -101,7 +104,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
         "{SSL_CERT_FILE: !If [AddsAuthority, /opt/authority.pem, ]}"
     );
     assert_eq!(line(&globals["Layers"]), "!If [AddsAuthority, [!Ref AuthorityLayerArn], !Ref AWS::NoValue]");
-    assert!(readme.contains("`SSL_CERT_FILE`"));
+    assert!(page.contains("`SSL_CERT_FILE`"));
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
         let parts: &[&[&str]] = match name {
             "ProcessNotification" => &[&entra, &genesys, &worker],
@@ -117,7 +120,7 @@ fn each_function_is_told_what_it_reads_and_the_readme_explains_it() {
         let told: BTreeSet<&str> = variables.keys().map(|name| name.as_str().unwrap()).collect();
         assert_eq!(told, parts.concat().into_iter().collect(), "{name}");
         for variable in told {
-            assert!(readme.contains(&format!("`{variable}`")), "the README does not explain {variable}");
+            assert!(page.contains(&format!("`{variable}`")), "the reference does not explain {variable}");
         }
     }
 }
@@ -366,7 +369,7 @@ fn a_link_to_a_photo_is_promised_no_longer_than_the_photo_lives() {
     assert_eq!(parameter["MaxValue"].as_u64(), Some(days * 24 * 60));
     assert!(parameter["Description"].as_str().unwrap().contains("session"));
     assert!(
-        std::fs::read_to_string(checkout::root().join("README.md"))
+        std::fs::read_to_string(checkout::root().join(SETTINGS))
             .unwrap()
             .contains("for how long at most the link to one is good")
     );

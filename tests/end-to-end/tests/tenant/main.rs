@@ -55,7 +55,7 @@ fn literals(folder: &str) -> BTreeSet<String> {
 
 /// What stands in backticks outside of code blocks.
 fn code_spans(markdown: &str) -> Vec<&str> {
-    let prose = markdown.split("\n```").step_by(2);
+    let prose = markdown.split("```").step_by(2);
     prose.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
 }
 

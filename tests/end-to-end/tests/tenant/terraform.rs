@@ -190,7 +190,8 @@ fn whoever_makes_the_open_messaging_integration_reads_that_chats_are_one_way() {
     let texts = [
         attribute(webhook.body(), "description").to_string(),
         file("infra/template.yaml").lines().find(|line| line.contains("messages of chats go to")).unwrap().to_owned(),
-        file("docs/guide.md"),
+        file("docs/tutorial/first-chat.md"),
+        file("docs/how-to/chats.md"),
         file("README.md"),
     ];
     for text in texts {

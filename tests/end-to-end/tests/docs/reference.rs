@@ -1,0 +1,136 @@
+//! The reference: what is looked up there is what the template and the code have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use yaml::Value;
+
+use super::{file, page, page::Page};
+
+fn template() -> Value {
+    yaml::from_str(&file("infra/template.yaml")).unwrap()
+}
+
+/// The names of a part of the template, and for resources those of a type.
+fn names(part: &str, kind: Option<&str>) -> BTreeSet<String> {
+    let template = template();
+    let entries = template[part].as_mapping().unwrap().iter();
+    let of_kind = entries.filter(|(_, entry)| kind.is_none_or(|kind| entry["Type"].as_str() == Some(kind)));
+    of_kind.map(|(name, _)| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// The variables that each function is given beside those that all have, by the function's name.
+fn told() -> BTreeMap<String, BTreeSet<String>> {
+    let template = template();
+    let functions = names("Resources", Some("AWS::Serverless::Function"));
+    let told = functions.iter().map(|logical| {
+        let properties = &template["Resources"][logical.as_str()]["Properties"];
+        let Value::Tagged(name) = &properties["FunctionName"] else { panic!("{logical} has no name of the stack's") };
+        let name = name.value.as_str().and_then(|name| name.strip_prefix("${AWS::StackName}-")).unwrap();
+        let variables = properties["Environment"]["Variables"].as_mapping().unwrap();
+        (name.to_owned(), variables.keys().map(|name| name.as_str().unwrap().to_owned()).collect())
+    });
+    told.collect()
+}
+
+/// The part of a page below a heading of the second level.
+fn section<'a>(page: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    rest.split("\n## ").next().unwrap()
+}
+
+/// The variables that a text names.
+fn variables(text: &str) -> BTreeSet<String> {
+    let is_variable = |span: &String| !span.is_empty() && span.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    Page::read(text).code_spans.into_iter().filter(is_variable).collect()
+}
+
+/// The variables that the rows and the list of shared settings of a function's section name, without those that a text
+/// mentions beside them.
+fn own_and_shared(settings: &str, function: &str) -> BTreeSet<String> {
+    let text = section(settings, function).split("\n### ").next().unwrap();
+    let rows =
+        text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name.to_owned());
+    let shared = text.split("\n\n").filter(|paragraph| paragraph.trim_start().starts_with("Shared: "));
+    let mut names: BTreeSet<String> = rows.chain(shared.flat_map(variables)).collect();
+    if text.contains("Everything that [create-meeting](#create-meeting) and [send-sms](#send-sms) read") {
+        names.extend(own_and_shared(settings, "create-meeting"));
+        names.extend(own_and_shared(settings, "send-sms"));
+    }
+    names
+}
+
+#[test]
+fn the_settings_have_a_table_for_each_function_with_what_it_reads() {
+    let settings = file("docs/reference/settings.md");
+    let explained: BTreeSet<String> = settings
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .filter(|name| !variables(&format!("`{name}`")).is_empty())
+        .collect();
+    let functions = told();
+    assert!(functions.len() > 7, "{functions:?}");
+    for (name, told) in functions {
+        assert_eq!(own_and_shared(&settings, &name), told, "{name}");
+        let unexplained: Vec<_> = told.difference(&explained).collect();
+        assert!(unexplained.is_empty(), "{name}: no table has a row for {unexplained:?}");
+    }
+}
+
+#[test]
+fn every_parameter_of_the_stack_is_in_the_settings() {
+    let settings = file("docs/reference/settings.md");
+    let words: BTreeSet<&str> = settings.split(|c: char| !c.is_alphanumeric()).collect();
+    let parameters = names("Parameters", None);
+    assert!(parameters.len() > 40, "{}", parameters.len());
+    for parameter in parameters {
+        assert!(words.contains(parameter.as_str()), "the settings do not name {parameter}");
+    }
+}
+
+#[test]
+fn every_alarm_of_the_stack_is_explained_and_no_other() {
+    let page = file("docs/reference/metrics-and-alarms.md");
+    let (_, table) = page.split_once("\n| alarm | rings when | what to do |\n").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let told: BTreeSet<String> = rows
+        .flat_map(|cell| cell.split('`').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|name| name.ends_with("Alarm"))
+        .collect();
+    assert_eq!(told, names("Resources", Some("AWS::CloudWatch::Alarm")));
+}
+
+#[test]
+fn every_output_that_a_page_names_is_one() {
+    let outputs = names("Outputs", None);
+    assert!(outputs.len() > 10, "{outputs:?}");
+    let mut count = 0;
+    for path in page::all().into_keys() {
+        let text = file(path.to_str().unwrap());
+        for words in text.split("output `").skip(1).chain(text.split("outputs `").skip(1)) {
+            let name = words.split('`').next().unwrap();
+            if name.starts_with(char::is_uppercase) {
+                count += 1;
+                assert!(outputs.contains(name), "{}: no output {name}", path.display());
+            }
+        }
+    }
+    assert!(count > 4, "{count}");
+}
+
+#[test]
+fn every_switch_of_the_control_panel_is_in_the_reference() {
+    let (panel, page) = (file("tests/sandbox/src/stand_ins/control/mod.rs"), file("docs/reference/sandbox.md"));
+    let (_, help) = panel.split_once("const HELP: &str = r#\"").unwrap();
+    let help = help.split("\"#;").next().unwrap();
+    let switches = help
+        .lines()
+        .filter(|line| ["GET ", "POST ", "PATCH ", "DELETE "].iter().any(|method| line.starts_with(method)));
+    let mut count = 0;
+    for switch in switches {
+        let mut words = switch.split_whitespace();
+        let (method, place) = (words.next().unwrap(), words.next().unwrap());
+        assert!(page.contains(&format!("`{method} {place}`")), "{method} {place}");
+        count += 1;
+    }
+    assert!(count > 25, "{count}");
+}
