@@ -1,0 +1,109 @@
+//! `infra/openapi.yaml` is the contract. A function that data actions call holds itself to it, in `tests/contract.rs` of
+//! its own folder, by saying how it reads a request and what it answers with: see [`Held`]. Which route is a function's
+//! is read from `infra/template.yaml`.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "used by tests alone, where a panic is a failed test")]
+
+mod event;
+mod held;
+
+use std::collections::BTreeSet;
+
+use bridge::api::Answer;
+use bridge::error::Code;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use held::Held;
+
+/// The text of a file of this checkout.
+#[must_use]
+pub fn file(path: &str) -> String {
+    let path = checkout::root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The contract.
+#[must_use]
+pub fn contract() -> Value {
+    yaml::from_str(&file("infra/openapi.yaml")).unwrap()
+}
+
+/// The routes of the template, as path and name of the function behind it: `/meetings` and `create-meeting`.
+#[must_use]
+pub fn routes() -> Vec<(String, String)> {
+    let template: yaml::Value = yaml::from_str(&file("infra/template.yaml")).unwrap();
+    let mut routes = Vec::new();
+    for resource in template["Resources"].as_mapping().unwrap().values() {
+        let properties = &resource["Properties"];
+        let Some(function) =
+            properties["CodeUri"].as_str().and_then(|path| path.trim_end_matches('/').rsplit('/').next())
+        else {
+            continue;
+        };
+        for event in properties["Events"].as_mapping().into_iter().flat_map(yaml::Mapping::values) {
+            if event["Type"].as_str() == Some("HttpApi") {
+                routes.push((event["Properties"]["Path"].as_str().unwrap().to_owned(), function.to_owned()));
+            }
+        }
+    }
+    routes
+}
+
+/// The paths of the routes that data actions call: all but those that are open.
+#[must_use]
+pub fn paths(contract: &Value) -> Vec<String> {
+    let all = contract["paths"].as_object().unwrap().iter();
+    all.filter(|(_, path)| path["post"].get("security").is_none()).map(|(path, _)| path.clone()).collect()
+}
+
+/// The app roles that a route's description says it needs.
+#[must_use]
+pub fn roles<'a>(contract: &'a Value, path: &str) -> BTreeSet<&'a str> {
+    let description = contract["paths"][path]["post"]["description"].as_str().unwrap();
+    let said = description.strip_prefix("App role").unwrap_or_default().split(". ").next().unwrap_or_default();
+    said.split('`').skip(1).step_by(2).collect()
+}
+
+/// A `$ref`, followed.
+#[must_use]
+pub fn resolved<'a>(contract: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => contract.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// The envelope with these fields in it, as JSON.
+#[must_use]
+pub fn envelope(fields: impl Serialize) -> Value {
+    serde_json::to_value(Answer::ok(Code::CREATED, "", serde_json::to_value(fields).unwrap())).unwrap()
+}
+
+/// Holds that a schema has the fields of this object, all of them required and of the same types.
+///
+/// # Panics
+/// When it does not.
+pub fn compare(contract: &Value, place: &str, schema: &Value, value: &Value) {
+    let names: BTreeSet<_> = value.as_object().unwrap().keys().collect();
+    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<BTreeSet<_>>(), names, "{place}");
+    let required = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    assert_eq!(required.collect::<BTreeSet<_>>(), names.iter().map(|name| name.as_str()).collect(), "{place}");
+    for (name, value) in value.as_object().unwrap() {
+        let schema = resolved(contract, &schema["properties"][name]);
+        assert_eq!(schema["type"], kind(value), "{place} {name}");
+        if value.is_object() {
+            compare(contract, &format!("{place} {name}"), schema, value);
+        }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Object(_) => "object",
+        other => panic!("an answer never holds {other}"),
+    }
+}
