@@ -3,6 +3,8 @@
 pub mod event_bus;
 pub mod key;
 pub mod open_messaging;
+#[cfg(test)]
+mod stored_names;
 
 use self::event_bus::{EventBridgeBus, EventBus};
 use self::key::Sink;
