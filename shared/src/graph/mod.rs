@@ -8,6 +8,7 @@ mod mail;
 mod online_meetings;
 mod page;
 pub mod presence;
+pub mod resource;
 pub mod subscriptions;
 mod users;
 
