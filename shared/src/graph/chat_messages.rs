@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::page::{Page, PageFrom, seconds, time};
+use super::resource::CHAT_MESSAGE;
 use super::{GraphClient, GraphError, with_query};
 use crate::http::RequestContext;
 
-const PERMISSION: &str = "Chat.Read.All";
+const PERMISSION: &str = CHAT_MESSAGE.read_permission;
 
 /// A message of a chat.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
+use super::resource::{CHANNEL_MESSAGE, CHAT_MESSAGE};
 use super::{GraphClient, GraphError};
 use crate::config::BaseUrl;
 use crate::http::RequestContext;
@@ -96,7 +97,7 @@ impl GraphClient {
         max_bytes: usize,
     ) -> Result<HostedContent, GraphError> {
         let in_chat = at.segments.first().is_some_and(|first| first == "chats");
-        let permission = if in_chat { "Chat.Read.All" } else { "ChannelMessage.Read.All" };
+        let permission = if in_chat { CHAT_MESSAGE } else { CHANNEL_MESSAGE }.read_permission;
         let request = self.remote.http.get(self.base.join(at.segments.iter().map(String::as_str)));
         let reply = self.reply_up_to(cx, "get hosted content", Repeat::Always, request, max_bytes).await?;
         if !reply.status.is_success() {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::page::{Page, PageFrom, seconds, time};
+use super::resource::MAIL_MESSAGE;
 use super::{GraphClient, GraphError, with_query};
 use crate::http::RequestContext;
 
@@ -54,6 +55,6 @@ impl GraphClient {
             PageFrom::Link(link) => self.link(link)?,
         };
         let request = self.remote.http.get(url).header("Prefer", "odata.maxpagesize=50");
-        self.fetch(cx, "mail folder delta", "Mail.Read", request).await.map(|(_, page)| page)
+        self.fetch(cx, "mail folder delta", MAIL_MESSAGE.read_permission, request).await.map(|(_, page)| page)
     }
 }

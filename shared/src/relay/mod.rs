@@ -21,8 +21,8 @@ use self::patience::{PATIENCE, passes, patiently};
 use crate::chat::lenient_json::read_json;
 use crate::chat::message::ChatMessage;
 use crate::error::{Code, Error};
+use crate::graph::resource::ResourceName;
 use crate::http::RequestContext;
-use crate::notification::open::resource::Resource;
 use crate::notification::open::{Opened, Resources};
 use crate::notification::{Change, Queued};
 use crate::queue::Message;
@@ -446,7 +446,7 @@ fn not_noted(error: &StoreError) -> Error {
 }
 
 fn message_of(change: &Change, content: &[u8]) -> Option<ChatMessage> {
-    let resource: Resource = change.resource.parse().ok()?;
+    let resource = ResourceName::read(&change.resource).ok()?;
     let (chat, id) = resource.chat_message()?;
     let Some(mut message) = read_json::<ChatMessage>(content) else {
         let (subscription, bytes) = (&change.subscription_id, content.len());

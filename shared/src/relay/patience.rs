@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 use super::LEAST_TIME;
 use crate::error::{Code, Error};
 use crate::graph::GraphError;
+use crate::graph::resource::{MAIL_MESSAGE, ResourceName};
 use crate::http::RequestContext;
 use crate::notification::Change;
-use crate::notification::open::resource::Resource;
 
 /// How long an outage is sat out. Every chat of the batch waits for the end of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,7 +95,7 @@ impl Replication {
 }
 
 fn is_mail(change: &Change) -> bool {
-    change.resource.parse::<Resource>().is_ok_and(|resource| resource.permission().starts_with("Mail."))
+    ResourceName::read(&change.resource).is_ok_and(|resource| resource.kind() == Some(&MAIL_MESSAGE))
 }
 
 #[cfg(test)]

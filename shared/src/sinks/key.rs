@@ -6,10 +6,12 @@
 //!
 //! A notification, its repetition and a listing spell the same resource in different ways and must come to the same key.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
+use crate::graph::resource::ResourceName;
 use crate::notification::Change;
-use crate::notification::open::resource::Resource;
 use crate::relay::Event;
 use crate::store::{RecordKey, kind};
 
@@ -58,8 +60,8 @@ pub(crate) fn of(event: &Event, sink: Sink) -> Option<(RecordKey, i64)> {
 pub(crate) fn by_notification(change: &Change, sink: Sink) -> Known {
     match sink {
         Sink::OpenMessaging => {
-            let resource: Option<Resource> = change.resource.parse().ok();
-            let Some((chat, id)) = resource.as_ref().and_then(Resource::chat_message) else {
+            let resource = ResourceName::read(&change.resource).ok();
+            let Some((chat, id)) = resource.as_ref().and_then(ResourceName::chat_message) else {
                 return Known::NotForIt;
             };
             // The etag of a chat's message is the millisecond of its last change, reactions included.
@@ -93,18 +95,24 @@ fn is_creation(change: &Change) -> bool {
     change.change_type == "created" && matches!(collection, Some("messages" | "events"))
 }
 
-/// The resource's path: names of collections in lower case, ids as they are. An id in a mailbox is no other mailbox's, and
-/// a notification may name its user otherwise than a listing does.
+/// The path that a resource is remembered by: its normal form. What lies in a mailbox is remembered without the mailbox, for
+/// its id is no other mailbox's, and a notification may name the user otherwise than a listing does.
 fn path(resource: &str) -> Vec<String> {
-    let Ok(resource) = resource.parse::<Resource>() else { return vec![resource.to_owned()] };
-    let segments = resource.segments().enumerate();
-    let path =
-        segments.map(|(place, segment)| if place % 2 == 0 { segment.to_ascii_lowercase() } else { segment.to_owned() });
-    let mut path: Vec<_> = path.collect();
-    if path.len() == 4 && path[0] == "users" {
-        path.drain(..2);
+    let Ok(name) = ResourceName::read(resource) else { return vec![resource.to_owned()] };
+    let mut path: Vec<_> = name.normal_segments().map(Cow::into_owned).collect();
+    match path.first().map(String::as_str) {
+        Some("users") if path.len() == 4 => drop(path.drain(..2)),
+        // Not the normal form, but what deliveries have always been remembered by here: every other segment in lower case.
+        // Another key would have those of the last week made again.
+        Some("communications") => path = every_other_in_lower_case(&name),
+        _ => {}
     }
     path
+}
+
+fn every_other_in_lower_case(name: &ResourceName<'_>) -> Vec<String> {
+    let segments = name.segments().enumerate();
+    segments.map(|(place, it)| if place % 2 == 0 { it.to_ascii_lowercase() } else { it.to_owned() }).collect()
 }
 
 /// What tells this version of the resource from another when the notification does not say.

@@ -18,10 +18,10 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::not_noted;
-use super::resource::Listing;
 use super::settings::{ChangeTypes, KeeperSettings, Wanted};
 use crate::auth::App;
 use crate::error::{Code, Error};
+use crate::graph::resource::Listing;
 use crate::graph::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
 use crate::http::{NoReply, RequestContext};
 use crate::notification::queued::group::group;

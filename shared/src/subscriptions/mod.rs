@@ -10,14 +10,12 @@ pub mod gap;
 mod keep;
 mod lifecycle;
 mod plan;
-mod resource;
 mod settings;
 
 pub use certificates::Certificates;
 pub use keep::{Became, Credentials, Keeper, Run, Tally, Trouble};
 pub use lifecycle::Batch;
 pub use plan::{Current, Due, Events, Outdated, Plan, Step, plan};
-pub use resource::{Kind, Listing, Resource};
 pub use settings::{ChangeTypes, KeeperSettings, Wanted};
 
 use crate::error::{Code, Error};

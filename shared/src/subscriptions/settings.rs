@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::resource::Resource;
 use crate::config::{BaseUrl, Environment};
+use crate::graph::resource::WatchedResource;
 
 /// After which silence of a subscription somebody should look, unless the deployment says otherwise: longer than a
 /// weekend.
@@ -60,7 +60,7 @@ pub struct Wanted {
     /// Its place in `SUBSCRIPTIONS`, counted from 1. The log names it by this, for a resource may name a user.
     pub place: usize,
     /// What it watches.
-    pub resource: Resource,
+    pub resource: WatchedResource,
     /// Which changes.
     pub changes: ChangeTypes,
     /// Whether notifications carry the resource, encrypted.
@@ -122,7 +122,7 @@ fn wanted(env: &mut Environment, text: &str) -> Option<Vec<Wanted>> {
     let mut all_good = true;
     for (place, entry) in (1..).zip(&entries) {
         match read(place, entry) {
-            Ok(this) => match wanted.iter().find(|other| other.resource == this.resource) {
+            Ok(this) => match wanted.iter().find(|other| other.resource.is(this.resource.path())) {
                 None => wanted.push(this),
                 Some(other) => {
                     let first = other.place;
@@ -151,7 +151,7 @@ fn read(place: usize, entry: &Value) -> Result<Wanted, Vec<String>> {
     for name in fields.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
         problems.push(format!("`{name}` is no field; expected {}", FIELDS.join(", ")));
     }
-    let resource = fields.get("resource").and_then(Value::as_str).map(Resource::new);
+    let resource = fields.get("resource").and_then(Value::as_str).map(WatchedResource::new);
     let resource = resource.filter(|resource| resource.path().len() > 1 && !resource.path().contains("://"));
     if resource.is_none() {
         problems.push("`resource` is missing, or not a path such as /users/OBJECT-ID/chats/getAllMessages".into());
@@ -186,14 +186,14 @@ fn read(place: usize, entry: &Value) -> Result<Wanted, Vec<String>> {
         }
     };
     let (Some(resource), Some(changes), Some(rich)) = (resource, changes, rich) else { return Err(problems) };
-    let kind = resource.kind();
+    let terms = resource.kind().and_then(|kind| kind.subscription);
     if resource.is_presence() {
         problems.push("Graph lets a signed-in user subscribe to presences, and no app such as the bridge".into());
-    } else if let Some(kind) = kind {
-        if rich && kind.rich_minutes.is_none() {
+    } else if let Some(terms) = terms {
+        if rich && terms.rich_minutes.is_none() {
             problems.push("`rich`: notifications of this resource cannot carry it".into());
         }
-        if rich && kind.rich_needs_select && !resource.has_select() {
+        if rich && terms.rich_needs_select && !resource.has_select() {
             problems.push("`rich`: add ?$select= and the properties that notifications are to carry".into());
         }
     } else if minutes.is_none() {
@@ -202,14 +202,14 @@ fn read(place: usize, entry: &Value) -> Result<Wanted, Vec<String>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let longest = kind.map(|kind| kind.rich_minutes.filter(|_| rich).unwrap_or(kind.minutes));
+    let longest = terms.map(|terms| terms.rich_minutes.filter(|_| rich).unwrap_or(terms.minutes));
     let minutes = minutes.or(longest.map(u64::from)).unwrap_or_default();
     Ok(Wanted {
         place,
         changes,
         rich,
         life: Duration::from_secs(60 * minutes),
-        permission: kind.map_or("that reads this resource", |kind| kind.permission),
+        permission: terms.map_or("that reads this resource", |terms| terms.permission),
         resource,
     })
 }
@@ -270,6 +270,18 @@ mod tests {
         .unwrap_err();
         insta::assert_snapshot!(problems.join("\n"));
         assert!(!problems.concat().contains("kim@"), "a name is no part of a mistake");
+    }
+
+    #[test]
+    fn a_resource_is_named_once_in_whichever_spelling() {
+        let problems = settings(
+            r#"[{"resource": "/users/U/mailFolders('inbox')/messages", "changeTypes": "created"},
+                {"resource": "Users('U')/MailFolders/inbox/Messages", "changeTypes": "updated"},
+                {"resource": "/users/U/mailFolders('inbox')/messages?$select=id", "changeTypes": "deleted"}]"#,
+        )
+        .unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].contains("entry 2: the resource is that of entry 1"), "{problems:?}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! From a notification to the resource it tells of: opened when it came along, fetched when it did not.
 
 pub mod decrypt;
-pub mod resource;
 pub mod validation;
 
 use std::fmt;
@@ -12,9 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::decrypt::{DecryptError, DecryptionKeys};
-use self::resource::Resource;
 use self::validation::{Audience, TokenError, ValidationTokens};
 use crate::error::{Code, Error};
+use crate::graph::resource::ResourceName;
 use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::notification::{Change, EncryptedContent};
@@ -149,12 +148,12 @@ impl Opener {
     }
 
     async fn fetch(&self, cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
-        let Ok(resource) = change.resource.parse::<Resource>() else {
+        let Ok(resource) = ResourceName::read(&change.resource) else {
             return Ok(Opened::Refused("it names no resource".into()));
         };
         let mut replication = Replication::of(change);
         loop {
-            match self.graph.get_resource(cx, resource.segments(), resource.permission()).await {
+            match self.graph.get_resource(cx, resource.segments(), resource.read_permission()).await {
                 Ok(content) => return Ok(Opened::Content(content)),
                 Err(error) if replication.again(cx, &error).await => {}
                 // Nothing else may tell of it again, so that it comes again from the queue before it is given up.

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use super::{Became, Ended, Keeper, Live, Run};
 use crate::error::{Code, Error};
 use crate::graph::GraphError;
+use crate::graph::resource::WatchedResource;
 use crate::graph::subscriptions::{NewSubscription, Subscription, Subscriptions};
 use crate::http::{NoReply, RequestContext};
 use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
 use crate::subscriptions::gap::LEAST_TIME;
 use crate::subscriptions::plan::{Due, Events, Step, has_shape, is_alive, is_far_from, is_resource};
-use crate::subscriptions::{Resource, Wanted, not_noted};
+use crate::subscriptions::{Wanted, not_noted};
 
 /// Graph refuses a subscription that would live too long by its own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2 * 60);
@@ -208,7 +209,7 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
                 }
             }
             if !self.settings.wanted.iter().any(|wanted| is_resource(it, wanted)) {
-                let resource = Resource::new(&it.resource);
+                let resource = WatchedResource::new(&it.resource);
                 if let Err(error) = self.notes.forget(cx, resource.path()).await {
                     tracing::warn!(subscription = it.id, %error, "a subscription could not be forgotten");
                 }

@@ -145,9 +145,9 @@ pub(super) fn is_sent_here(it: &Subscription, settings: &KeeperSettings) -> bool
     it.notification_url.as_deref() == Some(settings.notification_url.as_str())
 }
 
-/// Whether a subscription watches this resource; a slash before it makes no difference.
+/// Whether a subscription watches this resource, in whichever spelling Graph names it.
 pub(super) fn is_resource(it: &Subscription, wanted: &Wanted) -> bool {
-    it.resource.trim_start_matches('/') == wanted.resource.path().trim_start_matches('/')
+    wanted.resource.is(&it.resource)
 }
 
 /// Whether a subscription is of the shape that is wanted, as far as it says so itself. Graph may leave out whether

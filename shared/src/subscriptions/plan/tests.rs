@@ -127,6 +127,16 @@ fn what_cannot_be_changed_is_replaced() {
 }
 
 #[test]
+fn a_subscription_is_known_by_its_resource_in_whichever_spelling() {
+    let (mut actual, mut notes) = both();
+    actual[1].resource = "Users('u')/Events".into();
+    // The answer to its creation got lost, so that only the resource tells that it is the one.
+    notes.by_resource.get_mut(BASIC).unwrap().kept.as_mut().unwrap().subscription_id = String::new();
+    let plan = planned(&actual, &notes, &Events::default(), 1);
+    assert_eq!((&plan.steps[1], plan.delete.len()), (&Step::Adopt(actual[1].clone()), 0));
+}
+
+#[test]
 fn a_newer_certificate_is_sent_once_to_those_that_need_one() {
     let (mut actual, mut notes) = both();
     actual[0].encryption_certificate_id = Some("old".into());

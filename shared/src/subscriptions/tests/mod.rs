@@ -14,6 +14,7 @@ use super::gap::{Item, Listings};
 use super::*;
 use crate::auth::App;
 use crate::config::Environment;
+use crate::graph::resource::Listing;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription, Subscriptions};
 use crate::graph::{GraphError, Page, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
