@@ -153,6 +153,12 @@ impl Script {
     }
 }
 
+/// The permissions on Microsoft Graph that the script grants, by feature.
+pub(super) fn granted() -> BTreeMap<String, BTreeSet<String>> {
+    let by_feature = script().by_feature("$graphPermissions").into_iter();
+    by_feature.map(|(feature, permissions)| (feature, permissions.into_iter().collect())).collect()
+}
+
 /// The names in `caller.auto.tfvars.json`.
 pub(super) fn written_for_terraform() -> BTreeSet<String> {
     let script = script();

@@ -8,6 +8,7 @@ mod entra;
 mod entra_changes;
 mod flow;
 mod guide;
+mod resources;
 mod terraform;
 
 use std::collections::{BTreeMap, BTreeSet};
