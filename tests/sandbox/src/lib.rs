@@ -6,6 +6,7 @@
 //! - [`data_actions`]: the data actions that are shipped, imported
 //! - [`env_file`]: what `cargo lambda watch` starts the functions with
 //! - [`functions`]: builds the Lambda binaries
+//! - [`picture`]: what an agent and a customer see of one click, as an SVG
 //! - [`sandbox`]: all of it together; what the end-to-end tests drive
 //! - [`story`]: one escalation, told on the terminal
 //! - [`to_paste`]: the lines to try it with, and what they show
@@ -15,6 +16,7 @@ pub mod data_actions;
 pub mod env_file;
 pub mod functions;
 pub mod genesys_event;
+pub mod picture;
 pub mod sandbox;
 pub mod script;
 pub mod stand_ins;

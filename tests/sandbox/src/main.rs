@@ -1,6 +1,7 @@
 //! `cargo sandbox`: the bundle on a laptop.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,28 +10,31 @@ use data_action_runner::Engine;
 use lexopt::prelude::*;
 use sandbox::cloud::USUAL_PORT;
 use sandbox::sandbox::{Ports, Sandbox};
-use sandbox::{Trouble, story, to_paste};
+use sandbox::{Trouble, picture, story, to_paste};
 
 const USAGE: &str = "\
 Deploys the bundle to a local cloud, with stand-ins for Microsoft 365 and Genesys Cloud, and tells the story of one
 escalation and one change of presence. Stays up until Ctrl-C.
 
-Usage: cargo sandbox [--once] [--port N]
+Usage: cargo sandbox [--once] [--port N] [--picture FILE]
 
-  --once     ends after the story, with 0 only if all of it held
-  --port N   takes the ports N to N+4 (4566 to 4570 when not given): cloud, control panel, Entra, Graph, Genesys Cloud";
+  --once          ends after the story, with 0 only if all of it held
+  --picture FILE  clicks once more, and draws what the agent and the customer see as an SVG
+  --port N        takes the ports N to N+4 (4566 to 4570 when not given): cloud, control panel, Entra, Graph, Genesys Cloud";
 
 struct Options {
     once: bool,
     port: u16,
+    picture: Option<PathBuf>,
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options { once: false, port: USUAL_PORT };
+    let mut options = Options { once: false, port: USUAL_PORT, picture: None };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("once") => options.once = true,
+            Long("picture") => options.picture = Some(arguments.value()?.into()),
             Long("port") => options.port = arguments.value()?.parse()?,
             Long("help") | Short('h') => return Ok(None),
             other => return Err(other.unexpected()),
@@ -69,7 +73,10 @@ async fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
         let sandbox = Sandbox::start(Ports::From(options.port), progress).await?;
         let engine = Arc::new(Engine::start(progress)?);
         progress("ready");
-        let held = story::tell(&sandbox, engine, out).await?;
+        let held = story::tell(&sandbox, engine.clone(), out).await?;
+        if let Some(file) = &options.picture {
+            picture::take(&sandbox, engine, file).await?;
+        }
         Ok::<_, Trouble>((sandbox, held))
     };
     // Whoever ends the sandbox early ends everything it started: the local cloud goes when this process does.
