@@ -134,3 +134,12 @@ fn every_switch_of_the_control_panel_is_in_the_reference() {
     }
     assert!(count > 25, "{count}");
 }
+
+#[test]
+fn the_diagram_of_the_main_page_has_every_function() {
+    let main = file("README.md");
+    let diagram = main.split_once("```mermaid\n").unwrap().1.split("```").next().unwrap();
+    for name in told().into_keys() {
+        assert!(diagram.contains(&format!("({name})")), "{name} is not in the diagram");
+    }
+}
