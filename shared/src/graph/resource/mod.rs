@@ -14,10 +14,9 @@ mod name;
 mod watched;
 
 pub use kind::{
-    CHANNEL_MESSAGE, CHAT_MESSAGE, KINDS, ListedBy, MAIL_MESSAGE, PRESENCE, ResourceKind, SubscriptionTerms,
-    WatchedPath,
+    CHANNEL_MESSAGE, CHAT_MESSAGE, KINDS, ListedBy, MAIL_MESSAGE, ResourceKind, SubscriptionTerms, WatchedPath,
 };
-pub use name::{InvalidResourceName, ResourceName};
+pub(crate) use name::ResourceName;
 pub use watched::{Listing, WatchedResource};
 
 #[cfg(test)]

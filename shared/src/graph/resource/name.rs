@@ -47,7 +47,7 @@ impl<'a> ResourceName<'a> {
     /// As [`Self::read`].
     pub fn read_with_query(text: &'a str) -> Result<(Self, Option<&'a str>), InvalidResourceName> {
         let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
-        if path.len() > MAX_NAME_BYTES || path.contains(|c: char| c.is_control() || matches!(c, '#' | '\\')) {
+        if path.len() > MAX_NAME_BYTES {
             return Err(InvalidResourceName);
         }
         let segments = segments(below_graph(path)).ok_or(InvalidResourceName)?;
@@ -192,14 +192,17 @@ fn key(text: &str) -> Option<(Cow<'_, str>, &str)> {
 }
 
 fn decoded(segment: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(segment).decode_utf8().ok()
+    if segment.contains('%') { percent_decode_str(segment).decode_utf8().ok() } else { Some(segment.into()) }
 }
 
 /// Whether a segment can be a part of a path and nothing else: what some server would take for a slash, a dot segment, an
 /// end or one more layer of encoding is refused.
 fn is_harmless(segment: &str) -> bool {
-    let is_odd = |c: char| c.is_control() || matches!(c, '(' | ')' | '/' | '\\' | '%' | '?' | '#');
-    !segment.is_empty() && !segment.starts_with('.') && !segment.contains(is_odd)
+    let is_odd = |byte: u8| byte.is_ascii_control() || matches!(byte, b'(' | b')' | b'/' | b'\\' | b'%' | b'?' | b'#');
+    !segment.is_empty()
+        && !segment.starts_with('.')
+        && !segment.bytes().any(is_odd)
+        && (segment.is_ascii() || !segment.contains(char::is_control))
 }
 
 /// `users/{id}@{tenant}` is how mail's notifications name a user, and is no path. A user principal name, whose domain is no
