@@ -206,6 +206,13 @@ mod tests {
     }
 
     #[test]
+    fn each_function_has_a_budget_of_upstream_calls() {
+        let budgets = Budgets::read().unwrap();
+        let budgeted: Vec<_> = budgets.warm_upstream_calls.into_keys().collect();
+        assert_eq!(budgeted, sandbox::functions::names().unwrap());
+    }
+
+    #[test]
     fn a_budget_can_be_broken() {
         let budgets = Budgets::read().unwrap();
         let floor = figures("floor");

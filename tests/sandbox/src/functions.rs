@@ -1,6 +1,7 @@
 //! Builds the Lambda binaries for this machine.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,17 +11,22 @@ use checkout::root;
 
 use crate::Trouble;
 
-/// The functions of the bundle, by their binary's name.
-pub const FUNCTIONS: &[&str] = &[
-    "create-meeting",
-    "send-sms",
-    "escalate",
-    "update-presence",
-    "mirror-presence",
-    "graph-webhook",
-    "renew-subscriptions",
-    "process-notification",
-];
+/// The functions of the bundle by their binaries' names, which are those of the folders in `functions/`, in order.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn names() -> Result<Vec<String>, Trouble> {
+    let failed = |error| Trouble::from("The folder of the functions cannot be read", error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root().join("functions")).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.path().join("Cargo.toml").is_file() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
 
 #[derive(Deserialize)]
 struct Message {
@@ -53,7 +59,8 @@ pub fn build_with(
     arguments: &[&str],
     progress: &dyn Fn(&str),
 ) -> Result<BTreeMap<String, PathBuf>, Trouble> {
-    let names: Vec<&str> = FUNCTIONS.iter().chain(more).copied().collect();
+    let functions = names()?;
+    let names: Vec<&str> = functions.iter().map(String::as_str).chain(more.iter().copied()).collect();
     let packages: Vec<&str> = names.iter().flat_map(|name| ["--package", name]).collect();
     let compiled = |crates: usize| progress(&format!("building the functions: {crates} crates so far"));
     let in_checkout = |cargo: &mut Command| {
