@@ -39,6 +39,19 @@ fn the_root_is_the_checkout_that_cargo_runs_something_of() {
 }
 
 #[test]
+fn the_page_of_the_tests_has_a_row_for_each_of_their_folders() {
+    let root = checkout::root().join("tests");
+    let folders = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir());
+    let mut folders: Vec<String> = folders.map(|folder| folder.file_name().into_string().unwrap()).collect();
+    folders.sort();
+    let page = fs::read_to_string(root.join("README.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.trim_start_matches('[').strip_prefix('`'));
+    let mut told: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    told.sort();
+    assert_eq!(told, folders);
+}
+
+#[test]
 fn every_alias_says_how_far_it_is() {
     let settings = fs::read_to_string(checkout::root().join(".cargo/config.toml")).unwrap();
     let (_, aliases) = settings.split_once("[alias]\n").unwrap();
