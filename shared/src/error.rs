@@ -119,7 +119,7 @@ codes! {
     UNAUTHORIZED = "unauthorized", 401, false;
     /// The token lacks an app role.
     ROLE_MISSING = "roleMissing", 403, false;
-    /// The route is for POST alone.
+    /// The route is for another method: POST, or GET for a page.
     METHOD_NOT_ALLOWED = "methodNotAllowed", 405, false;
     /// The body is larger than the bridge reads.
     BODY_TOO_LARGE = "bodyTooLarge", 413, false;

@@ -59,6 +59,16 @@ impl Fields {
         }
     }
 
+    /// Reads a query as it was sent, encoded: every field is a text, and of several with one name the first counts.
+    #[must_use]
+    pub fn of_query(query: &str) -> Self {
+        let mut values = Map::new();
+        for (name, text) in form_urlencoded::parse(query.as_bytes()) {
+            values.entry(name).or_insert_with(|| text.into());
+        }
+        Self { values, ..Self::default() }
+    }
+
     /// A field as text; a number is taken as its digits. `None` when it is absent, null, wrong and noted, or nothing in
     /// it can be seen.
     pub fn text(&mut self, name: &'static str) -> Option<String> {

@@ -2,18 +2,18 @@
 //!
 //! Dependencies point one way: `functions -> use cases -> clients -> http/auth -> config/secrets`. A use case
 //! ([`meeting`], [`sms`], [`escalation`], [`presence`], [`subscriptions`]) knows no Lambda; a client ([`graph`], [`genesys`]) knows no use case; only the edge
-//! ([`api`], [`queue`]) knows AWS event types.
+//! ([`edge`]) knows AWS event types.
 //!
 //! A use case is a struct of what it works with (clients, stores, settings, all borrowed) and the methods that do it. What it
 //! takes of a client is a trait, one for each capability; the trait stands in the client's own file, above the client's
 //! implementation, so that a test can put something else in its place.
 
-pub mod api;
 pub mod auth;
 mod aws;
 pub mod cache;
 pub mod chat;
 pub mod config;
+pub mod edge;
 pub mod error;
 pub mod escalation;
 pub mod fields;

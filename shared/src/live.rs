@@ -51,9 +51,9 @@ impl<A> fmt::Debug for Live<A> {
 }
 
 impl<A> Live<A> {
-    /// An app that stays as it is.
-    pub(crate) fn of(app: A) -> Self {
-        Self::with(Ok(app), Vec::new(), None)
+    /// An app that stays as it is, or what is wrong with its settings.
+    pub(crate) fn of(app: Result<A, ConfigError>) -> Self {
+        Self::with(app, Vec::new(), None)
     }
 
     /// An app of these settings, those included that lie elsewhere.

@@ -1,7 +1,7 @@
 //! `POST /meetings`: a Microsoft Teams meeting for a Genesys Cloud conversation, made once, whichever agent asks for it.
 
-use bridge::api::{Answer, Request, Route};
 use bridge::config::Environment;
+use bridge::edge::{Answer, Method, Request, Route};
 use bridge::error::Error;
 use bridge::graph::GraphClient;
 use bridge::meeting::{MeetingFields, MeetingMaker, MeetingOrder, MeetingSettings};
@@ -10,7 +10,7 @@ use bridge::store::meetings::{DynamoMeetingNotes, MeetingNotes};
 use jiff::Timestamp;
 
 /// Where the function stands in the API.
-pub const ROUTE: Route = Route { function: "create-meeting", roles: &["Meetings.Create"] };
+pub const ROUTE: Route = Route { function: "create-meeting", method: Method::Post, roles: &["Meetings.Create"] };
 
 /// What the function works with.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! `POST /escalations`: a Teams meeting for a conversation, and its link texted to the customer, in one call.
 
-use bridge::api::{Answer, Request, Route};
 use bridge::config::Environment;
+use bridge::edge::{Answer, Method, Request, Route};
 use bridge::error::Error;
 use bridge::escalation::{EscalationFields, EscalationOrder, Escalator};
 use bridge::genesys::GenesysClient;
@@ -14,7 +14,7 @@ use bridge::store::{DynamoRecords, Records};
 use jiff::Timestamp;
 
 /// Where the function stands in the API.
-pub const ROUTE: Route = Route { function: "escalate", roles: &["Meetings.Create", "Sms.Send"] };
+pub const ROUTE: Route = Route { function: "escalate", method: Method::Post, roles: &["Meetings.Create", "Sms.Send"] };
 
 /// What the function works with.
 #[derive(Debug)]

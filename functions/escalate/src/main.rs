@@ -1,6 +1,6 @@
 //! The Lambda binary: wiring and nothing else.
 
-use bridge::api::Function;
+use bridge::edge::Function;
 use bridge::telemetry;
 use escalate::{App, ROUTE, handle};
 

@@ -1,6 +1,7 @@
 //! Every presence of the Genesys Cloud org, shown in Microsoft Teams: from Amazon EventBridge through a queue.
 
 use bridge::config::Environment;
+use bridge::edge::BatchAnswer;
 use bridge::error::Error;
 use bridge::genesys::GenesysClient;
 use bridge::graph::GraphClient;
@@ -54,7 +55,7 @@ impl App {
     }
 }
 
-/// Serves one batch, and what is due of the backlog. Gives the messages that go back to the queue.
+/// Serves one batch, and what is due of the backlog.
 ///
 /// # Errors
 /// None: what cannot be sent now waits in the state table.
@@ -62,41 +63,12 @@ pub async fn handle<S: LastPresences>(
     app: &App<S>,
     cx: &RequestContext,
     messages: Vec<Message>,
-) -> Result<Vec<String>, Error> {
+) -> Result<BatchAnswer<Tally>, Error> {
     let App { graph, genesys, last, reminder, settings } = app;
     let mirror = Mirror { presences: graph, ids: genesys, last, settings, now: Timestamp::now };
     let Served { failed, tally, more } = mirror.serve(cx, messages).await;
     if let Some(reminder) = reminder.as_ref().filter(|_| more) {
         reminder.send(cx).await;
     }
-    note(cx, &tally);
-    Ok(failed)
-}
-
-fn note(cx: &RequestContext, tally: &Tally) {
-    for (name, count) in [
-        ("events", tally.events),
-        ("notOurs", tally.not_ours),
-        ("poison", tally.poison),
-        ("superseded", tally.superseded),
-        ("stale", tally.stale),
-        ("unchanged", tally.unchanged),
-        ("unmapped", tally.unmapped),
-        ("noTeamsUser", tally.no_teams_user),
-        ("sent", tally.sent),
-        ("renewed", tally.renewed),
-        ("overtaken", tally.overtaken),
-        ("failed", tally.failed),
-        ("putOff", tally.put_off),
-        ("givenUp", tally.given_up),
-        ("lookedUp", tally.looked_up),
-        ("linked", tally.linked),
-        ("outages", tally.outages),
-    ] {
-        cx.record.count(name, count);
-    }
-    cx.record.milliseconds("waitedMs", tally.waited_ms);
-    if tally.sent > 0 {
-        cx.record.milliseconds("worstLagMs", tally.worst_lag_ms);
-    }
+    Ok(BatchAnswer::served(failed, tally))
 }

@@ -1,6 +1,6 @@
 //! The Lambda binary: wiring and nothing else.
 
-use bridge::queue::Consumer;
+use bridge::edge::Consumer;
 use bridge::telemetry;
 use mirror_presence::{App, FUNCTION, handle};
 

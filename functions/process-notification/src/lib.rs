@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bridge::config::Environment;
+use bridge::edge::BatchAnswer;
 use bridge::error::Error;
 use bridge::http::RequestContext;
 use bridge::notification::open::Opener;
@@ -51,7 +52,7 @@ impl App {
     }
 }
 
-/// Serves one batch. Gives the messages that go back to the queue.
+/// Serves one batch.
 ///
 /// # Errors
 /// Never: what cannot be served goes back alone, with what comes after it in its chat.
@@ -59,29 +60,9 @@ pub async fn handle<D: Deliveries, N: SubscriptionNotes, S: Sinks>(
     app: &App<D, N, S>,
     cx: &RequestContext,
     messages: Vec<Message>,
-) -> Result<Vec<String>, Error> {
+) -> Result<BatchAnswer<Tally>, Error> {
     let App { opener, deliveries, heard, sinks } = app;
     let worker = Worker { resources: opener, deliveries, sinks, heard };
     let (failed, tally) = worker.serve(cx, messages).await;
-    note(cx, &tally);
-    Ok(failed)
-}
-
-fn note(cx: &RequestContext, tally: &Tally) {
-    for (name, count) in [
-        ("notifications", tally.notifications),
-        ("poison", tally.poison),
-        ("refused", tally.refused),
-        ("gone", tally.gone),
-        ("lifecycle", tally.lifecycle),
-        ("delivered", tally.delivered),
-        ("leftOut", tally.left_out),
-        ("duplicates", tally.duplicates),
-        ("failed", tally.failed),
-    ] {
-        cx.record.count(name, count);
-    }
-    if tally.delivered > 0 {
-        cx.record.milliseconds("worstLagMs", tally.worst_lag_ms);
-    }
+    Ok(BatchAnswer::served(failed, tally))
 }

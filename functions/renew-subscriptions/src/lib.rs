@@ -2,15 +2,15 @@
 //! something.
 
 use bridge::config::Environment;
+use bridge::edge::{BatchAnswer, Trigger};
 use bridge::error::Error;
 use bridge::graph::GraphClient;
 use bridge::http::RequestContext;
 use bridge::notification::{ClientState, Queues, SqsQueues};
-use bridge::queue::Message;
 use bridge::secrets::Secret;
 use bridge::startup::{Startup, warm_up};
 use bridge::store::subscriptions::{DynamoSubscriptionNotes, SubscriptionNotes};
-use bridge::subscriptions::{Batch, Certificates, Credentials, Keeper, KeeperSettings, Run};
+use bridge::subscriptions::{Batch, Certificates, Credentials, Events, Keeper, KeeperSettings, Run, Trouble};
 use bridge::telemetry::mask;
 
 /// The function's name in logs and metrics.
@@ -54,53 +54,49 @@ impl App {
     }
 }
 
-/// Serves a batch of lifecycle notifications, or, where there are none, the clock. Gives the messages that go back to
-/// the queue.
+/// Serves a batch of lifecycle notifications, or the clock.
 ///
 /// # Errors
-/// When nothing could be done; and for the clock, which nothing goes back to, when anything could not.
+/// None: what could not be done is told in the answer, beside the figures of what was. For the clock, which nothing goes
+/// back to, that is the case when anything could not be done.
 pub async fn handle<N: SubscriptionNotes, Q: Queues>(
     app: &App<N, Q>,
     cx: &RequestContext,
-    messages: Vec<Message>,
-) -> Result<Vec<String>, Error> {
-    let is_clock = messages.is_empty();
-    cx.record.label("trigger", if is_clock { "clock" } else { "queue" });
-    let batch = Batch::read(messages);
-    for (name, count) in [
-        ("reauthorizationRequired", batch.events.reauthorize.len()),
-        ("subscriptionRemoved", batch.events.removed.len()),
-        ("missed", batch.events.missed.len()),
-        ("ignored", batch.ignored),
-        ("poison", batch.poison.len()),
-    ] {
-        if !is_clock {
-            cx.record.count(name, count);
-        }
-    }
-    let credentials = app.credentials(cx).await?;
-    let entra = app.graph.app(cx).await?;
-    let keeper = Keeper {
-        graph: &app.graph,
-        notes: &app.notes,
-        queues: &app.queues,
-        settings: &app.settings,
-        credentials: &credentials,
-        app: &entra,
+    trigger: Trigger,
+) -> Result<BatchAnswer<(Option<Batch>, Option<Run>)>, Error> {
+    let batch = match trigger {
+        Trigger::Queue(messages) => Some(Batch::read(messages)),
+        Trigger::Clock => None,
     };
-    // Boxed: the future of all that may have to be done is too deep for the compiler to lay out.
-    let run = Box::pin(keeper.run(cx, &batch.events)).await?;
-    note(cx, &run);
-    match run.troubles.first() {
-        Some(first) if is_clock => {
-            let (count, place) = (run.troubles.len(), first.place);
-            let message = match place {
-                0 => format!("{count} could not be done: a subscription that nobody wants is still there. "),
-                _ => format!("{count} could not be done, the first of them for entry {place} of SUBSCRIPTIONS. "),
-            };
-            Err(Error { message: message + &first.error.message, ..first.error.clone() })
+    let run = match app.keep(cx, batch.as_ref().map(|batch| &batch.events)).await {
+        Ok(run) => run,
+        Err(error) => return Ok(BatchAnswer::failed(error, (batch, None))),
+    };
+    label_troubles(cx, &run);
+    Ok(match (batch, run.troubles.first()) {
+        (None, Some(first)) => BatchAnswer::failed(all_of(&run, first), (None, Some(run))),
+        (batch, _) => {
+            let open = batch.as_ref().map(|batch| batch.open(&run)).unwrap_or_default();
+            BatchAnswer::served(open, (batch, Some(run)))
         }
-        _ => Ok(batch.open(&run)),
+    })
+}
+
+impl<N: SubscriptionNotes, Q: Queues> App<N, Q> {
+    /// Makes of the subscriptions what is wanted.
+    async fn keep(&self, cx: &RequestContext, events: Option<&Events>) -> Result<Run, Error> {
+        let credentials = self.credentials(cx).await?;
+        let entra = self.graph.app(cx).await?;
+        let keeper = Keeper {
+            graph: &self.graph,
+            notes: &self.notes,
+            queues: &self.queues,
+            settings: &self.settings,
+            credentials: &credentials,
+            app: &entra,
+        };
+        // Boxed: the future of all that may have to be done is too deep for the compiler to lay out.
+        Box::pin(keeper.run(cx, events.unwrap_or(&Events::default()))).await
     }
 }
 
@@ -117,25 +113,17 @@ impl<N, Q> App<N, Q> {
     }
 }
 
-fn note(cx: &RequestContext, run: &Run) {
-    let tally = &run.tally;
-    for (name, count) in [
-        ("created", tally.created),
-        ("renewed", tally.renewed),
-        ("recreated", tally.recreated),
-        ("adopted", tally.adopted),
-        ("deleted", tally.deleted),
-        ("failed", tally.failed),
-        ("left", tally.left),
-        ("expiryDiffers", tally.expiry_differs),
-        ("subscriptionsMissing", tally.missing),
-        ("subscriptionsNearExpiry", tally.near_expiry),
-        ("silentSubscriptions", tally.silent),
-        ("gapItems", tally.gap_items),
-        ("gapsCut", tally.gaps_cut),
-    ] {
-        cx.record.count(name, count);
-    }
+/// What could not be done, as one error: the first trouble, and how many there are.
+fn all_of(run: &Run, first: &Trouble) -> Error {
+    let (count, place) = (run.troubles.len(), first.place);
+    let message = match place {
+        0 => format!("{count} could not be done: a subscription that nobody wants is still there. "),
+        _ => format!("{count} could not be done, the first of them for entry {place} of SUBSCRIPTIONS. "),
+    };
+    Error { message: message + &first.error.message, ..first.error.clone() }
+}
+
+fn label_troubles(cx: &RequestContext, run: &Run) {
     let troubles: Vec<_> = run
         .troubles
         .iter()

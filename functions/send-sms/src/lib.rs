@@ -1,7 +1,7 @@
 //! `POST /sms`: a text message through Genesys Cloud, at most once.
 
-use bridge::api::{Answer, Request, Route};
 use bridge::config::Environment;
+use bridge::edge::{Answer, Method, Request, Route};
 use bridge::error::Error;
 use bridge::genesys::GenesysClient;
 use bridge::sms::{LinkFrom, SmsFields, SmsOrder, SmsSender, SmsSettings};
@@ -9,7 +9,7 @@ use bridge::startup::{Startup, warm_up};
 use bridge::store::{DynamoRecords, Records};
 
 /// Where the function stands in the API.
-pub const ROUTE: Route = Route { function: "send-sms", roles: &["Sms.Send"] };
+pub const ROUTE: Route = Route { function: "send-sms", method: Method::Post, roles: &["Sms.Send"] };
 
 /// What the function works with.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! `POST /presence`: a Genesys Cloud presence, shown in Microsoft Teams.
 
-use bridge::api::{Answer, Request, Route};
 use bridge::config::Environment;
+use bridge::edge::{Answer, Method, Request, Route};
 use bridge::error::Error;
 use bridge::genesys::GenesysClient;
 use bridge::graph::GraphClient;
@@ -9,7 +9,7 @@ use bridge::presence::{PresenceFields, PresenceOrder, PresenceSettings, Presence
 use bridge::startup::{Startup, warm_up};
 
 /// Where the function stands in the API.
-pub const ROUTE: Route = Route { function: "update-presence", roles: &["Presence.Write"] };
+pub const ROUTE: Route = Route { function: "update-presence", method: Method::Post, roles: &["Presence.Write"] };
 
 /// What the function works with.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ const ATTEMPT_PER_MIB: Duration = Duration::from_secs(1);
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// What everything that works on a request has to know about it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RequestContext {
     /// The id the caller and the log know the request by.
     pub request_id: String,

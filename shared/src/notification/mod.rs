@@ -11,6 +11,6 @@ pub mod queued;
 
 pub use door::client_state::{ClientState, ClientStateSecret, ClientStates};
 pub use door::collection::{Collection, Notification};
-pub use door::{Receiver, ReceiverSettings, Tally};
+pub use door::{Admitted, Doorkeeper, Receiver, ReceiverSettings, Tally};
 pub use queued::queue::{Entry, QueueError, Queues, SqsQueues};
 pub use queued::{Change, EncryptedContent, Lifecycle, Queued, Unreadable};

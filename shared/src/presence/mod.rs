@@ -5,6 +5,7 @@
 //! got lost.
 
 mod directory;
+mod figures;
 mod map;
 pub mod mirror;
 mod pair;

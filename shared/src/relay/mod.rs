@@ -30,6 +30,7 @@ use crate::sinks::key::{self, Sink};
 use crate::store::StoreError;
 use crate::store::deliveries::{Begun, Deliveries, Lease};
 use crate::store::subscriptions::SubscriptionNotes;
+use crate::telemetry::{Figure, Figures};
 
 /// Groups served at once. Within a group nothing is: Graph lets an app read a chat once a second.
 const AT_ONCE: usize = 8;
@@ -480,6 +481,24 @@ impl Tally {
         self.left_out += other.left_out;
         self.duplicates += other.duplicates;
         self.worst_lag_ms = self.worst_lag_ms.max(other.worst_lag_ms);
+    }
+}
+
+impl Figures for Tally {
+    fn figures(&self) -> impl Iterator<Item = Figure> {
+        let counts = [
+            ("notifications", self.notifications),
+            ("poison", self.poison),
+            ("refused", self.refused),
+            ("gone", self.gone),
+            ("lifecycle", self.lifecycle),
+            ("delivered", self.delivered),
+            ("leftOut", self.left_out),
+            ("duplicates", self.duplicates),
+            ("failed", self.failed),
+        ];
+        let lag = (self.delivered > 0).then_some(Figure::Milliseconds("worstLagMs", self.worst_lag_ms));
+        counts.into_iter().map(|(name, count)| Figure::Count(name, count)).chain(lag)
     }
 }
 

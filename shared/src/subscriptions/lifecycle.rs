@@ -8,6 +8,7 @@ use super::keep::Run;
 use super::plan::Events;
 use crate::notification::{Lifecycle, Queued};
 use crate::queue::Message;
+use crate::telemetry::{Figure, Figures};
 
 /// A batch of messages, read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,5 +59,18 @@ impl Batch {
             |subscription: &String| run.places.get(subscription).is_some_and(|place| run.open.contains(place));
         let open = self.about.iter().filter(|(_, subscription)| is_open(subscription)).map(|(message, _)| message);
         self.poison.iter().chain(open).cloned().collect()
+    }
+}
+
+impl Figures for Batch {
+    fn figures(&self) -> impl Iterator<Item = Figure> {
+        let counts = [
+            ("reauthorizationRequired", self.events.reauthorize.len()),
+            ("subscriptionRemoved", self.events.removed.len()),
+            ("missed", self.events.missed.len()),
+            ("ignored", self.ignored),
+            ("poison", self.poison.len()),
+        ];
+        counts.into_iter().map(|(name, count)| Figure::Count(name, count))
     }
 }

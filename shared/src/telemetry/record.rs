@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::lines::RECORD;
-use super::mask;
+use super::{Figure, Figures, mask};
 
 /// CloudWatch namespace of all metrics.
 const NAMESPACE: &str = "TeamsBridge";
@@ -156,6 +156,16 @@ impl Record {
     /// Notes how long something took: a metric of its own.
     pub fn milliseconds(&self, name: &'static str, milliseconds: i64) {
         self.notes().metrics.push((name, "Milliseconds", milliseconds.into()));
+    }
+
+    /// Notes what an invocation came to: each figure is a metric of its own.
+    pub fn figures(&self, figures: &impl Figures) {
+        for figure in figures.figures() {
+            match figure {
+                Figure::Count(name, count) => self.count(name, count),
+                Figure::Milliseconds(name, milliseconds) => self.milliseconds(name, milliseconds),
+            }
+        }
     }
 
     /// How many calls went out so far, whatever became of them.

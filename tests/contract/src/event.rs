@@ -1,7 +1,7 @@
 //! The events of `tests/events`, which `cargo lambda invoke` takes.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use bridge::api::HttpEvent;
+use bridge::edge::HttpEvent;
 use serde_json::Value;
 
 use crate::file;

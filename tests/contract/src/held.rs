@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bridge::api::Route;
 use bridge::config::Environment;
+use bridge::edge::Route;
 use bridge::fields::{Fields, Kind};
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ mod held;
 
 use std::collections::BTreeSet;
 
-use bridge::api::Answer;
+use bridge::edge::Answer;
 use bridge::error::Code;
 use serde::Serialize;
 use serde_json::Value;

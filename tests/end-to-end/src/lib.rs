@@ -7,8 +7,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_secretsmanager::config::Credentials;
-use bridge::api::{Answer, Function, HttpEvent, Request, Webhook};
 use bridge::config::Environment;
+use bridge::edge::{Answer, Consumer, Function, GraphSender, HttpEvent, Request, Webhook};
 use bridge::error::Error;
 use bridge::http::RequestContext;
 use bridge::meeting::MeetingSettings;
@@ -16,7 +16,6 @@ use bridge::notification::queued::queue::Queue;
 use bridge::notification::{Change, Entry, QueueError, Queued, Queues, ReceiverSettings};
 use bridge::presence::PresenceSettings;
 use bridge::presence::mirror::MirrorSettings;
-use bridge::queue::Consumer;
 use bridge::sms::SmsSettings;
 use bridge::startup::{Startup, door};
 use bridge::store::MemoryRecords;
@@ -87,7 +86,7 @@ impl InProcess {
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let graph = startup.graph()?;
         let app = create_meeting::App::new(graph, self.notes.clone(), MeetingSettings::read(startup.env)?);
-        Some(Function::of(create_meeting::ROUTE, app))
+        Some(Function::of(create_meeting::ROUTE, Ok(app)))
     }
 
     /// `send-sms`; `None` when its settings are wrong.
@@ -103,7 +102,7 @@ impl InProcess {
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let genesys = startup.genesys()?;
         let app = send_sms::App::new(genesys, MemoryRecords::default(), SmsSettings::read(startup.env)?);
-        Some(Function::of(send_sms::ROUTE, app))
+        Some(Function::of(send_sms::ROUTE, Ok(app)))
     }
 
     /// `escalate`; `None` when its settings are wrong.
@@ -115,7 +114,7 @@ impl InProcess {
         let (meetings, messages) = (MeetingSettings::read(startup.env)?, SmsSettings::read(startup.env)?);
         let app =
             escalate::App::new(graph, genesys, (MemoryRecords::default(), self.notes.clone()), meetings, messages);
-        Some(Function::of(escalate::ROUTE, app))
+        Some(Function::of(escalate::ROUTE, Ok(app)))
     }
 }
 
@@ -127,7 +126,7 @@ impl InProcess {
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let (graph, genesys) = (startup.graph()?, startup.genesys()?);
         let app = update_presence::App::new(graph, genesys, PresenceSettings::read(startup.env)?);
-        Some(Function::of(update_presence::ROUTE, app))
+        Some(Function::of(update_presence::ROUTE, Ok(app)))
     }
 
     /// `mirror-presence`; `None` when its settings are wrong.
@@ -138,7 +137,7 @@ impl InProcess {
         let (graph, genesys) = (startup.graph()?, startup.genesys()?);
         let settings = MirrorSettings::read(startup.env)?;
         let app = mirror_presence::App::new(graph, genesys, MemoryLastPresences::default(), None, settings);
-        Some(Consumer::of(mirror_presence::FUNCTION, app))
+        Some(Consumer::of(mirror_presence::FUNCTION, Ok(app)))
     }
 }
 
@@ -181,18 +180,25 @@ impl InProcess {
         let secrets = (startup.subscription_client_state()?, startup.subscription_certificates()?);
         let settings = KeeperSettings::read(startup.env)?;
         let app = renew_subscriptions::App::new(graph, secrets, notes.clone(), queue.clone(), settings);
-        Some(Consumer::of(renew_subscriptions::FUNCTION, app))
+        Some(Consumer::of(renew_subscriptions::FUNCTION, Ok(app)))
     }
 }
 
 impl InProcess {
     /// `graph-webhook`; `None` when its settings are wrong.
     #[must_use]
-    pub fn graph_webhook(&self) -> Option<Webhook<graph_webhook::App>> {
+    pub fn graph_webhook(&self) -> Option<Webhook<GraphSender, graph_webhook::App>> {
         let mut env = self.environment();
         let (states, queues) = door(&mut env, &self.aws)?;
-        let app = graph_webhook::App::new(states, queues, ReceiverSettings::read(&mut env)?);
-        Some(Webhook::of(graph_webhook::FUNCTION, Ok(app)))
+        let app = graph_webhook::App::new(queues, ReceiverSettings::read(&mut env)?);
+        Some(Webhook::of(graph_webhook::FUNCTION, Ok((GraphSender::new(states), app))))
+    }
+
+    /// The check of `graph-webhook`, with a handler that works with nothing.
+    #[must_use]
+    pub fn graph_check(&self) -> Option<Webhook<GraphSender, ()>> {
+        let (states, _) = door(&mut self.environment(), &self.aws)?;
+        Some(Webhook::of(graph_webhook::FUNCTION, Ok((GraphSender::new(states), ()))))
     }
 }
 

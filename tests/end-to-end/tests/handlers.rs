@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bridge::edge::{Answer, BatchAnswer, Function, Headers};
+use bridge::error::Error;
 use end_to_end::{InProcess, answer, event, invocation, presence_batch};
 use sandbox::stand_ins::faults::Fault;
 use sandbox::stand_ins::{AGENT_ID, COLLEAGUE_ID, ORGANIZER_ID, User, Vendor};
@@ -293,17 +295,15 @@ async fn a_body_that_api_gateway_encoded_is_decoded() {
     let mut encoded = event("create-meeting", None);
     encoded.body = Some("eyJ1c2VyIjoia2ltQGNvbnRvc28uY29tIn0=".into());
     encoded.is_base64_encoded = true;
-    encoded.headers = bridge::api::Headers::default();
+    encoded.headers = Headers::default();
     let (status, answered) = answer(&function, encoded, LAMBDA, create_meeting::handle).await;
     assert_eq!((status, &answered["ok"]), (200, &json!(true)));
 }
 
 #[tokio::test]
 async fn a_panic_is_an_answer() {
-    let function = bridge::api::Function::of(create_meeting::ROUTE, ());
-    let handle = async |(): &(), _| -> Result<bridge::api::Answer<Value>, bridge::error::Error> {
-        panic!("what only the log may see")
-    };
+    let function = Function::of(create_meeting::ROUTE, Ok(()));
+    let handle = async |(): &(), _| -> Result<Answer<Value>, Error> { panic!("what only the log may see") };
     let (status, answered) = answer(&function, event("create-meeting", None), LAMBDA, handle).await;
     assert_eq!((status, &answered["code"]), (500, &json!("internal")));
     assert!(!answered["message"].as_str().unwrap().contains("what only"));
@@ -311,9 +311,8 @@ async fn a_panic_is_an_answer() {
 
 #[tokio::test]
 async fn a_handler_that_does_not_end_is_answered_for() {
-    let function = bridge::api::Function::of(create_meeting::ROUTE, ());
-    let handle =
-        async |(): &(), _| -> Result<bridge::api::Answer<Value>, bridge::error::Error> { std::future::pending().await };
+    let function = Function::of(create_meeting::ROUTE, Ok(()));
+    let handle = async |(): &(), _| -> Result<Answer<Value>, Error> { std::future::pending().await };
     let within = Duration::from_millis(600);
     let (status, answered) = answer(&function, event("create-meeting", None), within, handle).await;
     assert_eq!((status, &answered["code"]), (504, &json!("outOfTime")));
@@ -370,6 +369,7 @@ async fn a_batch_that_breaks_the_function_goes_back_whole() {
     let bundle = InProcess::start().await.unwrap();
     let consumer = bundle.mirror_presence().unwrap();
     let batch = presence_batch();
-    let panicked = consumer.answer(batch, invocation(LAMBDA), async |_, _, _| panic!("a bug")).await;
+    let panicking = async |_: &_, _: &_, _| -> Result<BatchAnswer<()>, Error> { panic!("a bug") };
+    let panicked = consumer.answer(batch, invocation(LAMBDA), panicking).await;
     assert_eq!(panicked.batch_item_failures.len(), 1);
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use bridge::queue::{Consumer, QueueOrClock};
+use bridge::edge::{Consumer, EventBridge, QueueOrClock};
 use bridge::store::subscriptions::MemorySubscriptionNotes;
 use end_to_end::{InProcess, MemoryChanges, invocation};
 use renew_subscriptions::{App, handle};
@@ -75,15 +75,15 @@ impl Scene {
         self.keeper = keeper(&self.bundle, &self.webhook, &self.notes, &self.queue);
     }
 
-    async fn serve(&self, event: SqsEvent) -> Vec<String> {
-        let answer = self.keeper.answer(event, invocation(LAMBDA), handle).await;
+    async fn serve(&self, event: QueueOrClock) -> Vec<String> {
+        let answer = self.keeper.answer_trigger(event, invocation(LAMBDA), handle).await;
         answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
 
     /// The clock strikes.
     async fn tick(&self) {
         let tick: QueueOrClock = serde_json::from_str(include_str!("../../events/renew-subscriptions.json")).unwrap();
-        assert!(self.serve(tick.into()).await.is_empty());
+        assert!(self.serve(tick).await.is_empty());
     }
 
     /// Graph says something of a subscription.
@@ -95,7 +95,7 @@ impl Scene {
         queued["subscriptionId"] = subscription["id"].clone();
         queued["lifecycleEvent"] = event.into();
         *body = queued.to_string();
-        self.serve(batch).await
+        self.serve(QueueOrClock::Queue(batch)).await
     }
 
     fn subscription(&self, resource: &str) -> Value {
@@ -261,12 +261,13 @@ async fn answers_that_get_lost_make_no_second_subscription() {
 async fn refused(scene: &Scene) -> bridge::error::Error {
     let consumer = &scene.keeper;
     let told = std::sync::Mutex::new(None);
-    let handle = async |app: &_, cx: &_, messages| {
-        let result = handle(app, cx, messages).await;
-        *told.lock().unwrap() = result.as_ref().err().cloned();
-        result
+    let handle = async |app: &_, cx: &_, trigger| {
+        let answer = handle(app, cx, trigger).await?;
+        *told.lock().unwrap() = answer.error().cloned();
+        Ok(answer)
     };
-    consumer.answer(SqsEvent::default(), invocation(LAMBDA), handle).await;
+    let clock = QueueOrClock::Clock { source: EventBridge::Schedule };
+    consumer.answer_trigger(clock, invocation(LAMBDA), handle).await;
     told.into_inner().unwrap().unwrap()
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use bridge::api::HttpEvent;
-use bridge::api::Webhook;
 use bridge::config::{ConfigError, Environment};
+use bridge::edge::{GraphSender, HttpEvent, Webhook};
+use bridge::error::Error;
 use end_to_end::{InProcess, event, invocation};
 use graph_webhook::{App, FUNCTION, handle};
 use sandbox::stand_ins::Vendor;
@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 
 const LAMBDA: Duration = Duration::from_secs(10);
 
-async fn answer(webhook: &Webhook<App>, event: HttpEvent) -> ApiGatewayV2httpResponse {
+async fn answer(webhook: &Webhook<GraphSender, App>, event: HttpEvent) -> ApiGatewayV2httpResponse {
     webhook.answer(event, invocation(LAMBDA), handle).await
 }
 
 /// Status and, of an envelope, the code.
-async fn code(webhook: &Webhook<App>, event: HttpEvent) -> (i64, String) {
+async fn code(webhook: &Webhook<GraphSender, App>, event: HttpEvent) -> (i64, String) {
     let response = answer(webhook, event).await;
     let body: Value = response.body.map(|body| serde_json::from_slice(&body).unwrap()).unwrap_or_default();
     if !body.is_null() {
@@ -57,7 +57,7 @@ fn handshake(path: &str, query: &str) -> HttpEvent {
 }
 
 /// A function that has no settings at all.
-fn misconfigured() -> Webhook<App> {
+fn misconfigured() -> Webhook<GraphSender, App> {
     let mut env = Environment::of::<&str, &str>([]);
     let queue = env.required::<String>("NOTIFICATION_QUEUE_URL");
     let error: ConfigError = env.finish(queue).unwrap_err();
@@ -176,12 +176,12 @@ async fn graph_sends_again_whatever_may_not_be_stored() {
 
 #[tokio::test]
 async fn a_panic_and_a_handler_that_does_not_end_are_no_2xx() {
-    let webhook: Webhook<()> = Webhook::of(FUNCTION, Ok(()));
-    let panicked =
-        webhook.answer(event("graph-webhook", None), invocation(LAMBDA), async |(): &(), _, _| panic!("a bug"));
+    let webhook = InProcess::start().await.unwrap().graph_check().unwrap();
+    let panicking = async |(): &(), _: &_, _| -> Result<(), Error> { panic!("a bug") };
+    let panicked = webhook.answer(event("graph-webhook", None), invocation(LAMBDA), panicking);
     assert_eq!(panicked.await.status_code, 500);
     let within = invocation(Duration::from_millis(600));
-    let endless = async |(): &(), _: &_, _| std::future::pending().await;
+    let endless = async |(): &(), _: &_, _| -> Result<(), Error> { std::future::pending().await };
     assert_eq!(webhook.answer(event("graph-webhook", None), within, endless).await.status_code, 504);
 }
 

@@ -7,7 +7,7 @@ use bridge::error::{Code, Error};
 use bridge::http::{Deadline, RequestContext};
 use bridge::notification::queued::queue::{MAX_ENTRIES, Queue};
 use bridge::notification::{
-    ClientState, ClientStates, Entry, QueueError, Queued, Queues, Receiver, ReceiverSettings, Tally,
+    ClientState, ClientStates, Doorkeeper, Entry, QueueError, Queued, Queues, Receiver, ReceiverSettings, Tally,
 };
 use bridge::secrets::Credential;
 
@@ -45,9 +45,12 @@ pub fn check(body: &[u8]) -> Option<Tally> {
     let states = States(Arc::new(ClientState::parse(r#"{"client_state": "s3cret"}"#).unwrap()));
     let (queues, settings) = (Taken::default(), ReceiverSettings { max_bytes: MAX_BYTES });
     let cx = RequestContext::new("fuzz", Deadline::after(Duration::from_secs(10)));
-    let receiver = Receiver { states: &states, queues: &queues, settings: &settings };
+    let received = async {
+        let admitted = Doorkeeper { states: &states }.admit(&cx, body, jiff::Timestamp::UNIX_EPOCH).await?;
+        Receiver { queues: &queues, settings: &settings }.receive(&cx, admitted).await
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let tally = match runtime.block_on(receiver.receive(&cx, body, jiff::Timestamp::UNIX_EPOCH)) {
+    let tally = match runtime.block_on(received) {
         Ok(tally) => tally,
         Err(error) => {
             assert!(matches!(error.code, Code::MALFORMED_JSON | Code::BODY_TOO_LARGE), "{error}");

@@ -11,6 +11,7 @@
 
 pub mod client_state;
 pub mod collection;
+mod doorkeeper;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +20,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::client_state::ClientStates;
-use self::collection::{Collection, Notification};
+use self::collection::Notification;
+pub use self::doorkeeper::{Admitted, Doorkeeper};
 use super::queued::group::group;
 use super::queued::queue::{Entry, MAX_ENTRIES, Queue, QueueError, Queues};
 use super::queued::{Change, Lifecycle, Queued, Unreadable};
@@ -32,6 +32,7 @@ use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::store::hash;
+use crate::telemetry::{Figure, Figures};
 
 /// Batches on their way at the same time.
 const BATCHES_AT_ONCE: usize = 10;
@@ -75,34 +76,40 @@ pub struct Tally {
     pub content_left_out: usize,
 }
 
-/// What the use case works with.
+impl Figures for Tally {
+    fn figures(&self) -> impl Iterator<Item = Figure> {
+        let counts = [
+            ("notifications", self.notifications),
+            ("queued", self.queued),
+            ("rejected", self.foreign + self.malformed),
+            ("foreign", self.foreign),
+            ("malformed", self.malformed),
+            ("unreadable", self.unreadable),
+            ("contentLeftOut", self.content_left_out),
+        ];
+        counts.into_iter().map(|(name, count)| Figure::Count(name, count))
+    }
+}
+
+/// Puts notifications on a queue.
 #[derive(Debug)]
-pub struct Receiver<'a, S, Q> {
-    /// Where the client state comes from.
-    pub states: &'a S,
+pub struct Receiver<'a, Q> {
     /// Where notifications go.
     pub queues: &'a Q,
     /// How this deployment receives.
     pub settings: &'a ReceiverSettings,
 }
 
-impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
-    /// Takes a request's body.
+impl<Q: Queues> Receiver<'_, Q> {
+    /// Takes what the doorkeeper has admitted of a request.
     ///
     /// # Errors
-    /// When it is no collection of notifications; when there is no client state to compare with; when it is not certain
-    /// that everything is on a queue. Graph then sends all of it again.
-    pub async fn receive(&self, cx: &RequestContext, body: &[u8], now: Timestamp) -> Result<Tally, Error> {
-        let collection = Collection::parse(body)?;
-        let mut tally = Tally { notifications: collection.len(), ..Tally::default() };
-        let mut notifications: Vec<_> = collection.notifications(now).flatten().collect();
-        tally.malformed = tally.notifications - notifications.len();
-        tally.undecided = self.admit(cx, &mut notifications).await?;
-        tally.foreign = tally.notifications - tally.malformed - tally.undecided - notifications.len();
-
+    /// When it is not certain that everything is on a queue. Graph then sends all of it again.
+    pub async fn receive(&self, cx: &RequestContext, admitted: Admitted) -> Result<Tally, Error> {
+        let Admitted { notifications, validation_tokens, mut tally } = admitted;
         let chains = chains(notifications);
         let mut ended = stream::iter(chains)
-            .map(|(queue, chain)| self.send(cx, queue, chain, &collection.validation_tokens))
+            .map(|(queue, chain)| self.send(cx, queue, chain, &validation_tokens))
             .buffer_unordered(BATCHES_AT_ONCE);
         let mut failure = None;
         // All are sent, whatever became of the others: what is taken now is a repetition later.
@@ -124,27 +131,6 @@ impl<S: ClientStates, Q: Queues> Receiver<'_, S, Q> {
             }
             None => Ok(tally),
         }
-    }
-
-    /// Leaves those that carry the right client state. A secret that has just been rotated is read again for it; gives how
-    /// many show a client state that is not the one at hand, where it could not be read again.
-    async fn admit(&self, cx: &RequestContext, notifications: &mut Vec<Notification>) -> Result<usize, Error> {
-        let mut state = self.states.current(cx).await?;
-        let admitted = |notification: &Notification, state: &super::ClientState| {
-            notification.client_state.as_ref().is_some_and(|shown| state.admits(shown))
-        };
-        let unknown = |notifications: &[Notification], state: &super::ClientState| {
-            let shown = notifications.iter().filter(|notification| notification.client_state.is_some());
-            shown.filter(|notification| !admitted(notification, state)).count()
-        };
-        let mut undecided = unknown(notifications, &state);
-        if undecided > 0
-            && let Some(renewed) = self.states.renewed(cx, &state).await?
-        {
-            (state, undecided) = (renewed, 0);
-        }
-        notifications.retain(|notification| admitted(notification, &state));
-        Ok(undecided)
     }
 
     /// Sends a chain: of each group the first, then of each the second, and so on, because of a batch SQS may refuse the

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::client_state::ClientState;
+use super::client_state::{ClientState, ClientStates};
 use super::*;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
@@ -110,7 +110,9 @@ const MAX_BYTES: usize = 262_144;
 async fn receive(states: &States, queues: &Fifo, body: impl AsRef<[u8]>) -> Result<Tally, Error> {
     let settings = ReceiverSettings { max_bytes: queues.max_bytes };
     let now = "2026-11-21T08:00:00Z".parse().unwrap();
-    Receiver { states, queues, settings: &settings }.receive(&context(10), body.as_ref(), now).await
+    let cx = context(10);
+    let admitted = Doorkeeper { states }.admit(&cx, body.as_ref(), now).await?;
+    Receiver { queues, settings: &settings }.receive(&cx, admitted).await
 }
 
 fn fifo() -> Fifo {

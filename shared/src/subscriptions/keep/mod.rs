@@ -18,6 +18,7 @@ use crate::graph::subscriptions::{EncryptionCertificate, Subscription, Subscript
 use crate::http::RequestContext;
 use crate::notification::{ClientState, Queues};
 use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
+use crate::telemetry::{Figure, Figures};
 
 /// Calls to Graph at once.
 const AT_ONCE: usize = 4;
@@ -309,5 +310,27 @@ impl Run {
         self.tally.failed += 1;
         self.open.insert(place);
         self.troubles.push(Trouble { place, error });
+    }
+}
+
+impl Figures for Run {
+    fn figures(&self) -> impl Iterator<Item = Figure> {
+        let tally = &self.tally;
+        let counts = [
+            ("created", tally.created),
+            ("renewed", tally.renewed),
+            ("recreated", tally.recreated),
+            ("adopted", tally.adopted),
+            ("deleted", tally.deleted),
+            ("failed", tally.failed),
+            ("left", tally.left),
+            ("expiryDiffers", tally.expiry_differs),
+            ("subscriptionsMissing", tally.missing),
+            ("subscriptionsNearExpiry", tally.near_expiry),
+            ("silentSubscriptions", tally.silent),
+            ("gapItems", tally.gap_items),
+            ("gapsCut", tally.gaps_cut),
+        ];
+        counts.into_iter().map(|(name, count)| Figure::Count(name, count))
     }
 }

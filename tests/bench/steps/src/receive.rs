@@ -7,7 +7,9 @@ use std::time::Duration;
 use bridge::error::Error;
 use bridge::http::{Deadline, RequestContext};
 use bridge::notification::queued::queue::Queue;
-use bridge::notification::{ClientState, ClientStates, Entry, QueueError, Queues, Receiver, ReceiverSettings};
+use bridge::notification::{
+    ClientState, ClientStates, Doorkeeper, Entry, QueueError, Queues, Receiver, ReceiverSettings,
+};
 use bridge::secrets::Credential;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -52,7 +54,8 @@ pub(crate) fn measure(input: &str) -> Result<[Duration; 4], Failure> {
     let Input { bodies: [first, second], client_state } = serde_json::from_str(input)?;
     let secret = format!(r#"{{"client_state": "{client_state}"}}"#);
     let states = Known(Arc::new(ClientState::parse(&secret)?));
-    let receiver = Receiver { states: &states, queues: &Taking, settings: &ReceiverSettings { max_bytes: 1_000_000 } };
+    let doorkeeper = Doorkeeper { states: &states };
+    let receiver = Receiver { queues: &Taking, settings: &ReceiverSettings { max_bytes: 1_000_000 } };
     let cx = RequestContext::new("bench", Deadline::after(Duration::from_secs(600)));
     let runtime = runtime::Builder::new_current_thread().build()?;
 
@@ -61,7 +64,10 @@ pub(crate) fn measure(input: &str) -> Result<[Duration; 4], Failure> {
         Ok(())
     };
     let receive = |body: &str| {
-        let tally = runtime.block_on(receiver.receive(&cx, body.as_bytes(), Timestamp::UNIX_EPOCH))?;
+        let tally = runtime.block_on(async {
+            let admitted = doorkeeper.admit(&cx, body.as_bytes(), Timestamp::UNIX_EPOCH).await?;
+            receiver.receive(&cx, admitted).await
+        })?;
         // The figure would say nothing if something had been dropped.
         if tally.queued == 0 || tally.queued != tally.notifications {
             return Err("not every notification was queued".into());

@@ -1,7 +1,10 @@
 //! The flat envelope: what every answer has, and the route's own fields beside it.
 
+use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use serde::Serialize;
 
+use super::http::reply;
+use super::route::RouteAnswer;
 use crate::error::{Code, Error};
 use crate::telemetry::Outcome;
 
@@ -65,9 +68,19 @@ impl<F> Answer<F> {
         self.message = message.to_owned();
         self
     }
+}
 
-    /// The answer as the log line has it.
-    pub(super) fn outcome(&self) -> Outcome<'_> {
+impl<F: Serialize + Default> RouteAnswer for Answer<F> {
+    fn failed(error: Error) -> Self {
+        Self::failed(error, F::default())
+    }
+
+    fn with_request_id(mut self, request_id: String) -> Self {
+        self.request_id = request_id;
+        self
+    }
+
+    fn outcome(&self) -> Outcome<'_> {
         Outcome {
             ok: self.ok,
             code: self.code,
@@ -77,8 +90,14 @@ impl<F> Answer<F> {
         }
     }
 
-    pub(super) fn with_request_id(mut self, request_id: String) -> Self {
-        self.request_id = request_id;
-        self
+    fn response(&self) -> ApiGatewayV2httpResponse {
+        let (status, body) = match serde_json::to_string(self) {
+            Ok(body) => (self.status, body),
+            // Strings, flags and numbers always serialize; this constant is for the compiler.
+            Err(_) => {
+                (500, r#"{"ok":false,"code":"internal","message":"","retryable":false,"requestId":""}"#.to_owned())
+            }
+        };
+        reply(status, "application/json", body)
     }
 }

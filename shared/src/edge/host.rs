@@ -1,0 +1,107 @@
+//! What every invocation has in common, whatever invoked the function.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::{ConfigError, Environment};
+use crate::error::{Code, Error};
+use crate::http::{Deadline, RequestContext};
+use crate::live::Live;
+use crate::startup::aws;
+use crate::telemetry::Outcome;
+
+/// A process that serves invocations with an app.
+#[derive(Debug)]
+pub(super) struct Host<A> {
+    /// The deployed function's name, by which its metrics are told from those of another deployment.
+    name: String,
+    app: Live<A>,
+    served_before: AtomicBool,
+}
+
+impl<A> Host<A> {
+    /// Reads the environment and builds the app. A wrong environment is no reason to crash: every invocation then says what
+    /// is wrong.
+    pub(super) async fn start(
+        function: &'static str,
+        from_env: impl AsyncFn(&mut Environment) -> Option<A> + 'static,
+    ) -> Self {
+        let app = Live::start(Environment::of_process(), aws, from_env).await;
+        let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| function.into());
+        Self { name, app, served_before: AtomicBool::new(false) }
+    }
+
+    /// A host of an app that exists, or of what is wrong with its settings.
+    pub(super) fn of(function: &'static str, app: Result<A, ConfigError>) -> Self {
+        Self { name: function.into(), app: Live::of(app), served_before: AtomicBool::new(false) }
+    }
+
+    /// What is known of an invocation before anything is read of its event.
+    pub(super) fn context(&self, request_id: String, lambda: Context) -> RequestContext {
+        let context = RequestContext::new(request_id, Deadline::of_invocation(lambda.deadline));
+        context.record.label("lambdaRequestId", lambda.request_id);
+        context.record.label("xrayTraceId", lambda.xray_trace_id.unwrap_or_default());
+        context.record.label("coldStart", !self.served_before.swap(true, Ordering::Relaxed));
+        context
+    }
+
+    /// Does something with the app as the settings are now.
+    ///
+    /// # Errors
+    /// `misconfigured`, when there is no app; what the work's own errors are.
+    pub(super) async fn with_app<T>(
+        &self,
+        cx: &RequestContext,
+        work: impl AsyncFnOnce(&A) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let app = self.app.current(cx).await;
+        work(app.as_ref().map_err(misconfigured)?).await
+    }
+
+    /// Writes the invocation's log line.
+    pub(super) fn write(&self, cx: &RequestContext, outcome: Outcome<'_>) {
+        cx.record.write(&self.name, outcome);
+    }
+}
+
+/// Serves events until Lambda ends the process.
+///
+/// # Errors
+/// When the Lambda runtime cannot be reached.
+pub(super) async fn run<E: DeserializeOwned, R: Serialize>(
+    answer: impl AsyncFn(E, Context) -> R,
+) -> Result<(), lambda_runtime::Error> {
+    let answer = &answer;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
+        // Boxed: with the runtime's layers around it, its future is too deep for the compiler to lay out.
+        Ok::<_, lambda_runtime::Error>(Box::pin(answer(event.payload, event.context)).await)
+    }))
+    .await
+}
+
+/// Work that ends in time and never in a panic. `then` says what becomes of work whose time ran out.
+pub(super) async fn guarded<T>(
+    cx: &RequestContext,
+    then: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    match tokio::time::timeout(cx.deadline.for_the_answer(), work).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => {
+            let message = format!("The bridge has a bug. Report it with request id {}.", cx.request_id);
+            Err(Error::new(Code::INTERNAL, message).because("panic"))
+        }
+        Err(_elapsed) => Err(Error::new(Code::OUT_OF_TIME, format!("The bridge's time ran out. {then}"))),
+    }
+}
+
+fn misconfigured(error: &ConfigError) -> Error {
+    Error::new(Code::MISCONFIGURED, format!("The bridge is not set up: {error}. Correct the stack's parameters."))
+}

@@ -1,0 +1,241 @@
+//! The edge behind an SQS queue, and of the clock: messages in, those that go back out.
+//!
+//! What is not given back is deleted from the queue, so whatever is in doubt is given back: a message that could not be
+//! served, and the whole batch when the function is not set up, runs out of time or panics.
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use lambda_runtime::Context;
+use serde::Deserialize;
+
+use super::host::{Host, guarded, run};
+use crate::config::{ConfigError, Environment};
+use crate::error::Error;
+use crate::http::RequestContext;
+use crate::queue::Message;
+use crate::telemetry::{Figures, Outcome};
+
+/// What becomes of work whose time ran out.
+const GOES_BACK: &str = "All messages of the batch go back to the queue.";
+
+/// The event of a function that serves a queue and is also due at certain times.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum QueueOrClock {
+    /// Messages.
+    Queue(SqsEvent),
+    /// It is time: a rule of Amazon EventBridge with a schedule.
+    ///
+    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-run-lambda-schedule.html>
+    Clock {
+        /// Always this.
+        source: EventBridge,
+    },
+}
+
+/// The source of the events that Amazon EventBridge makes itself.
+#[derive(Debug, Deserialize)]
+pub enum EventBridge {
+    /// `aws.events`
+    #[serde(rename = "aws.events")]
+    Schedule,
+}
+
+/// What invoked a function that serves a queue and is also due at certain times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// Messages of the queue.
+    Queue(Vec<Message>),
+    /// It is time.
+    Clock,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct BatchAnswer<T> {
+    tally: T,
+    ended: Ended,
+}
+
+#[derive(Debug)]
+enum Ended {
+    /// Served, except for these messages.
+    Served(Vec<String>),
+    Failed(Error),
+}
+
+impl<T> BatchAnswer<T> {
+    /// The batch was served, except for the messages with these ids, which go back to the queue.
+    #[must_use]
+    pub fn served(failed: Vec<String>, tally: T) -> Self {
+        Self { tally, ended: Ended::Served(failed) }
+    }
+
+    /// All of the batch goes back to the queue, for this reason. The tally says what was done all the same.
+    #[must_use]
+    pub fn failed(error: Error, tally: T) -> Self {
+        Self { tally, ended: Ended::Failed(error) }
+    }
+
+    /// Why all of the batch goes back to the queue, if it does.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match &self.ended {
+            Ended::Served(_) => None,
+            Ended::Failed(error) => Some(error),
+        }
+    }
+}
+
+/// A function that is ready to serve a queue.
+#[derive(Debug)]
+pub struct Consumer<A> {
+    host: Host<A>,
+}
+
+impl<A> Consumer<A> {
+    /// Reads the environment and builds the app. A wrong environment is no reason to crash: every batch then goes back
+    /// to the queue, and the log says why.
+    pub async fn start(
+        function: &'static str,
+        from_env: impl AsyncFn(&mut Environment) -> Option<A> + 'static,
+    ) -> Self {
+        Self { host: Host::start(function, from_env).await }
+    }
+
+    /// A consumer around an app that exists, or around what is wrong with its settings.
+    #[must_use]
+    pub fn of(function: &'static str, app: Result<A, ConfigError>) -> Self {
+        Self { host: Host::of(function, app) }
+    }
+
+    /// Serves batches until Lambda ends the process.
+    ///
+    /// # Errors
+    /// When the Lambda runtime cannot be reached.
+    pub async fn serve<T: Figures>(
+        &self,
+        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<BatchAnswer<T>, Error>,
+    ) -> Result<(), lambda_runtime::Error> {
+        run(async |event: SqsEvent, lambda| self.answer(event, lambda, &handle).await).await
+    }
+
+    /// As [`Self::serve`], for a function that is also due at certain times.
+    ///
+    /// # Errors
+    /// When the Lambda runtime cannot be reached.
+    pub async fn serve_with_schedule<T: Figures>(
+        &self,
+        handle: impl AsyncFn(&A, &RequestContext, Trigger) -> Result<BatchAnswer<T>, Error>,
+    ) -> Result<(), lambda_runtime::Error> {
+        run(async |event: QueueOrClock, lambda| self.answer_trigger(event, lambda, &handle).await).await
+    }
+
+    /// Serves one batch.
+    pub async fn answer<T: Figures>(
+        &self,
+        event: SqsEvent,
+        lambda: Context,
+        handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<BatchAnswer<T>, Error>,
+    ) -> SqsBatchResponse {
+        let context = self.host.context(lambda.request_id.clone(), lambda);
+        let (messages, ids) = read(event);
+        self.guard(&context, ids, async |app| handle(app, &context, messages).await).await
+    }
+
+    /// Serves one batch, or the clock.
+    pub async fn answer_trigger<T: Figures>(
+        &self,
+        event: QueueOrClock,
+        lambda: Context,
+        handle: impl AsyncFn(&A, &RequestContext, Trigger) -> Result<BatchAnswer<T>, Error>,
+    ) -> SqsBatchResponse {
+        let context = self.host.context(lambda.request_id.clone(), lambda);
+        let (trigger, ids) = match event {
+            QueueOrClock::Queue(batch) => {
+                let (messages, ids) = read(batch);
+                (Trigger::Queue(messages), ids)
+            }
+            QueueOrClock::Clock { source: EventBridge::Schedule } => (Trigger::Clock, Vec::new()),
+        };
+        context.record.label("trigger", if trigger == Trigger::Clock { "clock" } else { "queue" });
+        self.guard(&context, ids, async |app| handle(app, &context, trigger).await).await
+    }
+
+    async fn guard<T: Figures>(
+        &self,
+        cx: &RequestContext,
+        ids: Vec<String>,
+        work: impl AsyncFnOnce(&A) -> Result<BatchAnswer<T>, Error>,
+    ) -> SqsBatchResponse {
+        let served = guarded(cx, GOES_BACK, async {
+            let BatchAnswer { tally, ended } = self.host.with_app(cx, work).await?;
+            cx.record.figures(&tally);
+            match ended {
+                Ended::Served(failed) => Ok(failed),
+                Ended::Failed(error) => Err(error),
+            }
+        });
+        let (failed, error) = match served.await {
+            Ok(failed) => (failed, None),
+            Err(error) => (ids, Some(error)),
+        };
+        let outcome = Outcome {
+            ok: error.is_none(),
+            code: error.as_ref().map_or("served", |error| error.code.text()),
+            // A batch that goes back is an outage, whatever its code would be over HTTP.
+            status: if error.is_some() { 500 } else { 200 },
+            message: error.as_ref().map(|error| error.message.as_str()),
+            cause: error.as_ref().and_then(|error| error.cause.as_deref()),
+        };
+        self.host.write(cx, outcome);
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures = failed.into_iter().map(failure).collect();
+        response
+    }
+}
+
+/// The messages of a batch, and their ids.
+fn read(event: SqsEvent) -> (Vec<Message>, Vec<String>) {
+    let messages: Vec<_> = event.records.into_iter().map(message).collect();
+    let ids = messages.iter().map(|message| message.id.clone()).collect();
+    (messages, ids)
+}
+
+fn message(mut record: SqsMessage) -> Message {
+    let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    Message {
+        id: record.message_id.unwrap_or_default(),
+        body: record.body.unwrap_or_default(),
+        receives: receives.unwrap_or(1),
+        group: record.attributes.remove("MessageGroupId").unwrap_or_default(),
+    }
+}
+
+fn failure(id: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = id;
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn messages_and_the_clock_are_told_apart_and_anything_else_is_refused() {
+        let read = |event: serde_json::Value| serde_json::from_value::<QueueOrClock>(event);
+        let batch = json!({"Records": [{"messageId": "m", "body": "{}", "eventSource": "aws:sqs"}]});
+        assert!(matches!(read(batch).unwrap(), QueueOrClock::Queue(batch) if batch.records.len() == 1));
+        let tick = json!({
+            "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
+            "source": "aws.events", "account": "123456789012", "time": "2026-11-21T08:00:00Z", "region": "eu-central-1",
+            "resources": ["arn:aws:events:eu-central-1:123456789012:rule/bridge"], "detail": {},
+        });
+        assert!(matches!(read(tick).unwrap(), QueueOrClock::Clock { source: EventBridge::Schedule }));
+        for other in [json!({}), json!({"source": "aws.s3"}), json!({"detail-type": "Scheduled Event"}), json!([])] {
+            assert!(read(other.clone()).is_err(), "{other}");
+        }
+    }
+}
