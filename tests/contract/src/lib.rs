@@ -57,6 +57,13 @@ pub fn paths(contract: &Value) -> Vec<String> {
     all.filter(|(_, path)| path["post"].get("security").is_none()).map(|(path, _)| path.clone()).collect()
 }
 
+/// The names of the data actions that routes ask for.
+#[must_use]
+pub fn data_actions(contract: &Value) -> BTreeSet<&str> {
+    let routes = contract["paths"].as_object().unwrap().values();
+    routes.filter_map(|route| route["post"]["x-genesys-data-action"].as_str()).collect()
+}
+
 /// The app roles that a route's description says it needs.
 #[must_use]
 pub fn roles<'a>(contract: &'a Value, path: &str) -> BTreeSet<&'a str> {

@@ -42,10 +42,7 @@ fn each_action_does_what_its_name_says() {
     alone(async |sandbox| {
         let actions = imported(sandbox);
         let contract = contract::contract();
-        let routes = contract["paths"].as_object().unwrap().values();
-        let named = routes.filter_map(|route| route["post"]["x-genesys-data-action"].as_str());
-        let (named, imported): (BTreeSet<_>, BTreeSet<_>) = (named.collect(), actions.names().collect());
-        assert_eq!(imported, named);
+        assert_eq!(actions.names().collect::<BTreeSet<_>>(), contract::data_actions(&contract));
 
         let (conversation, number) = (conversation(), number());
         let input = json!({"user": AGENT_ID, "conversationId": conversation});
