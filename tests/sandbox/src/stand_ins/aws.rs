@@ -1,6 +1,6 @@
 //! Secrets Manager, DynamoDB and SQS for a function that runs without the local cloud: in a handler test, in the benchmark.
 //!
-//! Secrets are what the vendors take now; the table takes every write and the queue every message, and forget it.
+//! Secrets are what the vendors take now; tables keep what is written, and the queue takes every message and forgets it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::World;
+use super::{World, locked};
 
 /// Name of the secret with the credential for Entra.
 pub const ENTRA_SECRET: &str = "bridge/entra";
@@ -39,10 +39,9 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
         ("secretsmanager.GetSecretValue", Some(GENESYS_SECRET)) => world.directory().genesys_credential(),
         ("secretsmanager.GetSecretValue", Some(WEBHOOK_SECRET)) => world.directory().webhook_secret.clone(),
         ("AmazonSQS.SendMessageBatch", _) => return Json(taken(&request["Entries"])).into_response(),
-        ("DynamoDB_20120810.UpdateItem", _) if request["ReturnValues"] == "ALL_NEW" => {
-            return Json(json!({"Attributes": written(&request)})).into_response();
+        (target, _) if let Some(operation) = target.strip_prefix("DynamoDB_20120810.") => {
+            return locked(&world.tables).answer(operation, &request);
         }
-        (target, _) if target.starts_with("DynamoDB_20120810.") => return Json(json!({})).into_response(),
         _ => {
             let refusal = json!({"__type": "ResourceNotFoundException", "Message": "nothing of that name is here"});
             return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
@@ -52,22 +51,6 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
         json!({"ARN": "arn:aws:secretsmanager:local", "Name": request["SecretId"], "SecretString": secret.to_string()}),
     )
     .into_response()
-}
-
-/// An item that was not there, after an update that sets attributes: `SET name = :value, other = if_not_exists(other, :it)`.
-fn written(request: &Value) -> Value {
-    let mut item = request["Key"].clone();
-    let expression = request["UpdateExpression"].as_str().unwrap_or_default().trim_start_matches("SET ");
-    let values = &request["ExpressionAttributeValues"];
-    let assignments = expression.replace("if_not_exists(", "").replace(')', "");
-    let mut name = "";
-    for part in assignments.split([',', ' ']).filter(|part| !part.is_empty() && *part != "=") {
-        match values.get(part) {
-            Some(value) => item[name] = value.clone(),
-            None => name = part,
-        }
-    }
-    item
 }
 
 /// What SQS answers when it has taken a batch.

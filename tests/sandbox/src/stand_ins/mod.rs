@@ -14,6 +14,7 @@ mod genesys;
 mod graph;
 mod server;
 mod signing_keys;
+mod table;
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,6 +83,7 @@ pub struct World {
     messages: Mutex<genesys::Messages>,
     conversations: Mutex<genesys::Conversations>,
     calls: Mutex<Vec<SeenCall>>,
+    tables: Mutex<table::Tables>,
     /// What they call webhooks with.
     client: reqwest::Client,
 }
@@ -105,6 +107,7 @@ impl World {
             messages: Mutex::default(),
             conversations: Mutex::default(),
             calls: Mutex::default(),
+            tables: Mutex::default(),
             client: client::client()?,
         });
         world.put_chat(CHAT, None, &[AGENT_ID, COLLEAGUE_ID])?;
