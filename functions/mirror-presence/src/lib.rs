@@ -6,10 +6,10 @@ use bridge::error::Error;
 use bridge::genesys::GenesysClient;
 use bridge::graph::GraphClient;
 use bridge::http::RequestContext;
-use bridge::presence::mirror::{Mirror, MirrorSettings, Reminder, Served, Tally};
+use bridge::presence::mirror::{Mirror, MirrorSettings, PresenceTable, Reminder, Served, Tally};
 use bridge::queue::Message;
 use bridge::startup::{Startup, warm_up};
-use bridge::store::last_presence::{DynamoLastPresences, LastPresences};
+use bridge::store::last_presence::DynamoLastPresences;
 use jiff::Timestamp;
 
 /// The function's name in logs and metrics.
@@ -25,7 +25,7 @@ pub struct App<S = DynamoLastPresences> {
     settings: MirrorSettings,
 }
 
-impl<S: LastPresences> App<S> {
+impl<S: PresenceTable> App<S> {
     /// An app of these parts. Without a reminder, what an invocation leaves waits for the clock.
     #[must_use]
     pub fn new(
@@ -59,7 +59,7 @@ impl App {
 ///
 /// # Errors
 /// None: what cannot be sent now waits in the state table.
-pub async fn handle<S: LastPresences>(
+pub async fn handle<S: PresenceTable>(
     app: &App<S>,
     cx: &RequestContext,
     messages: Vec<Message>,

@@ -15,20 +15,21 @@ use bridge::meeting::MeetingSettings;
 use bridge::notification::queued::queue::Queue;
 use bridge::notification::{Change, Entry, QueueError, Queued, Queues, ReceiverSettings};
 use bridge::presence::PresenceSettings;
-use bridge::presence::mirror::MirrorSettings;
+use bridge::presence::mirror::{MirrorSettings, PresenceTable};
 use bridge::sms::SmsSettings;
 use bridge::startup::{Startup, door};
 use bridge::store::MemoryRecords;
-use bridge::store::last_presence::MemoryLastPresences;
+use bridge::store::last_presence::{DynamoLastPresences, MemoryLastPresences};
 use bridge::store::meetings::MemoryMeetingNotes;
 use bridge::store::subscriptions::MemorySubscriptionNotes;
 use bridge::subscriptions::KeeperSettings;
 use lambda_runtime::Context;
 use sandbox::Trouble;
+use sandbox::genesys_event::GenesysEvent;
 use sandbox::stand_ins::aws::{ENTRA_SECRET, GENESYS_SECRET, WEBHOOK_SECRET};
 use sandbox::stand_ins::{SMS_NUMBER, StandIns};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The stand-ins, and what the functions need to reach them.
 #[derive(Debug)]
@@ -132,11 +133,22 @@ impl InProcess {
     /// `mirror-presence`; `None` when its settings are wrong.
     #[must_use]
     pub fn mirror_presence(&self) -> Option<Consumer<mirror_presence::App<MemoryLastPresences>>> {
+        self.mirror_presence_on(MemoryLastPresences::default())
+    }
+
+    /// `mirror-presence` on the stand-in's table; `None` when its settings are wrong.
+    #[must_use]
+    pub fn mirror_presence_on_table(&self) -> Option<Consumer<mirror_presence::App>> {
+        let client = aws_sdk_dynamodb::Client::new(&self.aws);
+        self.mirror_presence_on(DynamoLastPresences::new(client, "records".into()))
+    }
+
+    fn mirror_presence_on<S: PresenceTable>(&self, last: S) -> Option<Consumer<mirror_presence::App<S>>> {
         let mut env = self.environment();
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let (graph, genesys) = (startup.graph()?, startup.genesys()?);
         let settings = MirrorSettings::read(startup.env)?;
-        let app = mirror_presence::App::new(graph, genesys, MemoryLastPresences::default(), None, settings);
+        let app = mirror_presence::App::new(graph, genesys, last, None, settings);
         Some(Consumer::of(mirror_presence::FUNCTION, Ok(app)))
     }
 }
@@ -226,6 +238,17 @@ pub fn event(function: &str, body: Option<&Value>) -> HttpEvent {
 #[expect(clippy::expect_used, reason = "used by tests only, where a panic is a failed test")]
 pub fn presence_batch() -> SqsEvent {
     serde_json::from_str(include_str!("../../events/mirror-presence.json")).expect("an SQS event")
+}
+
+/// The same batch with this event in place of its own.
+#[must_use]
+pub fn presence_batch_of(event: &GenesysEvent) -> SqsEvent {
+    let mut batch = presence_batch();
+    for record in &mut batch.records {
+        let envelope = json!({"detail-type": event.detail_type, "detail": event.detail});
+        record.body = Some(envelope.to_string());
+    }
+    batch
 }
 
 /// Lets a function answer an event within this time; gives HTTP status and body.

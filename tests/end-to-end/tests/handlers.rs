@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bridge::edge::{Answer, BatchAnswer, Function, Headers};
 use bridge::error::Error;
-use end_to_end::{InProcess, answer, event, invocation, presence_batch};
+use end_to_end::{InProcess, answer, event, invocation, presence_batch, presence_batch_of};
+use sandbox::genesys_event::GenesysEvent;
 use sandbox::stand_ins::faults::Fault;
-use sandbox::stand_ins::{AGENT_ID, COLLEAGUE_ID, ORGANIZER_ID, User, Vendor};
+use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID, COLLEAGUE_ID, ORGANIZER_ID, User, Vendor};
 use serde_json::{Value, json};
 
 const LAMBDA: Duration = Duration::from_secs(28);
@@ -344,6 +345,42 @@ async fn mirror_presence_serves_its_batch() {
     let writes = bundle.stand_ins.world.presence_writes();
     consumer.answer(batch, invocation(LAMBDA), mirror_presence::handle).await;
     assert_eq!(bundle.stand_ins.world.presence_writes(), writes);
+}
+
+/// What an event costs when nobody else is at work: the table and Graph are asked only for what may be there.
+#[tokio::test]
+async fn a_warm_event_is_a_handful_of_calls_and_one_that_changes_nothing_is_one() {
+    let bundle = InProcess::start().await.unwrap();
+    let consumer = bundle.mirror_presence_on_table().unwrap();
+    // The links are loaded with the first event.
+    consumer.answer(presence_batch(), invocation(LAMBDA), mirror_presence::handle).await;
+    let calls_of = async |event: GenesysEvent| {
+        let before = bundle.stand_ins.world.calls().len();
+        let answer = consumer.answer(presence_batch_of(&event), invocation(LAMBDA), mirror_presence::handle).await;
+        assert_eq!(answer.batch_item_failures.len(), 0);
+        let calls = bundle.stand_ins.world.calls().split_off(before);
+        calls.into_iter().map(|call| call.request).collect::<Vec<_>>()
+    };
+    let table = |operation: &str| format!("DynamoDB_20120810.{operation}");
+    let (since, later) = ("2026-11-21T06:00:00.000Z", "2026-11-21T06:00:05.000Z");
+    // From the queue to a meal, which is one write more; and back.
+    calls_of(GenesysEvent::presence(AGENT_GENESYS_ID, "MEAL", "2026-11-21T05:50:00.000Z")).await;
+    // Graph's budget has room again.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let calls = calls_of(GenesysEvent::presence(AGENT_GENESYS_ID, "AVAILABLE", since)).await;
+    let expected = [
+        table("UpdateItem"),
+        table("UpdateItem"),
+        table("BatchGetItem"),
+        "POST /v1.0/$batch".to_owned(),
+        table("UpdateItem"),
+        table("UpdateItem"),
+    ];
+    assert_eq!(calls, expected, "noted, leased, read, sent, noted as sent, given back");
+    assert_eq!(bundle.stand_ins.world.presence_of(AGENT_ID).0, "Available");
+
+    let activity = GenesysEvent::activity(AGENT_GENESYS_ID, "AVAILABLE", since, later);
+    assert_eq!(calls_of(activity).await, [table("UpdateItem")], "the other topic says the same");
 }
 
 #[tokio::test]

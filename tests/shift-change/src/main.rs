@@ -6,26 +6,31 @@
 //! assumed, and said below.
 
 mod agents;
+mod outcome;
 mod picture;
 mod queue;
 mod simulation;
+mod table;
+mod vendors;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bridge::presence::PresenceMode;
 use lexopt::prelude::*;
-use simulation::{Mix, Outcome, Shift};
+use outcome::{Mix, Outcome, Shift};
 
 const USAGE: &str = "\
 Simulates a shift change: agents log off and on within five minutes, and Teams follows.
 
-Usage: cargo shift-change [--agents N] [--requests-per-second N] [--mode MODE] [--instances N] [--pictures FOLDER]
+Usage: cargo shift-change [--agents N] [--requests-per-second N] [--mode MODE] [--mix MIX] [--instances N] [--pictures FOLDER]
 
   --agents N               one run with so many agents; otherwise 1,000, 10,000 and 50,000
   --requests-per-second N  PRESENCE_REQUESTS_PER_SECOND; otherwise 50, and 333 for a second round
   --mode MODE              PRESENCE_MODE: preferred, session or both; otherwise each of them
+  --mix MIX                who changes: most (urgent ones), tenth (a tenth is urgent) or first-day; otherwise each
   --instances N            PresenceInstances, 2 when not given
   --pictures FOLDER        where the pictures go, target/shift-change when not given";
 
@@ -38,6 +43,7 @@ struct Options {
     agents: Vec<usize>,
     rates: Vec<u32>,
     modes: Vec<PresenceMode>,
+    mixes: Vec<Mix>,
     instances: u32,
     pictures: PathBuf,
 }
@@ -49,7 +55,7 @@ impl Options {
         for requests_per_second in self.rates.iter().copied() {
             for agents in self.agents.iter().copied() {
                 for mode in self.modes.iter().copied() {
-                    for mix in [Mix::Change, Mix::TenthUrgent, Mix::FirstDay] {
+                    for mix in self.mixes.iter().copied() {
                         shifts.push(Shift { mix, mode, agents, requests_per_second, instances: self.instances });
                     }
                 }
@@ -64,6 +70,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
         agents: vec![1_000, 10_000, 50_000],
         rates: vec![50, 333],
         modes: vec![PresenceMode::Preferred, PresenceMode::Session, PresenceMode::Both],
+        mixes: vec![Mix::Change, Mix::TenthUrgent, Mix::FirstDay],
         instances: 2,
         pictures: PathBuf::from("target/shift-change"),
     };
@@ -73,6 +80,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
             Long("agents") => options.agents = vec![arguments.value()?.parse()?],
             Long("requests-per-second") => options.rates = vec![arguments.value()?.parse()?],
             Long("mode") => options.modes = vec![arguments.value()?.parse()?],
+            Long("mix") => options.mixes = vec![arguments.value()?.parse()?],
             Long("instances") => options.instances = arguments.value()?.parse()?,
             Long("pictures") => options.pictures = arguments.value()?.into(),
             Long("help") | Short('h') => return Ok(None),
@@ -123,4 +131,8 @@ fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
     }
     writeln!(out, "\nBacklog and lag over time: {}/*.svg", options.pictures.display()).map_err(said)?;
     Ok(good)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

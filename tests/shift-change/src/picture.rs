@@ -5,7 +5,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use crate::Trouble;
-use crate::simulation::{Moment, Outcome};
+use crate::outcome::{Moment, Outcome};
 
 /// Draws a run.
 pub fn draw(path: &Path, outcome: &Outcome) -> Result<(), Trouble> {

@@ -1,4 +1,4 @@
-//! A batch on its way to Graph, and what becomes of each presence in it.
+//! A batch of presences on its way to Graph, and what is noted of each afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +8,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::decision::{renewal, turn};
-use super::links::unlinked_turn;
-use super::{Mirror, Presences, STATE_CONCURRENCY, Tally};
+use super::links::{Linked, unlinked_turn};
+use super::{Mirror, PresenceTable, Presences, STATE_CONCURRENCY, Tally};
 use crate::graph::GraphError;
 use crate::graph::presence::PresenceChange;
 use crate::http::RequestContext;
 use crate::presence::{ExternalIds, LinkList, Target, Whom, changes};
 use crate::store::StoreError;
-use crate::store::last_presence::{LastPresence, LastPresences, Link, Plan, Reason, Sent, Settled, Turn};
-
-/// How long a user is left alone who was just sent something: the index may still show the old turn.
-pub(super) const COOL_DOWN: Duration = Duration::from_secs(1);
+use crate::store::last_presence::{LastPresence, Link, Plan, Reason, Sent, Settled, Turn};
 
 /// How long after a failure a presence is tried again: twice as long after each, up to the longest.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -33,6 +30,15 @@ pub(super) struct Job {
     pub(super) user: Uuid,
     pub(super) teams_user: Uuid,
     pub(super) last: LastPresence,
+    /// What Graph is asked for: one change for each action.
+    pub(super) changes: Vec<PresenceChange>,
+}
+
+impl Job {
+    /// The end of a job that nothing became of.
+    fn kept(&self) -> JobEnd {
+        JobEnd { user: self.user, ended: Ended::Kept, next: self.last.plan.turn }
+    }
 }
 
 /// How a job ended.
@@ -45,33 +51,53 @@ pub(super) enum Ended {
     },
     /// Graph asked to slow down, or did not answer: the presence keeps its turn.
     Kept,
-    PutOff(Duration),
+    PutOff,
     GivenUp,
     Unlinked,
 }
 
-impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I, S> {
-    /// What Graph is asked for a job: one request for each action.
-    pub(super) fn requests(&self, job: &Job, session_id: &Arc<str>) -> Vec<PresenceChange> {
-        let whom = Whom { user: job.teams_user, session_id: session_id.clone() };
-        let target = Target::read_back(&job.last.wanted.target, self.settings.presence.mode);
-        let before = job.last.sent.as_ref().filter(|sent| sent.target != Target::Clear.to_string());
-        changes(&whom, target, &self.settings.presence, before.and_then(|sent| sent.mode))
+/// How a job ended, and the turn that its user has by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct JobEnd {
+    pub(super) user: Uuid,
+    pub(super) ended: Ended,
+    pub(super) next: Option<Turn>,
+}
+
+impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
+    /// The job to send a user's presence, if the user is linked to a Teams user.
+    pub(super) async fn job(
+        &self,
+        cx: &RequestContext,
+        user: Uuid,
+        last: LastPresence,
+        session_id: &Arc<str>,
+        now: Timestamp,
+    ) -> Result<Linked<Job>, StoreError> {
+        Ok(match self.linked(cx, user, &last, now).await? {
+            Linked::To(teams_user) => {
+                let whom = Whom { user: teams_user, session_id: session_id.clone() };
+                let target = Target::read_back(&last.wanted.target, self.settings.presence.mode);
+                let before = last.sent.as_ref().filter(|sent| sent.target != Target::Clear.to_string());
+                let changes = changes(&whom, target, &self.settings.presence, before.and_then(|sent| sent.mode));
+                Linked::To(Job { user, teams_user, last, changes })
+            }
+            Linked::Nobody => Linked::Nobody,
+            Linked::Unknown(turn) => Linked::Unknown(turn),
+        })
     }
 
     /// Sends a batch, and gives how each of its jobs ended.
-    pub(super) async fn send(&self, cx: &RequestContext, session_id: &Arc<str>, jobs: Vec<Job>) -> Vec<(Uuid, Ended)> {
-        let of_each: Vec<_> = jobs.iter().map(|job| self.requests(job, session_id)).collect();
-        let counts: Vec<_> = of_each.iter().map(Vec::len).collect();
-        let requests = of_each.concat();
-        self.settings.pace.take(requests.len());
+    pub(super) async fn send(&self, cx: &RequestContext, jobs: Vec<Job>) -> Vec<JobEnd> {
+        let counts: Vec<_> = jobs.iter().map(|job| job.changes.len()).collect();
+        let requests: Vec<_> = jobs.iter().flat_map(|job| job.changes.iter().cloned()).collect();
         let outcomes = match self.presences.change(cx, &requests).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 tracing::warn!(%error, "Graph took no presence");
                 let asked = if let GraphError::Throttled { retry_after, .. } = error { retry_after } else { None };
                 self.settings.pace.pause(asked.unwrap_or(FIRST_PAUSE));
-                return jobs.into_iter().map(|job| (job.user, Ended::Kept)).collect();
+                return jobs.iter().map(Job::kept).collect();
             }
         };
         self.keep_pace(&outcomes);
@@ -81,12 +107,12 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
         let outcomes: Vec<Result<(), GraphError>> = counts.into_iter().map(&mut of_one).collect();
         stream::iter(jobs.into_iter().zip(outcomes))
             .map(|(job, outcome)| async move {
-                let user = job.user;
                 match self.end(cx, &job, outcome).await {
-                    Ok(ended) => (user, ended),
+                    Ok((ended, next)) => JobEnd { user: job.user, ended, next },
                     Err(error) => {
-                        tracing::warn!(%error, "what was sent could not be noted, and is sent again");
-                        (user, Ended::PutOff(FIRST_PAUSE))
+                        tracing::warn!(%error, "a presence was sent and could not be noted as sent: it is sent again");
+                        let plan = put_off(&job.last, FIRST_PAUSE, (self.now)());
+                        JobEnd { user: job.user, ended: Ended::PutOff, next: plan.turn }
                     }
                 }
             })
@@ -108,34 +134,35 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
     }
 
     /// Notes how a job ended.
-    async fn end(&self, cx: &RequestContext, job: &Job, outcome: Result<(), GraphError>) -> Result<Ended, StoreError> {
-        let Job { user, teams_user, last } = job;
+    async fn end(
+        &self,
+        cx: &RequestContext,
+        job: &Job,
+        outcome: Result<(), GraphError>,
+    ) -> Result<(Ended, Option<Turn>), StoreError> {
+        let Job { user, teams_user, last, .. } = job;
         let modified = last.wanted.modified;
         let now = (self.now)();
         match outcome {
             Ok(()) => self.settle(cx, *user, last, now).await,
-            Err(GraphError::Throttled { .. }) => Ok(Ended::Kept),
+            Err(GraphError::Throttled { .. }) => Ok((Ended::Kept, last.plan.turn)),
             Err(error) if error.is_not_found() => {
                 // Genesys Cloud is asked again: the user may have been linked anew.
                 let refused = Link { teams_user: Some(*teams_user), since: Timestamp::UNIX_EPOCH };
                 self.last.link(cx, *user, &refused).await?;
                 let turn = Some(unlinked_turn(last, now));
                 self.last.plan(cx, *user, modified, &Plan { turn, ..last.plan }).await?;
-                Ok(Ended::Unlinked)
+                Ok((Ended::Unlinked, turn))
             }
             Err(error) => {
-                let (plan, pause) = put_off(last, pause_after(last.plan.tries), now);
+                let plan = put_off(last, pause_after(last.plan.tries), now);
                 self.last.plan(cx, *user, modified, &plan).await?;
-                match plan.turn {
-                    Some(_) => {
-                        tracing::warn!(%error, "a presence is sent later");
-                        Ok(Ended::PutOff(pause))
-                    }
-                    None => {
-                        tracing::error!(%error, "a presence is given up: it could not be sent for twelve hours");
-                        Ok(Ended::GivenUp)
-                    }
+                if plan.turn.is_some() {
+                    tracing::warn!(%error, "Graph did not take a presence: it is sent again later");
+                    return Ok((Ended::PutOff, plan.turn));
                 }
+                tracing::error!(%error, "a presence is given up: Graph has not taken it for twelve hours");
+                Ok((Ended::GivenUp, None))
             }
         }
     }
@@ -146,7 +173,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
         user: Uuid,
         last: &LastPresence,
         now: Timestamp,
-    ) -> Result<Ended, StoreError> {
+    ) -> Result<(Ended, Option<Turn>), StoreError> {
         let settings = &self.settings.presence;
         let wanted = &last.wanted;
         let until = now.checked_add(settings.life()).unwrap_or(Timestamp::MAX);
@@ -154,19 +181,19 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
         let shows = wanted.target != Target::Clear.to_string();
         let next = renewal(settings, last.plan.seen, now).filter(|_| shows);
         let lag_ms = now.as_millisecond() - wanted.modified.as_millisecond();
-        let overtaken = match self.last.settle(cx, user, wanted.modified, &sent, next).await? {
-            Settled::Done => false,
+        let newer = match self.last.settle(cx, user, wanted.modified, &sent, next).await? {
+            Settled::Done => None,
             // It may have been sent by an instance that took this one for dead, and before what was sent here.
-            Settled::Overtaken(newer) => {
-                if newer.is_settled() {
-                    let turn = turn(newer.wanted.urgent, newer.wanted.modified, now);
-                    let plan = Plan { turn: Some(turn), ..newer.plan };
-                    self.last.plan(cx, user, newer.wanted.modified, &plan).await?;
-                }
-                true
+            Settled::Overtaken(newer) if newer.is_settled() => {
+                let turn = turn(newer.wanted.urgent, newer.wanted.modified, now);
+                let plan = Plan { turn: Some(turn), ..newer.plan };
+                self.last.plan(cx, user, newer.wanted.modified, &plan).await?;
+                Some(plan)
             }
+            Settled::Overtaken(newer) => Some(newer.plan),
         };
-        Ok(Ended::Sent { renewed: is_renewal(last), overtaken, lag_ms })
+        let ended = Ended::Sent { renewed: is_renewal(last), overtaken: newer.is_some(), lag_ms };
+        Ok((ended, newer.and_then(|plan| plan.turn)))
     }
 }
 
@@ -178,16 +205,16 @@ pub(super) fn pause_after(tries: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << tries.min(10)).min(LONGEST_PAUSE)
 }
 
-/// The plan after a failure, and the pause it makes.
-pub(super) fn put_off(last: &LastPresence, pause: Duration, now: Timestamp) -> (Plan, Duration) {
+/// The plan after a failure: another try after this pause, unless the presence is too old to say anything.
+pub(super) fn put_off(last: &LastPresence, pause: Duration, now: Timestamp) -> Plan {
     let says_nothing = last.wanted.modified.checked_add(GIVEN_UP_AFTER).is_ok_and(|end| end < now);
     let at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
     let turn = last.plan.turn.filter(|_| !says_nothing || is_renewal(last)).map(|turn| Turn { at, ..turn });
-    (Plan { turn, tries: last.plan.tries.saturating_add(1), seen: last.plan.seen }, pause)
+    Plan { turn, tries: last.plan.tries.saturating_add(1), seen: last.plan.seen }
 }
 
-/// Counts an end; gives how long the user is left alone.
-pub(super) fn count(ended: Ended, tally: &mut Tally) -> Duration {
+/// Counts an end.
+pub(super) fn count(ended: Ended, tally: &mut Tally) {
     match ended {
         Ended::Sent { renewed, overtaken, lag_ms } => {
             if renewed {
@@ -197,17 +224,9 @@ pub(super) fn count(ended: Ended, tally: &mut Tally) -> Duration {
                 tally.worst_lag_ms = tally.worst_lag_ms.max(lag_ms);
             }
             tally.overtaken += usize::from(overtaken);
-            COOL_DOWN
         }
-        Ended::Kept => Duration::ZERO,
-        Ended::PutOff(pause) => {
-            tally.put_off += 1;
-            pause
-        }
-        Ended::GivenUp => {
-            tally.given_up += 1;
-            COOL_DOWN
-        }
-        Ended::Unlinked => Duration::ZERO,
+        Ended::PutOff => tally.put_off += 1,
+        Ended::GivenUp => tally.given_up += 1,
+        Ended::Kept | Ended::Unlinked => {}
     }
 }

@@ -12,13 +12,12 @@ use uuid::Uuid;
 
 use super::batch::{FIRST_PAUSE, pause_after, put_off};
 use super::decision::turn;
-use super::sending::Busy;
-use super::{Mirror, Presences, STATE_CONCURRENCY};
+use super::{Mirror, PresenceTable, Presences, STATE_CONCURRENCY};
 use crate::genesys::GenesysError;
 use crate::http::RequestContext;
 use crate::presence::{ExternalIds, LinkList, LinksPage};
 use crate::store::StoreError;
-use crate::store::last_presence::{LastPresence, LastPresences, Link, Plan, Reading, Reason, Turn};
+use crate::store::last_presence::{LastPresence, Link, Plan, Reading, Reason, Turn};
 
 /// How long after the last page everything is read again: before the links are a day old.
 const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
@@ -32,8 +31,8 @@ pub(super) const PAGE: usize = 100;
 /// Users on a page that is never refused for its size.
 pub(super) const SMALL_PAGE: usize = 25;
 
-/// How far pages are apart: 200 a minute, of 300 requests that are allowed.
-pub(super) const BETWEEN_PAGES: Duration = Duration::from_millis(300);
+/// How far the requests for two pages are apart: 240 a minute, of 300 requests that are allowed.
+pub(super) const BETWEEN_PAGES: Duration = Duration::from_millis(250);
 
 /// How much older urgent presences count among those whose user is to be looked up.
 const URGENT_BY: Duration = Duration::from_secs(60 * 60);
@@ -43,34 +42,47 @@ const LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 const ABSENCE_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// Who a user is in Teams.
-pub(super) enum Linked {
-    To(Uuid),
+pub(super) enum Linked<T> {
+    To(T),
     Nobody,
-    Unknown,
+    /// It is to be looked up, at this turn.
+    Unknown(Turn),
 }
 
 /// How a look-up ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    Somebody,
+    /// The user has a Teams user; the turn is the presence's.
+    Somebody(Turn),
     Nobody,
-    Failed(Duration),
+    /// The user is not to be looked up any more, because another instance has changed the record.
+    Over,
+    /// It is tried again at the turn, and no other user is looked up for so long.
+    Failed(Option<Turn>, Duration),
+}
+
+/// Links of a page that were kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct KeptLinks {
+    pub(super) count: usize,
+    /// The turns of users whose presence has waited for its link.
+    pub(super) turns: Vec<(Turn, Uuid)>,
 }
 
 /// How the reading of a page ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Page {
-    /// It was kept, and this many links with it; another one is there.
-    Read(usize),
-    /// It was the last one; and this many links with it.
-    Last(usize),
+    /// Its links were kept; another page is there.
+    Read(KeptLinks),
+    /// Its links were kept; it was the last page.
+    Last(KeptLinks),
     /// The same page is to be asked for again after this time, and be smaller.
     Throttled(Duration),
     /// It cannot be read now.
     Failed,
 }
 
-impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I, S> {
+impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
     /// From which user on links are to be read now; nothing, when they have been read, or only a pilot's are wanted.
     pub(super) async fn reading(&self, cx: &RequestContext) -> Option<usize> {
         if self.settings.only.is_some() {
@@ -99,16 +111,16 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
                 return (start, Page::Failed);
             }
         };
-        let (links, next) = (page.links.len(), start + page.users);
+        let next = start + page.users;
         let is_last = page.users == 0 || next > page.total;
         match self.keep_links(cx, page).await {
-            Ok(()) if is_last => {
+            Ok(kept) if is_last => {
                 self.go_on(cx, 1, EVERY).await;
-                (1, Page::Last(links))
+                (1, Page::Last(kept))
             }
-            Ok(()) => {
+            Ok(kept) => {
                 self.go_on(cx, next, Duration::ZERO).await;
-                (next, Page::Read(links))
+                (next, Page::Read(kept))
             }
             Err(error) => {
                 tracing::warn!(%error, "links could not be kept");
@@ -124,9 +136,10 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
         }
     }
 
-    /// Keeps a page, and gives those their turn who waited for it.
-    async fn keep_links(&self, cx: &RequestContext, page: LinksPage) -> Result<(), StoreError> {
+    /// Keeps a page's links, and gives a turn to every user whose presence has waited for one.
+    async fn keep_links(&self, cx: &RequestContext, page: LinksPage) -> Result<KeptLinks, StoreError> {
         let now = (self.now)();
+        let mut kept = KeptLinks { count: page.links.len(), turns: Vec::new() };
         let users: Vec<_> = page.links.iter().map(|(user, _)| *user).collect();
         stream::iter(page.links)
             .map(|(user, teams_user)| async move { self.last.link(cx, user, &Link { teams_user, since: now }).await })
@@ -138,9 +151,10 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
                 let is_linked = last.link.is_some_and(|link| link.teams_user.is_some());
                 let turn = is_linked.then(|| turn(last.wanted.urgent, last.wanted.modified, now));
                 self.last.plan(cx, user, last.wanted.modified, &Plan { turn, ..last.plan }).await?;
+                kept.turns.extend(turn.map(|turn| (turn, user)));
             }
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// The Teams user. Without a link that can be believed, the user gets another turn, or none.
@@ -150,7 +164,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
         user: Uuid,
         last: &LastPresence,
         now: Timestamp,
-    ) -> Result<Linked, StoreError> {
+    ) -> Result<Linked<Uuid>, StoreError> {
         let is_believed = |link: &Link| {
             let life = if link.teams_user.is_some() { LINK_LIFE } else { ABSENCE_LIFE };
             link.since.checked_add(life).is_ok_and(|end| now < end)
@@ -158,59 +172,60 @@ impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I,
         let (linked, turn) = match last.link.filter(is_believed) {
             Some(Link { teams_user: Some(teams_user), .. }) => return Ok(Linked::To(teams_user)),
             Some(Link { teams_user: None, .. }) => (Linked::Nobody, None),
-            None => (Linked::Unknown, Some(unlinked_turn(last, now))),
+            None => {
+                let turn = unlinked_turn(last, now);
+                (Linked::Unknown(turn), Some(turn))
+            }
         };
         self.last.plan(cx, user, last.wanted.modified, &Plan { turn, ..last.plan }).await.map(|()| linked)
     }
 
-    /// The next user to look up, and whether others are due who are busy. A table that fails is asked again in the next
-    /// turn.
-    pub(super) async fn unlinked(&self, cx: &RequestContext, busy: &Busy) -> (Option<(Uuid, LastPresence)>, bool) {
-        let now = (self.now)();
-        let due = self.last.due(cx, Reason::Unlinked, now, 1 + busy.count()).await;
-        let (skipped, mut users): (Vec<_>, Vec<_>) =
-            due.unwrap_or_default().into_iter().partition(|user| busy.has(*user));
-        users.truncate(1);
-        let known = if users.is_empty() { Vec::new() } else { self.last.read(cx, &users).await.unwrap_or_default() };
-        let is_due = |turn: Turn| turn.reason == Reason::Unlinked && turn.at <= now;
-        let next = known.into_iter().find(|(_, last)| last.plan.turn.is_some_and(is_due));
-        let is_over = next.is_none() && !users.is_empty();
-        (next, is_over || !skipped.is_empty())
-    }
-
-    pub(super) async fn look_up(&self, cx: &RequestContext, user: Uuid, last: LastPresence) -> (Uuid, Found) {
-        let found = self.ids.teams_id(cx, user).await;
-        let now = (self.now)();
-        let (found, kept) = match found {
-            Ok(found) => {
-                // A link that Graph had refused is none, however often Genesys Cloud repeats it.
-                let refused =
-                    last.link.filter(|link| link.since == Timestamp::UNIX_EPOCH).and_then(|link| link.teams_user);
-                let teams_user = found.filter(|found| Some(*found) != refused);
-                let next = teams_user.map(|_| turn(last.wanted.urgent, last.wanted.modified, now));
-                let linked = self.last.link(cx, user, &Link { teams_user, since: now }).await;
-                let plan = Plan { turn: next, tries: 0, ..last.plan };
-                let kept = match linked {
-                    Ok(()) => self.last.plan(cx, user, last.wanted.modified, &plan).await,
-                    Err(error) => Err(error),
-                };
-                (if teams_user.is_some() { Found::Somebody } else { Found::Nobody }, kept)
-            }
+    /// Looks a user up in Genesys Cloud whose turn for that has come, as far as is known.
+    pub(super) async fn look_up(&self, cx: &RequestContext, user: Uuid) -> (Uuid, Found) {
+        let known = match self.last.read(cx, &[user]).await {
+            Ok(known) => known,
+            Err(error) => return (user, self.not_looked_up(&error)),
+        };
+        let is_due = |turn: Turn| turn.reason == Reason::Unlinked && turn.at <= (self.now)();
+        let Some((_, last)) = known.into_iter().find(|(_, last)| last.plan.turn.is_some_and(is_due)) else {
+            return (user, Found::Over);
+        };
+        let found = match self.ids.teams_id(cx, user).await {
+            Ok(found) => self.keep_found(cx, user, &last, found).await,
             Err(error) => {
-                tracing::warn!(%error, "a user could not be looked up in Genesys Cloud");
+                tracing::warn!(%error, "a user could not be looked up in Genesys Cloud: it is tried again later");
                 let asked = if let GenesysError::Throttled { retry_after, .. } = error { retry_after } else { None };
                 let pause = asked.unwrap_or_else(|| pause_after(last.plan.tries));
-                let (plan, _) = put_off(&last, pause, now);
-                (Found::Failed(pause), self.last.plan(cx, user, last.wanted.modified, &plan).await)
+                let plan = put_off(&last, pause, (self.now)());
+                let planned = self.last.plan(cx, user, last.wanted.modified, &plan).await;
+                planned.map(|()| Found::Failed(plan.turn, pause))
             }
         };
-        match kept {
-            Ok(()) => (user, found),
-            Err(error) => {
-                tracing::warn!(%error, "what was found could not be noted, and is looked up again");
-                (user, Found::Failed(FIRST_PAUSE))
-            }
-        }
+        (user, found.unwrap_or_else(|error| self.not_looked_up(&error)))
+    }
+
+    fn not_looked_up(&self, error: &StoreError) -> Found {
+        tracing::warn!(%error, "the link of a user could not be read or kept: the user is looked up again");
+        let at = (self.now)().checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
+        Found::Failed(Some(Turn { reason: Reason::Unlinked, at }), FIRST_PAUSE)
+    }
+
+    /// Keeps what Genesys Cloud has said of a user, and plans the presence's own turn with it.
+    async fn keep_found(
+        &self,
+        cx: &RequestContext,
+        user: Uuid,
+        last: &LastPresence,
+        found: Option<Uuid>,
+    ) -> Result<Found, StoreError> {
+        let now = (self.now)();
+        // A link that Graph had refused is none, however often Genesys Cloud repeats it.
+        let refused = last.link.filter(|link| link.since == Timestamp::UNIX_EPOCH).and_then(|link| link.teams_user);
+        let teams_user = found.filter(|found| Some(*found) != refused);
+        let next = teams_user.map(|_| turn(last.wanted.urgent, last.wanted.modified, now));
+        self.last.link(cx, user, &Link { teams_user, since: now }).await?;
+        self.last.plan(cx, user, last.wanted.modified, &Plan { turn: next, tries: 0, ..last.plan }).await?;
+        Ok(next.map_or(Found::Nobody, Found::Somebody))
     }
 }
 

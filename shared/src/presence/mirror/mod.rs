@@ -5,9 +5,11 @@
 //! and its message is done with. One instance at a time sends what the backlog has ([`sending`]); the others take events in
 //! meanwhile, so that an urgent one is known while thousands wait.
 
+mod backlog;
 mod batch;
 mod decision;
 mod event;
+mod lease;
 mod links;
 mod pace;
 mod reminder;
@@ -34,7 +36,7 @@ use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::queue::Message;
 use crate::store::StoreError;
-use crate::store::last_presence::{LastPresences, Plan, Turn};
+use crate::store::last_presence::{LastPresences, Plan, SenderLease, TeamsLinks, Turn};
 
 /// Requests to the state table at once.
 const STATE_CONCURRENCY: usize = 32;
@@ -70,6 +72,11 @@ impl Presences for GraphClient {
     }
 }
 
+/// What the mirror needs of the state table.
+pub trait PresenceTable: LastPresences + TeamsLinks + SenderLease {}
+
+impl<T: LastPresences + TeamsLinks + SenderLease> PresenceTable for T {}
+
 /// What a mirror works with.
 #[derive(Debug)]
 pub struct Mirror<'a, P, I, S> {
@@ -96,15 +103,18 @@ pub struct Served {
     pub more: bool,
 }
 
-impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I, S> {
+impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
     /// Notes what a batch wants, and sends what is due if no other instance does.
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> Served {
         let mut tally = Tally::default();
+        // A batch without messages is a reminder too.
+        let is_empty = messages.is_empty();
         let (newest, mut failed) = newest(messages, self.settings.only.as_ref(), &mut tally);
         let noted = self.note(cx, newest, &mut failed, &mut tally).await;
         tally.failed = failed.len();
+        let reminded = is_empty || tally.reminders > 0;
         // Boxed, because futures within futures within futures are more than the compiler follows.
-        let more = Box::pin(self.send_due(cx, noted, &mut tally)).await;
+        let more = Box::pin(self.send_due(cx, noted, reminded, &mut tally)).await;
         Served { failed, tally, more }
     }
 

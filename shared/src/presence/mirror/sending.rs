@@ -3,33 +3,26 @@
 //! One instance sends at a time. It holds a lease in the state table, so that the budget is kept exactly and no user is
 //! sent two presences at once. Should it die, its lease ends, and the next invocation of any instance goes on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
-use super::batch::{COOL_DOWN, Ended, FIRST_PAUSE, Job, count};
-use super::links::{BETWEEN_PAGES, Found, Linked, PAGE, Page, SMALL_PAGE};
-use super::{Mirror, Presences, STATE_CONCURRENCY, Tally};
+use super::backlog::{Backlog, TO_SEND, TURNS_AT_ONCE};
+use super::batch::{FIRST_PAUSE, Job, JobEnd, count};
+use super::lease::RENEWED_EVERY;
+use super::links::{BETWEEN_PAGES, Found, KeptLinks, Linked, PAGE, Page, SMALL_PAGE};
+use super::{Mirror, PresenceTable, Presences, Tally};
 use crate::graph::presence::BATCH_SIZE;
 use crate::http::RequestContext;
 use crate::presence::{ExternalIds, LinkList};
 use crate::store::StoreError;
-use crate::store::last_presence::{LastPresences, Reason, Turn};
-
-/// How long the lease of the sending lasts without being renewed. Any request of an instance that died has ended by then.
-const LEASE: Duration = Duration::from_secs(15);
-
-/// How long an invocation waits for the lease: an instance that ends its turn just now may not have seen what this one
-/// has noted.
-const WAIT_FOR_THE_LEASE: Duration = Duration::from_secs(2);
-
-/// From so many users on an invocation does not wait for the lease: more events are on their way, and are to be noted.
-const MANY: usize = 300;
+use crate::store::last_presence::{LeaseAnswer, Reason, Turn};
 
 /// How long one invocation sends.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -40,294 +33,327 @@ const LAST_BATCHES: Duration = Duration::from_secs(20);
 /// Batches on their way to Graph at once. The pace decides how many leave; this is for those that are slow.
 const BATCHES_AT_ONCE: usize = 4;
 
-/// How long the index may take to show what was noted.
-const UNTIL_SHOWN: Duration = Duration::from_secs(5);
-
 /// Look-ups in Genesys Cloud at once, and how far apart: 240 a minute, of 300 requests that are allowed.
 const LOOKUPS_AT_ONCE: usize = 4;
 const BETWEEN_LOOKUPS: Duration = Duration::from_millis(250);
 
-/// A pause that an invocation waits out; after a longer one, a later invocation goes on.
-const WORTH_WAITING_FOR: Duration = Duration::from_secs(10);
-
-/// Who is not to be picked now, and until when.
-#[derive(Debug, Default)]
-pub(super) struct Busy(HashMap<Uuid, Option<Instant>>);
-
-impl Busy {
-    fn take(&mut self, user: Uuid) {
-        self.0.insert(user, None);
-    }
-
-    fn free(&mut self, user: Uuid, after: Duration) {
-        self.0.insert(user, Some(Instant::now() + after));
-    }
-
-    /// Whether the user is not to be picked.
-    pub(super) fn has(&self, user: Uuid) -> bool {
-        self.0.contains_key(&user)
-    }
-
-    /// Of how many users that is known.
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Forgets who has cooled down; gives when the next one has.
-    fn cool(&mut self) -> Option<Instant> {
-        let now = Instant::now();
-        self.0.retain(|_, until| until.is_none_or(|until| now < until));
-        self.0.values().flatten().min().copied()
-    }
-}
-
-/// What the backlog gave.
-#[derive(Default)]
-struct Picked {
-    jobs: Vec<Job>,
-    /// Somebody is due who is busy.
-    skipped: bool,
-    /// Users who are to be looked up first.
-    unlinked: usize,
-    /// Users who are nobody in Teams.
-    nobody: usize,
-}
-
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    one.into_iter().chain(other).min()
-}
-
-impl<P: Presences, I: ExternalIds + LinkList, S: LastPresences> Mirror<'_, P, I, S> {
-    /// Sends what is due, unless another instance does. `noted` are the turns that this invocation has noted, which the
-    /// index may not show yet. Gives whether more is due than could be sent.
-    pub(super) async fn send_due(&self, cx: &RequestContext, mut noted: Vec<(Turn, Uuid)>, tally: &mut Tally) -> bool {
-        let holder = Uuid::new_v4();
-        let waits = if noted.len() < MANY { WAIT_FOR_THE_LEASE } else { Duration::ZERO };
-        if !self.hold(cx, holder, waits).await {
-            return false;
-        }
-        noted.sort_unstable_by_key(|(turn, user)| (turn.at, *user));
-        let more = match self.presences.app_id(cx).await {
-            Ok(session_id) => self.send_all(cx, holder, &session_id, noted, tally).await,
-            Err(error) => {
-                tracing::error!(%error, "nothing can be sent; what is wanted waits in the state table");
-                tally.outages += 1;
-                false
-            }
-        };
-        if more || tally.outages + tally.put_off > 0 {
-            // Without an answer, the next invocation counts it.
-            tally.waited_ms = self.waited_ms(cx).await.unwrap_or_default();
-        }
-        let rest = self.settings.pace.rest();
-        // Should it fail, the lease ends by itself.
-        let _ = self.lease(cx, holder, rest).await;
-        more
-    }
-
-    async fn hold(&self, cx: &RequestContext, holder: Uuid, waits: Duration) -> bool {
-        let until = Instant::now() + waits;
-        loop {
-            match self.lease(cx, holder, LEASE).await {
-                Ok(true) => return true,
-                Ok(false) if Instant::now() < until => sleep(Duration::from_millis(200)).await,
-                Ok(false) => return false,
-                Err(error) => {
-                    tracing::warn!(%error, "nothing is sent now; what is wanted waits in the state table");
-                    return false;
-                }
-            }
-        }
-    }
-
-    async fn lease(&self, cx: &RequestContext, holder: Uuid, lasts: Duration) -> Result<bool, StoreError> {
-        let now = (self.now)();
-        self.last.lease(cx, holder, now, now.checked_add(lasts).unwrap_or(Timestamp::MAX)).await
-    }
-
-    async fn send_all(
+impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
+    /// Sends what is due, unless another instance does. `noted` are the turns that this invocation has noted; `reminded`
+    /// says that it is to look for others too. Gives whether more is due than could be sent.
+    pub(super) async fn send_due(
         &self,
         cx: &RequestContext,
-        holder: Uuid,
-        session_id: &Arc<str>,
         noted: Vec<(Turn, Uuid)>,
+        reminded: bool,
         tally: &mut Tally,
     ) -> bool {
-        let pace = &self.settings.pace;
-        let end = Instant::now() + cx.deadline.for_a_call().saturating_sub(LAST_BATCHES).min(LONGEST);
-        let shown_by = Instant::now() + UNTIL_SHOWN;
-        let (mut sending, mut lookups, mut pages) =
-            (FuturesUnordered::new(), FuturesUnordered::new(), FuturesUnordered::new());
-        let mut reading = self.reading(cx).await;
-        let (mut page_size, mut next_page) = (PAGE, Instant::now());
-        let mut busy = Busy::default();
-        let (mut over, mut exhausted) = (false, false);
-        let (mut leased, mut next_lookup) = (Instant::now(), Some(Instant::now()));
-        // When somebody is due again who is not now.
-        let mut wake = None;
-        loop {
-            if sending.is_empty()
-                && lookups.is_empty()
-                && (over || exhausted && wake.is_none() && next_lookup.is_none())
-            {
-                return !exhausted || next_lookup.is_some();
+        if noted.is_empty() && !reminded {
+            return false;
+        }
+        let holder = Uuid::new_v4();
+        let Some(unseen) = self.take_lease(cx, holder).await else { return false };
+        match self.presences.app_id(cx).await {
+            Ok(session_id) => {
+                let backlog = Backlog::new(noted, unseen || reminded);
+                Sending::new(self, cx, holder, session_id, backlog, tally).run().await
             }
-            let soon = |at: Option<Instant>| at.unwrap_or(end).min(end);
+            Err(error) => {
+                tracing::error!(%error, "no presence can be sent: they wait in the state table until there is a token");
+                tally.outages += 1;
+                self.count_wait(cx, tally).await;
+                self.give_back(cx, holder, false).await;
+                false
+            }
+        }
+    }
+
+    /// Counts since when the oldest presence waits that is still to be sent. Without an answer of the table, the next
+    /// invocation counts it.
+    async fn count_wait(&self, cx: &RequestContext, tally: &mut Tally) {
+        let oldest = async {
+            let reasons = [Reason::Urgent, Reason::Change, Reason::Unlinked];
+            let due = try_join_all(reasons.map(|reason| self.last.due(cx, reason, Timestamp::MAX, 1))).await?;
+            let oldest: Vec<_> = due.into_iter().flat_map(|due| due.turns).map(|(_, user)| user).collect();
+            let known = if oldest.is_empty() { Vec::new() } else { self.last.read(cx, &oldest).await? };
+            let waiting = known.into_iter().filter(|(_, last)| !last.is_settled());
+            Ok::<_, StoreError>(waiting.map(|(_, last)| last.wanted.modified).min())
+        };
+        let oldest = oldest.await.unwrap_or_default();
+        tally.waited_ms = oldest.map_or(0, |modified| (self.now)().as_millisecond() - modified.as_millisecond());
+    }
+}
+
+/// One instance's time as the sender.
+struct Sending<'a, P, I, S> {
+    mirror: &'a Mirror<'a, P, I, S>,
+    cx: &'a RequestContext,
+    holder: Uuid,
+    session_id: Arc<str>,
+    backlog: Backlog,
+    tally: &'a mut Tally,
+    batches: FuturesUnordered<LocalBoxFuture<'a, Vec<JobEnd>>>,
+    lookups: FuturesUnordered<LocalBoxFuture<'a, (Uuid, Found)>>,
+    next_lookup: Instant,
+    pages: FuturesUnordered<LocalBoxFuture<'a, (usize, Page)>>,
+    /// The first user of the next page of links; nothing, when no page is to be read.
+    reading: Option<usize>,
+    /// Whether the table was asked for that.
+    has_asked_for_reading: bool,
+    page_size: usize,
+    next_page: Instant,
+    /// When nothing is begun any more.
+    end: Instant,
+    over: bool,
+}
+
+impl<'a, P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Sending<'a, P, I, S> {
+    fn new(
+        mirror: &'a Mirror<'a, P, I, S>,
+        cx: &'a RequestContext,
+        holder: Uuid,
+        session_id: Arc<str>,
+        backlog: Backlog,
+        tally: &'a mut Tally,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            mirror,
+            cx,
+            holder,
+            session_id,
+            backlog,
+            tally,
+            batches: FuturesUnordered::new(),
+            lookups: FuturesUnordered::new(),
+            next_lookup: now,
+            pages: FuturesUnordered::new(),
+            reading: None,
+            has_asked_for_reading: false,
+            page_size: PAGE,
+            next_page: now,
+            end: now + cx.deadline.for_a_call().saturating_sub(LAST_BATCHES).min(LONGEST),
+            over: false,
+        }
+    }
+
+    /// Sends until nothing is due or the time is over, and gives the lease back. Gives whether more is due.
+    async fn run(mut self) -> bool {
+        loop {
+            self.send_all().await;
+            let more = !self.backlog.is_empty() || self.reading.is_some();
+            if more || self.tally.put_off > 0 {
+                self.mirror.count_wait(self.cx, self.tally).await;
+            }
+            if self.mirror.give_back(self.cx, self.holder, !more).await || self.over {
+                return more;
+            }
+            self.backlog.has_more();
+        }
+    }
+
+    async fn send_all(&mut self) {
+        let pace = &self.mirror.settings.pace;
+        let mut leased = Instant::now();
+        loop {
+            let now = (self.mirror.now)();
+            let is_idle = self.batches.is_empty() && self.lookups.is_empty() && self.pages.is_empty();
+            if is_idle && (self.over || self.backlog.is_empty() && self.reading.is_none()) {
+                return;
+            }
+            let ask = self.backlog.to_ask(now).filter(|_| !self.over);
+            let next_turn = self.backlog.next_turn(now).map(|after| Instant::now() + after);
+            let may_send = !self.over && self.batches.len() < BATCHES_AT_ONCE && self.backlog.has_due(&TO_SEND, now);
+            let may_look_up = !self.over
+                && self.reading.is_none()
+                && self.lookups.len() < LOOKUPS_AT_ONCE
+                && self.backlog.has_due(&[Reason::Unlinked], now);
+            let may_read = !self.over && self.pages.is_empty();
             tokio::select! {
                 biased;
-                Some(ended) = sending.next() => {
-                    let ended: Vec<(Uuid, Ended)> = ended;
-                    for (user, ended) in ended {
-                        let after = count(ended, tally);
-                        busy.free(user, after);
-                        if matches!(ended, Ended::PutOff(pause) if pause <= WORTH_WAITING_FOR) {
-                            wake = earlier(wake, Some(Instant::now() + after));
-                        }
-                        if ended == Ended::Unlinked {
-                            next_lookup = next_lookup.or(Some(Instant::now()));
-                        }
-                    }
-                    exhausted = false;
-                }
-                Some((user, found)) = lookups.next() => {
-                    tally.looked_up += 1;
-                    match found {
-                        Found::Somebody => {
-                            busy.free(user, Duration::ZERO);
-                            exhausted = false;
-                        }
-                        Found::Nobody => {
-                            tally.no_teams_user += 1;
-                            busy.free(user, COOL_DOWN);
-                        }
-                        Found::Failed(pause) => {
-                            busy.free(user, pause);
-                            next_lookup = Some(Instant::now() + pause);
-                        }
-                    }
-                }
-                Some((next, page)) = pages.next() => {
-                    let pause = match page {
-                        Page::Read(_) => BETWEEN_PAGES,
-                        Page::Throttled(pause) => {
-                            page_size = SMALL_PAGE;
-                            pause
-                        }
-                        Page::Last(_) | Page::Failed => Duration::ZERO,
-                    };
-                    if let Page::Read(links) | Page::Last(links) = page {
-                        tally.linked += links;
-                        exhausted = false;
-                    }
-                    next_page = Instant::now() + pause;
-                    reading = matches!(page, Page::Read(_) | Page::Throttled(_)).then_some(next);
-                }
-                () = sleep_until(leased + LEASE / 3) => {
+                Some(ends) = self.batches.next() => self.batch_ended(ends),
+                Some((user, found)) = self.lookups.next() => self.lookup_ended(user, found),
+                Some((next, page)) = self.pages.next() => self.page_ended(next, page),
+                () = sleep_until(leased + RENEWED_EVERY) => {
                     leased = Instant::now();
-                    // Another instance holds it: this one was taken for dead. What it has on its way is settled as ever.
-                    over |= matches!(self.lease(cx, holder, LEASE).await, Ok(false));
+                    self.renew().await;
                 }
-                () = sleep_until(end), if !over => over = true,
-                () = pace.ready(), if !over && !exhausted && sending.len() < BATCHES_AT_ONCE => {
-                    let cools = busy.cool();
-                    let noted = if Instant::now() < shown_by { noted.as_slice() } else { &[] };
-                    match self.pick(cx, noted, &busy).await {
-                        Ok(Picked { jobs, skipped, unlinked, nobody }) => {
-                            tally.no_teams_user += nobody;
-                            if unlinked > 0 {
-                                next_lookup = next_lookup.or(Some(Instant::now()));
-                            }
-                            if jobs.is_empty() {
-                                exhausted = unlinked + nobody == 0;
-                                wake = earlier(wake, cools.filter(|_| skipped));
-                            } else {
-                                jobs.iter().for_each(|job| busy.take(job.user));
-                                sending.push(self.send(cx, session_id, jobs));
-                            }
-                        }
-                        Err(error) => {
-                            tracing::warn!(%error, "the backlog could not be read");
-                            (exhausted, wake) = (true, Some(Instant::now() + FIRST_PAUSE));
-                        }
+                () = sleep_until(self.end), if !self.over => self.over = true,
+                () = sleep_until(ask.as_ref().map_or(self.end, |(at, _)| *at)), if ask.is_some() => {
+                    self.ask(ask.map(|(_, reasons)| reasons).unwrap_or_default()).await;
+                }
+                () = pace.ready(), if may_send => self.send().await,
+                () = sleep_until(self.next_page), if may_read && self.reading.is_some() => {
+                    if let Some(start) = self.reading {
+                        self.next_page = Instant::now() + BETWEEN_PAGES;
+                        self.pages.push(Box::pin(self.mirror.read_links(self.cx, start, self.page_size)));
                     }
                 }
-                () = sleep_until(next_page.min(end)), if !over && reading.is_some() && pages.is_empty() => {
-                    pages.extend(reading.map(|start| self.read_links(cx, start, page_size)));
-                }
-                () = sleep_until(soon(wake)), if !over && exhausted && wake.is_some() => {
-                    (exhausted, wake) = (false, None);
-                }
-                () = sleep_until(soon(next_lookup)), if !over && next_lookup.is_some() && reading.is_none() && lookups.len() < LOOKUPS_AT_ONCE => {
-                    busy.cool();
-                    let (next, skipped) = self.unlinked(cx, &busy).await;
-                    next_lookup = (next.is_some() || skipped).then(|| Instant::now() + BETWEEN_LOOKUPS);
-                    if let Some((user, last)) = next {
-                        busy.take(user);
-                        lookups.push(self.look_up(cx, user, last));
+                () = sleep_until(self.next_lookup), if may_look_up => {
+                    if let Some((_, user)) = self.backlog.take(Reason::Unlinked, now) {
+                        self.next_lookup = Instant::now() + BETWEEN_LOOKUPS;
+                        self.lookups.push(Box::pin(self.mirror.look_up(self.cx, user)));
                     }
+                }
+                () = sleep_until(next_turn.unwrap_or(self.end)), if !self.over && next_turn.is_some() => {}
+            }
+        }
+    }
+
+    /// Renews the lease, and hears of the word that was left.
+    async fn renew(&mut self) {
+        match self.mirror.lease(self.cx, self.holder).await {
+            Ok(LeaseAnswer::Held { unseen: true }) => self.backlog.has_more(),
+            Ok(LeaseAnswer::Held { unseen: false }) => {}
+            // Another instance took this one for dead. What is on its way is settled as ever.
+            Ok(LeaseAnswer::Taken { .. }) => self.over = true,
+            Err(error) => tracing::warn!(%error, "the lease of the sending could not be renewed"),
+        }
+    }
+
+    /// Asks the index for these reasons, all at once; the first time, also whether links are to be loaded.
+    async fn ask(&mut self, reasons: Vec<Reason>) {
+        let (mirror, cx) = (self.mirror, self.cx);
+        let now = (mirror.now)();
+        let questions = reasons
+            .into_iter()
+            .map(|reason| async move { (reason, mirror.last.due(cx, reason, now, TURNS_AT_ONCE).await) });
+        let reading = async { if self.has_asked_for_reading { self.reading } else { mirror.reading(cx).await } };
+        let (answers, reading) = tokio::join!(join_all(questions), reading);
+        (self.reading, self.has_asked_for_reading) = (reading, true);
+        for (reason, answer) in answers {
+            match answer {
+                Ok(due) => self.backlog.found(reason, due),
+                Err(error) => {
+                    tracing::warn!(%error, "the index of turns could not be read: it is read again in a second");
+                    self.backlog.not_found(reason);
                 }
             }
         }
     }
 
-    /// Since when the oldest presence waits that is still to be sent, in milliseconds.
-    async fn waited_ms(&self, cx: &RequestContext) -> Result<i64, StoreError> {
-        let mut oldest = Vec::new();
-        for reason in [Reason::Urgent, Reason::Change, Reason::Unlinked] {
-            oldest.extend(self.last.due(cx, reason, Timestamp::MAX, 1).await?);
+    /// Sends the next batch.
+    async fn send(&mut self) {
+        let jobs = self.pick().await;
+        if !jobs.is_empty() {
+            self.mirror.settings.pace.take(jobs.iter().map(|job| job.changes.len()).sum());
+            let (mirror, cx) = (self.mirror, self.cx);
+            self.batches.push(Box::pin(async move { mirror.send(cx, jobs).await }));
         }
-        let known = self.last.read(cx, &oldest).await?;
-        let changed = known.iter().filter(|(_, last)| !last.is_settled()).map(|(_, last)| last.wanted.modified).min();
-        Ok(changed.map_or(0, |modified| (self.now)().as_millisecond() - modified.as_millisecond()))
     }
 
     /// The next jobs: as many as fit into a batch of the pace.
-    async fn pick(&self, cx: &RequestContext, noted: &[(Turn, Uuid)], busy: &Busy) -> Result<Picked, StoreError> {
-        let now = (self.now)();
-        let most = self.settings.pace.batch();
-        let mut picked = Picked::default();
-        let mut requests = 0;
-        for reason in [Reason::Urgent, Reason::Change, Reason::Renewal] {
-            let places = most.saturating_sub(requests).div_ceil(self.settings.presence.mode.actions());
-            let mut users = self.last.due(cx, reason, now, places + busy.count()).await?;
-            users.extend(noted.iter().filter(|(turn, _)| turn.reason == reason).map(|(_, user)| *user));
-            let all = users.len();
-            users.retain(|user| !busy.has(*user));
-            picked.skipped |= users.len() < all;
-            let mut seen = HashSet::new();
-            users.retain(|user| seen.insert(*user));
-            users.truncate(places.max(1) + STATE_CONCURRENCY);
-            let order: HashMap<Uuid, usize> = users.iter().enumerate().map(|(place, user)| (*user, place)).collect();
-            let mut known = if users.is_empty() { Vec::new() } else { self.last.read(cx, &users).await? };
-            known.sort_unstable_by_key(|(user, _)| order.get(user).copied());
-            for (user, last) in known {
-                // What the index shows, or was noted here, may be over.
-                if !last.plan.turn.is_some_and(|turn| turn.reason == reason && turn.at <= now) {
-                    continue;
-                }
-                let teams_user = match self.linked(cx, user, &last, now).await? {
-                    Linked::To(teams_user) => teams_user,
-                    Linked::Nobody => {
-                        picked.nobody += 1;
-                        continue;
-                    }
-                    Linked::Unknown => {
-                        picked.unlinked += 1;
-                        continue;
-                    }
-                };
-                let job = Job { user, teams_user, last };
-                let count = self.requests(&job, &Arc::from("")).len();
-                if requests + count > most.max(count) || requests + count > BATCH_SIZE {
-                    return Ok(picked);
-                }
-                requests += count;
-                picked.jobs.push(job);
-            }
-            if requests >= most {
-                break;
+    async fn pick(&mut self) -> Vec<Job> {
+        let now = (self.mirror.now)();
+        let most = self.mirror.settings.pace.batch();
+        let places = most.div_ceil(self.mirror.settings.presence.mode.actions());
+        let mut taken = Vec::with_capacity(places);
+        for reason in TO_SEND {
+            while taken.len() < places
+                && let Some(turn) = self.backlog.take(reason, now)
+            {
+                taken.push(turn);
             }
         }
-        Ok(picked)
+        let users: Vec<_> = taken.iter().map(|(_, user)| *user).collect();
+        let mut known: HashMap<_, _> = match self.mirror.last.read(self.cx, &users).await {
+            Ok(known) => known.into_iter().collect(),
+            Err(error) => {
+                tracing::warn!(%error, "presences to send could not be read: they are read again in a second");
+                taken.into_iter().for_each(|(turn, user)| self.again_soon(turn, user, now));
+                return Vec::new();
+            }
+        };
+        let (mut jobs, mut requests) = (Vec::new(), 0);
+        for (turn, user) in taken {
+            // The turn may be over: what the record says by now is what counts.
+            let Some((planned, last)) = known.remove(&user).and_then(|last| Some((last.plan.turn?, last))) else {
+                self.backlog.end(user);
+                continue;
+            };
+            if now < planned.at || planned.reason == Reason::Unlinked {
+                self.keep(planned, user, now);
+                continue;
+            }
+            match self.mirror.job(self.cx, user, last, &self.session_id, now).await {
+                Ok(Linked::To(job)) => {
+                    let count = job.changes.len();
+                    if requests + count > most.max(count) || requests + count > BATCH_SIZE {
+                        self.keep(turn, user, now);
+                        continue;
+                    }
+                    requests += count;
+                    jobs.push(job);
+                }
+                Ok(Linked::Nobody) => {
+                    self.tally.no_teams_user += 1;
+                    self.backlog.end(user);
+                }
+                Ok(Linked::Unknown(turn)) => self.keep(turn, user, now),
+                Err(error) => {
+                    tracing::warn!(%error, "a presence could not be planned anew: it is read again in a second");
+                    self.again_soon(turn, user, now);
+                }
+            }
+        }
+        jobs
+    }
+
+    /// The user is not under way any more, and has this turn.
+    fn keep(&mut self, turn: Turn, user: Uuid, now: Timestamp) {
+        self.backlog.end(user);
+        self.backlog.add(turn, user, now);
+    }
+
+    fn again_soon(&mut self, turn: Turn, user: Uuid, now: Timestamp) {
+        let at = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
+        self.keep(Turn { at, ..turn }, user, now);
+    }
+
+    fn batch_ended(&mut self, ends: Vec<JobEnd>) {
+        let now = (self.mirror.now)();
+        for JobEnd { user, ended, next } in ends {
+            count(ended, self.tally);
+            self.backlog.end(user);
+            if let Some(turn) = next {
+                self.backlog.add(turn, user, now);
+            }
+        }
+    }
+
+    fn lookup_ended(&mut self, user: Uuid, found: Found) {
+        self.backlog.end(user);
+        self.tally.looked_up += usize::from(found != Found::Over);
+        let turn = match found {
+            Found::Somebody(turn) => Some(turn),
+            Found::Nobody => {
+                self.tally.no_teams_user += 1;
+                None
+            }
+            Found::Over => None,
+            Found::Failed(turn, pause) => {
+                self.next_lookup = Instant::now() + pause;
+                turn
+            }
+        };
+        if let Some(turn) = turn {
+            self.backlog.add(turn, user, (self.mirror.now)());
+        }
+    }
+
+    fn page_ended(&mut self, next: usize, page: Page) {
+        let (KeptLinks { count, turns }, reading) = match page {
+            Page::Read(kept) => (kept, Some(next)),
+            Page::Last(kept) => (kept, None),
+            Page::Failed => (KeptLinks::default(), None),
+            Page::Throttled(pause) => {
+                self.page_size = SMALL_PAGE;
+                self.next_page = Instant::now() + pause;
+                (KeptLinks::default(), Some(next))
+            }
+        };
+        self.reading = reading;
+        self.tally.linked += count;
+        let now = (self.mirror.now)();
+        turns.into_iter().for_each(|(turn, user)| self.backlog.add(turn, user, now));
     }
 }

@@ -342,6 +342,25 @@ async fn a_link_that_led_nowhere_is_looked_up_again_at_once() {
     assert_eq!((tally.sent, tally.no_teams_user, scene.teams.shown(new).as_deref()), (1, 0, Some("Away")), "{tally:?}");
 }
 
+/// The other instance leaves word and goes home; nobody waits for the clock.
+#[tokio::test(start_paused = true)]
+async fn what_is_noted_while_another_instance_sends_is_sent_by_that_one() {
+    let (scene, users) = (Scene::new(&[]), [Uuid::new_v4(), Uuid::new_v4()]);
+    scene.serve(users.map(|user| message(user, SystemPresence::OnQueue, 1, 1)).to_vec()).await;
+    sleep(Duration::from_secs(1)).await;
+    let throttled = GraphError::Throttled { retry_after: Some(Duration::from_secs(3)), code: String::new() };
+    scene.teams.troubles.lock().unwrap().push(throttled);
+    let other = async {
+        sleep(Duration::from_secs(1)).await;
+        let begin = Instant::now();
+        let (_, tally) = scene.serve(vec![message(users[1], SystemPresence::Meal, 2, 1)]).await;
+        (tally.sent, begin.elapsed() < Duration::from_millis(100))
+    };
+    let ((_, sender), other) = tokio::join!(scene.serve(vec![message(users[0], SystemPresence::Break, 2, 1)]), other);
+    assert_eq!((sender.sent, other), (2, (0, true)));
+    assert_eq!(users.map(|user| scene.teams.shown(user)), [Some("Away".to_owned()), Some("Away".to_owned())]);
+}
+
 /// Two requests for each user: what became of one user's must not be read as another's.
 #[tokio::test(start_paused = true)]
 async fn with_both_actions_a_refusal_is_its_own_user_s() {

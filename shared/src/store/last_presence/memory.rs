@@ -6,7 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Advanced, LastPresence, LastPresences, Link, Plan, Reading, Reason, Sent, Settled, Turn, Wanted};
+use super::{
+    Advanced, DueTurns, LastPresence, LastPresences, LeaseAnswer, Link, Plan, Reading, Reason, SenderLease, Sent,
+    Settled, TeamsLinks, Turn, Wanted,
+};
 use crate::http::RequestContext;
 use crate::store::StoreError;
 
@@ -21,8 +24,17 @@ struct State {
     turns: BTreeSet<(Reason, Timestamp, Uuid)>,
     /// Of users without an event.
     links: HashMap<Uuid, Link>,
-    lease: Option<(Uuid, Timestamp)>,
+    lease: Option<Lease>,
     reading: Option<Reading>,
+}
+
+/// The lease of the sending. Without a holder it was given back.
+#[derive(Debug, Default)]
+struct Lease {
+    holder: Option<Uuid>,
+    until: Timestamp,
+    emptied: bool,
+    word: bool,
 }
 
 impl State {
@@ -96,6 +108,26 @@ impl LastPresences for MemoryLastPresences {
         }
     }
 
+    async fn due(
+        &self,
+        _cx: &RequestContext,
+        reason: Reason,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<DueTurns, StoreError> {
+        let state = self.state();
+        let due = state.turns.range((reason, Timestamp::MIN, Uuid::nil())..=(reason, now, Uuid::max()));
+        let turns: Vec<_> = due.take(most).map(|(_, at, user)| (*at, *user)).collect();
+        Ok(DueTurns { cut_off: turns.len() >= most, turns })
+    }
+
+    async fn read(&self, _cx: &RequestContext, users: &[Uuid]) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
+        let state = self.state();
+        Ok(users.iter().filter_map(|user| Some((*user, state.presences.get(user)?.clone()))).collect())
+    }
+}
+
+impl TeamsLinks for MemoryLastPresences {
     async fn link(&self, _cx: &RequestContext, user: Uuid, link: &Link) -> Result<(), StoreError> {
         let mut state = self.state();
         match state.presences.get_mut(&user) {
@@ -103,23 +135,6 @@ impl LastPresences for MemoryLastPresences {
             None => drop(state.links.insert(user, *link)),
         }
         Ok(())
-    }
-
-    async fn due(
-        &self,
-        _cx: &RequestContext,
-        reason: Reason,
-        now: Timestamp,
-        most: usize,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        let state = self.state();
-        let due = state.turns.range((reason, Timestamp::MIN, Uuid::nil())..=(reason, now, Uuid::max()));
-        Ok(due.take(most).map(|(_, _, user)| *user).collect())
-    }
-
-    async fn read(&self, _cx: &RequestContext, users: &[Uuid]) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
-        let state = self.state();
-        Ok(users.iter().filter_map(|user| Some((*user, state.presences.get(user)?.clone()))).collect())
     }
 
     async fn reading(&self, _cx: &RequestContext) -> Result<Option<Reading>, StoreError> {
@@ -130,19 +145,51 @@ impl LastPresences for MemoryLastPresences {
         self.state().reading = Some(*reading);
         Ok(())
     }
+}
 
+impl SenderLease for MemoryLastPresences {
     async fn lease(
         &self,
         _cx: &RequestContext,
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
+    ) -> Result<LeaseAnswer, StoreError> {
+        let mut state = self.state();
+        let before = state.lease.take();
+        let unseen = match &before {
+            Some(lease) if lease.holder == Some(holder) => lease.word,
+            Some(lease) if now < lease.until => {
+                let answer = LeaseAnswer::Taken { by: lease.holder, until: lease.until };
+                state.lease = before;
+                return Ok(answer);
+            }
+            Some(lease) => lease.word || !lease.emptied,
+            None => true,
+        };
+        state.lease = Some(Lease { holder: Some(holder), until, ..Lease::default() });
+        Ok(LeaseAnswer::Held { unseen })
+    }
+
+    async fn leave_word(&self, _cx: &RequestContext, holder: Option<Uuid>) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let lease = state.lease.as_mut().filter(|lease| lease.holder == holder);
+        Ok(lease.map(|lease| lease.word = true).is_some())
+    }
+
+    async fn give_back(
+        &self,
+        _cx: &RequestContext,
+        holder: Uuid,
+        until: Timestamp,
+        emptied: bool,
     ) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let free = state.lease.is_none_or(|(other, ends)| other == holder || ends <= now);
-        if free {
-            state.lease = Some((holder, until));
+        let Some(lease) = state.lease.as_mut().filter(|lease| lease.holder == Some(holder)) else { return Ok(true) };
+        if emptied && lease.word {
+            return Ok(false);
         }
-        Ok(free)
+        *lease = Lease { holder: None, until, emptied, word: lease.word };
+        Ok(true)
     }
 }

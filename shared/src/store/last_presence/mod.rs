@@ -149,7 +149,35 @@ pub struct Reading {
     pub at: Timestamp,
 }
 
-/// Where it is kept.
+/// The turns that an index over the records gave for a reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DueTurns {
+    /// Since when it is whose turn, the earliest first. Some of them may have had it already.
+    pub turns: Vec<(Timestamp, Uuid)>,
+    /// Whether there were more than were asked for.
+    pub cut_off: bool,
+}
+
+/// How an instance's wish to be the one that sends was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseAnswer {
+    /// The instance holds the lease. `unseen` says whether the backlog may hold turns that the holder has not been told
+    /// of: another instance has left word since the holder asked last, or the holder before this one did not end with an
+    /// empty backlog.
+    Held {
+        /// Whether the index is to be asked.
+        unseen: bool,
+    },
+    /// Nobody may send before this time.
+    Taken {
+        /// The instance that sends; without one, Graph's budget alone makes everybody wait.
+        by: Option<Uuid>,
+        /// When the lease ends unless it is renewed.
+        until: Timestamp,
+    },
+}
+
+/// The records of last presences, and the index over their turns.
 pub trait LastPresences: Send + Sync {
     /// Notes at this time what an event wants, and when it is its turn.
     fn advance(
@@ -180,19 +208,14 @@ pub trait LastPresences: Send + Sync {
         next: Option<Turn>,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// Keeps a link, also of a user who never had an event.
-    fn link(&self, cx: &RequestContext, user: Uuid, link: &Link)
-    -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Users whose turn has come for this reason at this time, the earliest first, about so many at most. Some of them may
-    /// have had it already.
+    /// Users whose turn has come for this reason at this time. An index in several parts gives at most `most` of each.
     fn due(
         &self,
         cx: &RequestContext,
         reason: Reason,
         now: Timestamp,
         most: usize,
-    ) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<DueTurns, StoreError>> + Send;
 
     /// All that is known of these users just now, in no order; those who are unknown are left out.
     fn read(
@@ -200,8 +223,15 @@ pub trait LastPresences: Send + Sync {
         cx: &RequestContext,
         users: &[Uuid],
     ) -> impl Future<Output = Result<Vec<(Uuid, LastPresence)>, StoreError>> + Send;
+}
 
-    /// How far the links have been read; nothing, when nobody has begun.
+/// The links from Genesys Cloud users to Teams users, kept in the users' records.
+pub trait TeamsLinks: Send + Sync {
+    /// Keeps a link, also of a user who never had an event.
+    fn link(&self, cx: &RequestContext, user: Uuid, link: &Link)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How far the links of the org have been read; nothing, when that was never begun.
     fn reading(&self, cx: &RequestContext) -> impl Future<Output = Result<Option<Reading>, StoreError>> + Send;
 
     /// Notes how far the links have been read.
@@ -210,14 +240,38 @@ pub trait LastPresences: Send + Sync {
         cx: &RequestContext,
         reading: &Reading,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
 
-    /// Makes this instance the one that sends, until a time; `false` when another one is. The holder renews its own lease
-    /// in the same way.
+/// The lease by which one instance at a time sends.
+///
+/// A turn that is noted while another instance sends must not be overlooked, and the sender must not have to ask the index
+/// after every batch. So an instance that does not get the lease leaves word in it, and the lease can only be given back
+/// as emptied while no word was left.
+pub trait SenderLease: Send + Sync {
+    /// Makes this instance the one that sends, until a time, or renews its lease.
     fn lease(
         &self,
         cx: &RequestContext,
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
+    ) -> impl Future<Output = Result<LeaseAnswer, StoreError>> + Send;
+
+    /// Tells the holder, as [`LeaseAnswer::Taken`] named it, that turns were noted. `false` when it is not the holder any
+    /// more: the lease is to be asked for again.
+    fn leave_word(
+        &self,
+        cx: &RequestContext,
+        holder: Option<Uuid>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Gives the lease back; nobody gets it before the time. `false`, with the lease still held, when the holder means to
+    /// have emptied the backlog and word of more was left meanwhile.
+    fn give_back(
+        &self,
+        cx: &RequestContext,
+        holder: Uuid,
+        until: Timestamp,
+        emptied: bool,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

@@ -9,8 +9,8 @@ use bridge::presence::PresenceMode;
 use bridge::store::chat_names::{ChatNames, DynamoChatNames, MemoryChatNames, Writer};
 use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, MemoryDeliveries};
 use bridge::store::last_presence::{
-    Advanced, DynamoLastPresences, LastPresence, LastPresences, Link, MemoryLastPresences, Plan, Reading, Reason, Sent,
-    Settled, Turn, Wanted,
+    Advanced, DueTurns, DynamoLastPresences, LastPresence, LastPresences, LeaseAnswer, Link, MemoryLastPresences, Plan,
+    Reading, Reason, SenderLease, Sent, Settled, TeamsLinks, Turn, Wanted,
 };
 use bridge::store::meetings::{DynamoMeetingNotes, MeetingNote, MeetingNotes, MemoryMeetingNotes, note_key};
 use bridge::store::subscriptions::{
@@ -215,7 +215,7 @@ fn the_backlog_gives_those_whose_turn_has_come_in_their_order() {
     });
 }
 
-async fn whose_turn_it_is(last: &impl LastPresences) {
+async fn whose_turn_it_is(last: &(impl LastPresences + TeamsLinks)) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
     // Times of their own, before those of other tests, which share the table; and nobody whom the function would serve.
     let at = |second: i64| Timestamp::from_second(second).unwrap();
@@ -226,10 +226,18 @@ async fn whose_turn_it_is(last: &impl LastPresences) {
     for (second, user) in (10..).zip(&users) {
         last.advance(&cx, *user, &wanted(second), turn(Reason::Renewal, second), at(100)).await.unwrap();
     }
-    assert_eq!(last.due(&cx, Reason::Renewal, at(18), 50).await.unwrap(), users);
-    assert_eq!(last.due(&cx, Reason::Renewal, at(15), 50).await.unwrap(), users[..6]);
-    assert_eq!(last.due(&cx, Reason::Renewal, at(18), 4).await.unwrap(), users[..4]);
-    assert!(last.due(&cx, Reason::Urgent, at(18), 50).await.unwrap().is_empty());
+    let due = async |reason, second| {
+        let DueTurns { turns, cut_off } = last.due(&cx, reason, at(second), 50).await.unwrap();
+        assert!(!cut_off);
+        turns.into_iter().map(|(_, user)| user).collect::<Vec<_>>()
+    };
+    assert_eq!(due(Reason::Renewal, 18).await, users);
+    assert_eq!(due(Reason::Renewal, 15).await, users[..6]);
+    // Nine users in four parts: one part at least has more than two.
+    let first = last.due(&cx, Reason::Renewal, at(18), 2).await.unwrap();
+    assert!(first.cut_off);
+    assert_eq!(first.turns[..2], [(at(10), users[0]), (at(11), users[1])]);
+    assert!(due(Reason::Urgent, 18).await.is_empty());
 
     // One gets another turn, one is done with, one is sent what it wants and renewed later; of the fourth, newer is known.
     last.plan(&cx, users[0], at(10), &plan(turn(Reason::Urgent, 10))).await.unwrap();
@@ -238,9 +246,9 @@ async fn whose_turn_it_is(last: &impl LastPresences) {
     let settled = last.settle(&cx, users[2], at(12), &sent, turn(Reason::Renewal, 17)).await.unwrap();
     assert_eq!(settled, Settled::Done);
     last.plan(&cx, users[3], at(1), &plan(None)).await.unwrap();
-    assert_eq!(last.due(&cx, Reason::Urgent, at(18), 50).await.unwrap(), users[..1]);
-    assert_eq!(last.due(&cx, Reason::Renewal, at(16), 50).await.unwrap(), users[3..7]);
-    assert_eq!(last.due(&cx, Reason::Renewal, at(18), 50).await.unwrap().len(), 7);
+    assert_eq!(due(Reason::Urgent, 18).await, users[..1]);
+    assert_eq!(due(Reason::Renewal, 16).await, users[3..7]);
+    assert_eq!(due(Reason::Renewal, 18).await.len(), 7);
 
     // A link is kept beside that, and before any event.
     let (stranger, link) = (Uuid::new_v4(), Link { teams_user: Some(users[0]), since: at(50) });
@@ -270,20 +278,40 @@ fn one_instance_sends_at_a_time() {
     });
 }
 
-async fn who_sends(last: &impl LastPresences) {
+async fn who_sends(last: &(impl SenderLease + TeamsLinks)) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
     // Far ahead, so that whatever was held before has ended.
     let at = |second: i64| Timestamp::from_second(4_000_000_000 + second).unwrap();
     let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
     let lease = async |holder, now, until| last.lease(&cx, holder, at(now), at(until)).await.unwrap();
-    assert!(lease(one, 0, 10).await);
-    assert!(!lease(other, 9, 20).await);
-    assert!(lease(one, 9, 20).await, "the holder renews it");
-    assert!(!lease(other, 19, 30).await);
-    assert!(lease(other, 20, 30).await, "it has ended");
-    assert!(!lease(one, 21, 30).await);
-    // Given back: the deployed function goes by the clock.
-    assert!(last.lease(&cx, other, at(29), Timestamp::UNIX_EPOCH).await.unwrap());
+    let held = |unseen| LeaseAnswer::Held { unseen };
+    let taken = |by, until| LeaseAnswer::Taken { by, until: at(until) };
+    assert_eq!(lease(one, 0, 10).await, held(true), "nobody knows how the holder before ended");
+    assert_eq!(lease(other, 9, 20).await, taken(Some(one), 10));
+    assert_eq!(lease(one, 9, 20).await, held(false), "the holder renews it");
+    assert_eq!(lease(other, 19, 30).await, taken(Some(one), 20));
+    assert_eq!(lease(other, 20, 30).await, held(true), "it has ended, and its holder did not give it back");
+    assert_eq!(lease(one, 21, 30).await, taken(Some(other), 30));
+
+    // The word that another instance leaves is heard once, and keeps the lease from being given back as emptied.
+    let leave_word = async |holder| last.leave_word(&cx, holder).await.unwrap();
+    let give_back = async |holder, until, emptied| last.give_back(&cx, holder, at(until), emptied).await.unwrap();
+    assert!(!leave_word(Some(one)).await, "it is not the holder any more");
+    assert!(leave_word(Some(other)).await);
+    assert!(!give_back(other, 22, true).await);
+    assert_eq!(lease(other, 22, 30).await, held(true));
+    assert_eq!(lease(other, 23, 30).await, held(false));
+    assert!(give_back(other, 25, true).await);
+    assert!(give_back(other, 90, true).await, "it was given back before");
+    assert_eq!(lease(one, 24, 30).await, taken(None, 25));
+    assert_eq!(lease(one, 25, 30).await, held(false), "it was emptied");
+    assert!(give_back(one, 26, true).await);
+    assert!(leave_word(None).await);
+    assert_eq!(lease(other, 26, 40).await, held(true));
+    assert!(give_back(other, 27, false).await);
+    assert_eq!(lease(one, 27, 40).await, held(true), "it was not emptied");
+    // The deployed function goes by the clock.
+    assert!(last.give_back(&cx, one, Timestamp::UNIX_EPOCH, false).await.unwrap());
 
     // Beside it stands how far the links were read. The deployed function has no reason to begin again.
     let reading = Reading { next: 26, at: at(0) };

@@ -1,6 +1,9 @@
 //! Last presences in the DynamoDB table, one item a user. Every write about an event is conditional and brings the old item
 //! back. The sparse index `turns` has the items that wait for something.
 
+mod lease;
+mod links;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -9,7 +12,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Advanced, LastPresence, LastPresences, Link, Plan, Reading, Reason, Sent, Settled, Turn, Wanted};
+use super::{Advanced, DueTurns, LastPresence, LastPresences, Link, Plan, Reason, Sent, Settled, Turn, Wanted};
 use crate::http::RequestContext;
 use crate::presence::PresenceMode;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
@@ -29,6 +32,10 @@ const PARTS: u128 = 4;
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const MOST_ITEMS: usize = 100;
+
+/// How often items are asked for that DynamoDB leaves unread, and how far apart.
+const READS: usize = 4;
+const BETWEEN_READS: Duration = Duration::from_millis(50);
 
 /// Last presences in a table.
 #[derive(Debug, Clone)]
@@ -51,16 +58,6 @@ impl DynamoLastPresences {
 
 fn key(user: Uuid) -> String {
     format!("{}#{user}", kind::PRESENCE)
-}
-
-/// The record of the instance that sends.
-fn sender() -> String {
-    format!("{}#sender", kind::PRESENCE)
-}
-
-/// The record of how far the links were read.
-fn links() -> String {
-    format!("{}#links", kind::PRESENCE)
 }
 
 fn part(reason: Reason, part: u128) -> String {
@@ -164,25 +161,15 @@ impl LastPresences for DynamoLastPresences {
         }
     }
 
-    async fn link(&self, cx: &RequestContext, user: Uuid, link: &Link) -> Result<(), StoreError> {
-        let teams_user = link.teams_user.map(|id| id.to_string()).unwrap_or_default();
-        let request = self
-            .update(&key(user))
-            .update_expression("SET teams_user = :teams, linked = :linked, expires = :expires")
-            .expression_attribute_values(":teams", text(&teams_user))
-            .expression_attribute_values(":linked", number(link.since.as_millisecond()))
-            .expression_attribute_values(":expires", number(expires()));
-        Ok(timed(cx, "link presence", request.send()).await.map(drop)?)
-    }
-
     async fn due(
         &self,
         cx: &RequestContext,
         reason: Reason,
         now: Timestamp,
         most: usize,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        let limit = i32::try_from(most.max(1)).unwrap_or(i32::MAX);
+    ) -> Result<DueTurns, StoreError> {
+        let most = most.max(1);
+        let limit = i32::try_from(most).unwrap_or(i32::MAX);
         let parts = (0..PARTS).map(|number_of_part| async move {
             let request = self
                 .client
@@ -195,10 +182,11 @@ impl LastPresences for DynamoLastPresences {
                 .limit(limit);
             Ok::<_, StoreError>(timed(cx, "find presences", request.send()).await?.items.unwrap_or_default())
         });
-        let mut due: Vec<_> = try_join_all(parts).await?.iter().flatten().filter_map(turn_of).collect();
-        due.sort_unstable();
-        due.truncate(most);
-        Ok(due.into_iter().map(|(_, user)| user).collect())
+        let parts = try_join_all(parts).await?;
+        let cut_off = parts.iter().any(|items| items.len() >= most);
+        let mut turns: Vec<_> = parts.iter().flatten().filter_map(turn_of).collect();
+        turns.sort_unstable();
+        Ok(DueTurns { turns, cut_off })
     }
 
     async fn read(&self, cx: &RequestContext, users: &[Uuid]) -> Result<Vec<(Uuid, LastPresence)>, StoreError> {
@@ -207,56 +195,24 @@ impl LastPresences for DynamoLastPresences {
             let keys = users.iter().map(|user| HashMap::from([("id".to_owned(), text(&key(*user)))])).collect();
             let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
             let keys = keys.map_err(|error| StoreError(error.to_string()))?;
-            let request = self.client.batch_get_item().request_items(&self.table, keys);
-            // What DynamoDB leaves unread stays due, and is read the next time.
-            let found = timed(cx, "read presences", request.send()).await?.responses.unwrap_or_default();
-            known.extend(found.values().flatten().filter_map(user_and_presence));
+            let mut wanted = Some(HashMap::from([(self.table.clone(), keys)]));
+            for round in 0..READS {
+                if round > 0 {
+                    tokio::time::sleep(BETWEEN_READS).await;
+                }
+                let request = self.client.batch_get_item().set_request_items(wanted.take());
+                let found = timed(cx, "read presences", request.send()).await?;
+                known.extend(found.responses.unwrap_or_default().values().flatten().filter_map(user_and_presence));
+                wanted = found.unprocessed_keys.filter(|keys| !keys.is_empty());
+                if wanted.is_none() {
+                    break;
+                }
+            }
+            if wanted.is_some() {
+                return Err(StoreError("the table left records unread several times in a row".into()));
+            }
         }
         Ok(known)
-    }
-
-    async fn reading(&self, cx: &RequestContext) -> Result<Option<Reading>, StoreError> {
-        let keys = KeysAndAttributes::builder().keys(HashMap::from([("id".to_owned(), text(&links()))])).build();
-        let keys = keys.map_err(|error| StoreError(error.to_string()))?;
-        let request = self.client.batch_get_item().request_items(&self.table, keys);
-        let found = timed(cx, "read how far links were read", request.send()).await?.responses.unwrap_or_default();
-        let number = |item: &Item, name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
-        Ok(found.values().flatten().next().and_then(|item| {
-            let at = Timestamp::from_millisecond(number(item, "next_at")?).ok()?;
-            Some(Reading { next: number(item, "next_user")?.try_into().ok()?, at })
-        }))
-    }
-
-    async fn keep_reading(&self, cx: &RequestContext, reading: &Reading) -> Result<(), StoreError> {
-        let request = self
-            .update(&links())
-            .update_expression("SET next_user = :next, next_at = :at, expires = :expires")
-            .expression_attribute_values(":next", number(reading.next))
-            .expression_attribute_values(":at", number(reading.at.as_millisecond()))
-            .expression_attribute_values(":expires", number(expires()));
-        Ok(timed(cx, "note how far links were read", request.send()).await.map(drop)?)
-    }
-
-    async fn lease(
-        &self,
-        cx: &RequestContext,
-        holder: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let request = self
-            .update(&sender())
-            .update_expression("SET holder = :holder, held_until = :until, expires = :expires")
-            .condition_expression("attribute_not_exists(id) OR holder = :holder OR held_until <= :now")
-            .expression_attribute_values(":holder", text(&holder.to_string()))
-            .expression_attribute_values(":now", number(now.as_millisecond()))
-            .expression_attribute_values(":until", number(until.as_millisecond()))
-            .expression_attribute_values(":expires", number(expires()));
-        match timed(cx, "lease the sending", request.send()).await {
-            Ok(_) => Ok(true),
-            Err(Failure::ConditionFailed(_)) => Ok(false),
-            Err(Failure::Other(cause)) => Err(StoreError(cause)),
-        }
     }
 }
 
@@ -265,8 +221,9 @@ fn user_of(item: &Item) -> Option<Uuid> {
 }
 
 /// What the index says of a user: since when it is the user's turn.
-fn turn_of(item: &Item) -> Option<(i64, Uuid)> {
-    Some((item.get("turn_at")?.as_n().ok()?.parse().ok()?, user_of(item)?))
+fn turn_of(item: &Item) -> Option<(Timestamp, Uuid)> {
+    let at = item.get("turn_at")?.as_n().ok()?.parse().ok()?;
+    Some((Timestamp::from_millisecond(at).ok()?, user_of(item)?))
 }
 
 fn user_and_presence(item: &Item) -> Option<(Uuid, LastPresence)> {
