@@ -11,4 +11,6 @@ pub struct Message {
     pub receives: u32,
     /// Its group in a FIFO queue; empty in any other.
     pub group: String,
+    /// By which this receive of it is named when it is hidden.
+    pub receipt: String,
 }

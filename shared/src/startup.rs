@@ -24,6 +24,7 @@ use crate::notification::open::Opener;
 use crate::notification::open::validation::ValidationTokens;
 use crate::notification::{ClientState, ClientStateSecret, SqsQueues};
 use crate::presence::mirror::Reminder;
+use crate::relay::back::SqsBack;
 use crate::secrets::Secret;
 use crate::sinks::Outlets;
 use crate::sinks::event_bus::{BusName, EventBridgeBus};
@@ -145,6 +146,13 @@ impl<'e> Startup<'e> {
     pub fn chat_names(&mut self) -> Option<DynamoChatNames> {
         let table = self.env.required("STATE_TABLE")?;
         Some(DynamoChatNames::new(aws_sdk_dynamodb::Client::new(&self.aws), table))
+    }
+
+    /// Where queued notifications wait or are set aside: `NOTIFICATION_QUEUE_URL`, `NOTIFICATION_DEAD_LETTER_QUEUE_URL`.
+    pub fn notifications_back(&mut self) -> Option<SqsBack> {
+        let queue = self.env.required::<String>("NOTIFICATION_QUEUE_URL");
+        let dead_letters = self.env.required::<String>("NOTIFICATION_DEAD_LETTER_QUEUE_URL");
+        Some(SqsBack::new(&self.aws, queue?, dead_letters?))
     }
 
     /// From notifications to resources: the private keys in `NOTIFICATION_KEYS_SECRET_ID`, else `WEBHOOK_SECRET_ID`, and

@@ -6,8 +6,8 @@ Standard output: {"outputs": {...}, "api": id of the HTTP API}
 The template is the one that is deployed to AWS, untouched. What happens to it here is what `sam deploy` and AWS do to
 it: the code is uploaded, the transform is expanded, the template is uploaded, the stack is created. Four things are
 done on top, because the local AWS does not do them: the OpenAPI body that SAM makes of an HTTP API is written out as
-routes, integrations and authorizers, a number that comes from a parameter is made one, who may send a message may send
-a batch of them, and the API's address on AWS becomes the one that it has on this machine.
+routes, integrations and authorizers, a number that comes from a parameter is made one, who may send or hide a message may
+do so with a batch of them, and the API's address on AWS becomes the one that it has on this machine.
 """
 
 import io
@@ -111,13 +111,15 @@ def make_numbers(template, values):
 
 
 def allow_batches(template):
-    """AWS knows one permission for SendMessage and SendMessageBatch; the local one asks for one by each name."""
+    """AWS knows one permission for a call and its batch; the local one asks for one by each name."""
+    batched = ["sqs:SendMessage", "sqs:ChangeMessageVisibility"]
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
             for policy in resource["Properties"].get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
-                    if statement.get("Action") == "sqs:SendMessage":
-                        statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+                    actions = statement.get("Action", [])
+                    actions = [actions] if isinstance(actions, str) else actions
+                    statement["Action"] = actions + [f"{action}Batch" for action in actions if action in batched]
 
 
 def name_the_api_here(template, endpoint):

@@ -6,31 +6,30 @@ use bridge::config::Environment;
 use bridge::edge::BatchAnswer;
 use bridge::error::Error;
 use bridge::http::RequestContext;
-use bridge::notification::open::Opener;
+use bridge::notification::open::{Notifications, Opener};
 use bridge::queue::Message;
-use bridge::relay::{Sinks, Tally, Worker};
+use bridge::relay::back::{Back, SqsBack};
+use bridge::relay::{DeliveryTally, Relay};
 use bridge::sinks::Outlets;
 use bridge::startup::{Startup, warm_up};
 use bridge::store::deliveries::{Deliveries, DynamoDeliveries};
 use bridge::store::subscriptions::{DynamoSubscriptionNotes, SubscriptionNotes};
+use bridge::telemetry::{Figure, Figures};
 
 /// The function's name in logs and metrics.
 pub const FUNCTION: &str = "process-notification";
 
 /// What the function works with.
 #[derive(Debug)]
-pub struct App<D = DynamoDeliveries, N = DynamoSubscriptionNotes, S = Outlets> {
-    opener: Opener,
-    deliveries: D,
-    heard: N,
-    sinks: S,
+pub struct App<D = DynamoDeliveries, N = DynamoSubscriptionNotes, B = SqsBack> {
+    relay: Relay<Notifications<Opener, N>, D, Outlets, B>,
 }
 
-impl<D: Deliveries, N: SubscriptionNotes, S: Sinks> App<D, N, S> {
+impl<D: Deliveries, N: SubscriptionNotes, B: Back> App<D, N, B> {
     /// An app of these parts.
     #[must_use]
-    pub fn new(opener: Opener, deliveries: D, heard: N, sinks: S) -> Self {
-        Self { opener, deliveries, heard, sinks }
+    pub fn new(opener: Opener, deliveries: D, heard: N, sinks: Outlets, back: B) -> Self {
+        Self { relay: Relay::new(Notifications { resources: opener, heard }, deliveries, sinks, back) }
     }
 }
 
@@ -41,11 +40,12 @@ impl App {
         let graph = startup.graph().map(Arc::new);
         let opener = graph.clone().and_then(|graph| startup.opener(graph));
         let (deliveries, heard) = (startup.deliveries(), startup.subscription_notes());
-        let sinks = startup.outlets(graph.clone());
+        let (sinks, back) = (startup.outlets(graph.clone()), startup.notifications_back());
         let graph = graph?;
-        let app = Self::new(opener?, deliveries?, heard?, sinks?);
+        let app = Self::new(opener?, deliveries?, heard?, sinks?, back?);
         warm_up(async |cx| {
-            tokio::join!(graph.warm_up(&cx), app.opener.warm_up(&cx), app.sinks.warm_up(&cx));
+            let (opener, sinks) = (&app.relay.source().resources, app.relay.sinks());
+            tokio::join!(graph.warm_up(&cx), opener.warm_up(&cx), sinks.warm_up(&cx));
         })
         .await;
         Some(app)
@@ -55,14 +55,39 @@ impl App {
 /// Serves one batch.
 ///
 /// # Errors
-/// Never: what cannot be served goes back alone, with what comes after it in its chat.
-pub async fn handle<D: Deliveries, N: SubscriptionNotes, S: Sinks>(
-    app: &App<D, N, S>,
+/// Never: a message that cannot be served goes back alone, with those that come after it in its chat.
+pub async fn handle<D: Deliveries, N: SubscriptionNotes, B: Back>(
+    app: &App<D, N, B>,
     cx: &RequestContext,
     messages: Vec<Message>,
-) -> Result<BatchAnswer<Tally>, Error> {
-    let App { opener, deliveries, heard, sinks } = app;
-    let worker = Worker { resources: opener, deliveries, sinks, heard };
-    let (failed, tally) = worker.serve(cx, messages).await;
-    Ok(BatchAnswer::served(failed, tally))
+) -> Result<BatchAnswer<Delivery>, Error> {
+    let (waiting, tally) = app.relay.serve(cx, messages).await;
+    Ok(BatchAnswer::served(waiting, Delivery(tally)))
+}
+
+/// What became of a batch of notifications, by the names of the function's metrics.
+#[derive(Debug)]
+pub struct Delivery(DeliveryTally);
+
+impl Figures for Delivery {
+    fn figures(&self) -> impl Iterator<Item = Figure> {
+        let Self(tally) = self;
+        let counts = [
+            ("notifications", tally.messages),
+            ("poison", tally.unreadable),
+            ("refused", tally.refused),
+            ("rejected", tally.rejected),
+            // Counted where notifications are opened.
+            ("gone", 0),
+            ("lifecycle", tally.nothing_to_deliver),
+            ("delivered", tally.delivered),
+            ("leftOut", tally.left_out),
+            ("duplicates", tally.duplicates),
+            ("failed", tally.failed),
+            ("lackCredential", tally.lack_credential),
+            ("lackPermission", tally.lack_permission),
+        ];
+        let lag = (tally.delivered > 0).then_some(Figure::Milliseconds("worstLagMs", tally.worst_lag_ms));
+        counts.into_iter().map(|(name, count)| Figure::Count(name, count)).chain(lag)
+    }
 }

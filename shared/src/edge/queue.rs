@@ -208,6 +208,7 @@ fn message(mut record: SqsMessage) -> Message {
         body: record.body.unwrap_or_default(),
         receives: receives.unwrap_or(1),
         group: record.attributes.remove("MessageGroupId").unwrap_or_default(),
+        receipt: record.receipt_handle.unwrap_or_default(),
     }
 }
 

@@ -117,6 +117,30 @@ impl GenesysClient {
         // Whatever the body says, a 2xx means taken.
         Ok(reply.json().unwrap_or_default())
     }
+
+    /// Whether Genesys Cloud's Open Messaging is there: `GET /api/v2/conversations/messaging/integrations/open/{id}`. Any answer
+    /// that is no outage says so, a refusal too: the call may lack `messaging:integration:view`.
+    ///
+    /// # Errors
+    /// [`GenesysError`] when it does not answer, asks to slow down, or takes no token.
+    pub async fn open_messaging_answers(&self, cx: &RequestContext, integration_id: &str) -> Result<(), GenesysError> {
+        let path = ["api", "v2", "conversations", "messaging", "integrations", "open", integration_id];
+        let call = Call {
+            upstream: Upstream::Genesys,
+            operation: "get open integration",
+            // Once is enough: the message waits in the queue.
+            repeat: Repeat::UnlessAccepted,
+            remote_id_header: "inin-correlation-id",
+            max_answer_bytes: MAX_ANSWER_BYTES,
+            request: self.remote.http.get(self.base.join(path)),
+        };
+        let reply = self.remote.send(cx, call).await?;
+        match GenesysError::from_reply(&reply, "") {
+            _ if reply.status.is_success() => Ok(()),
+            GenesysError::PermissionMissing { .. } | GenesysError::Rejected { .. } => Ok(()),
+            error => Err(error),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -185,5 +209,17 @@ mod tests {
     async fn the_permission_is_named() {
         let error = answer([ResponseTemplate::new(403)]).await.unwrap_err();
         assert!(error.to_string().contains("conversation:message:receive"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn any_answer_that_is_no_outage_says_that_genesys_cloud_is_there() {
+        for (status, answers) in [(200, true), (403, true), (404, true), (503, false)] {
+            let remote = Remote::start().await;
+            let genesys = GenesysClient::new(remote.genesys().await, remote.uri().parse().unwrap());
+            let at = path(format!("/api/v2/conversations/messaging/integrations/open/{INTEGRATION}"));
+            remote.expect(Mock::given(method("GET")).and(at), 1, ResponseTemplate::new(status)).await;
+            let answered = genesys.open_messaging_answers(&context(10), INTEGRATION).await;
+            assert_eq!(answered.is_ok(), answers, "{status}: {answered:?}");
+        }
     }
 }

@@ -4,8 +4,10 @@
 //! - [`door`]: the use case of the webhook: a notification with the right client state goes on a queue, in order
 //! - [`queued`]: the format of a message on that queue, its group, and the queue itself in Amazon SQS
 //! - [`open`]: from a queued notification to its resource: its token is checked, its content decrypted or fetched
+//! - [`event`]: what the relay delivers to the sinks
 
 pub mod door;
+pub mod event;
 pub mod open;
 pub mod queued;
 

@@ -1,30 +1,34 @@
-//! A short outage is sat out. What goes back to the queue comes again after three minutes, with its chat waiting.
+//! A short outage is sat out, a longer one is waited for in the queue, with pauses that grow.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use super::LEAST_TIME;
+use super::verdict::Verdict;
 use crate::error::{Code, Error};
-use crate::graph::GraphError;
-use crate::graph::resource::{MAIL_MESSAGE, ResourceName};
 use crate::http::RequestContext;
-use crate::notification::Change;
 
-/// How long an outage is sat out. Every chat of the batch waits for the end of it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an outage is sat out. Every group of the batch waits for the end of it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Pause before the next try.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Pause before the next try while an outage is sat out.
+pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
-/// Pauses before Graph is asked once more for something young that it does not know.
-const REPLICATION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// Pause in the queue after the first failure; it doubles with each receive.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
 
-/// So long after a notification, what Graph does not know is not young any more but gone.
-const YOUNG: SignedDuration = SignedDuration::from_mins(1);
+/// The longest pause: what an outage can cost after it is over.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// What passes by itself.
+/// The time window of a throttle.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// How much longer the pause grows after each try that a sink may have taken: the few that there are (see
+/// [`MAX_POSTS`](super::MAX_POSTS)) reach over three quarters of an hour.
+const DOUBT_STEP: Duration = Duration::from_secs(5 * 60);
+
+/// What passes by itself within seconds, so that trying again at once is worth it.
 const OUTAGES: [Code; 6] = [
     Code::GRAPH_UNAVAILABLE,
     Code::GENESYS_UNAVAILABLE,
@@ -35,13 +39,18 @@ const OUTAGES: [Code; 6] = [
 ];
 
 /// Whether a failure passes by itself.
-pub(crate) fn passes(error: &Error) -> bool {
+pub(super) fn passes(error: &Error) -> bool {
     OUTAGES.contains(&error.code)
 }
 
-/// Tries until it works, or an error will not pass by itself, or until then. Who asks to slow down is not asked again:
-/// the client has waited for as long as it was told to, or there was no time for it.
-pub(crate) async fn patiently<T>(
+/// Whether there is time for a pause and one more try.
+pub(super) fn has_time(cx: &RequestContext, until: Instant) -> bool {
+    Instant::now() < until && cx.deadline.for_a_call() >= PAUSE + LEAST_TIME
+}
+
+/// Tries until it works, or an error will not pass by itself, or until then. A remote that asks to slow down is not asked
+/// again: the client has waited for as long as it was told to, or there was no time for it.
+pub(super) async fn patiently<T>(
     cx: &RequestContext,
     until: Instant,
     mut attempt: impl AsyncFnMut() -> Result<T, Error>,
@@ -51,7 +60,7 @@ pub(crate) async fn patiently<T>(
             Err(error) if passes(&error) => error,
             done => return done,
         };
-        if Instant::now() >= until || cx.deadline.for_a_call() < PAUSE + LEAST_TIME {
+        if !has_time(cx, until) {
             return Err(error);
         }
         tracing::warn!(code = error.code.text(), cause = error.cause, "trying again in a moment");
@@ -59,99 +68,43 @@ pub(crate) async fn patiently<T>(
     }
 }
 
-/// How often Graph is asked again for what it has told of before all of its replicas know it.
-pub(crate) struct Replication {
-    pauses: std::slice::Iter<'static, Duration>,
-    is_too_young: bool,
-}
-
-impl Replication {
-    /// For what this notification tells of: not at all when it is deleted, or not young any more.
-    pub(crate) fn of(change: &Change) -> Self {
-        let is_told = !change.subscription_id.is_empty() && change.change_type != "deleted";
-        let is_young = Timestamp::now().duration_since(change.received_at) < YOUNG;
-        let waits = is_told && is_young;
-        Self { pauses: if waits { REPLICATION.iter() } else { [].iter() }, is_too_young: waits && !is_mail(change) }
-    }
-
-    /// Whether what Graph still does not know is too young to be called gone, so that it is to come again: a listing may
-    /// not find it later. A mail message never is: a rule that moves it ends its id within the second.
-    pub(crate) fn is_too_young(&self) -> bool {
-        self.is_too_young
-    }
-
-    /// Whether to ask again after this answer; waits for a moment before it says so.
-    pub(crate) async fn again(&mut self, cx: &RequestContext, error: &GraphError) -> bool {
-        if !error.is_not_found() {
-            return false;
-        }
-        let pause = self.pauses.next().filter(|pause| cx.deadline.for_a_call() > **pause + LEAST_TIME);
-        if let Some(pause) = pause {
-            tracing::info!("Microsoft Graph does not know yet what it told of; asking again in a moment");
-            sleep(*pause).await;
-        }
-        pause.is_some()
+/// How long a message is hidden in the queue that was received so often.
+pub(super) fn wait(verdict: Verdict, receives: u32) -> Duration {
+    let doubled = FIRST_WAIT * 2_u32.saturating_pow(receives.saturating_sub(1).min(10));
+    match verdict {
+        Verdict::Throttled => doubled.clamp(WINDOW, LONGEST_WAIT),
+        _ => doubled.min(LONGEST_WAIT),
     }
 }
 
-fn is_mail(change: &Change) -> bool {
-    ResourceName::read(&change.resource).is_ok_and(|resource| resource.kind() == Some(&MAIL_MESSAGE))
+/// The same for a message of which so many tries may have been taken.
+pub(super) fn wait_in_doubt(doubts: u32) -> Duration {
+    (DOUBT_STEP * doubts.saturating_sub(1)).clamp(FIRST_WAIT, LONGEST_WAIT)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{MAX_POSTS, MAX_RECEIVES};
     use super::*;
-    use crate::remote::context;
 
-    #[test]
-    fn what_a_minute_has_not_passed_over_is_not_gone_unless_it_is_mail() {
-        let now = Timestamp::now();
-        let too_young = |resource: &str, change_type: &str, received_at| {
-            let change = Change {
-                subscription_id: "s".into(),
-                resource: resource.into(),
-                change_type: change_type.into(),
-                received_at,
-                ..Change::default()
-            };
-            Replication::of(&change).is_too_young()
-        };
-        let (message, mail) = ("chats('19:a@thread.v2')/messages('1')", "Users/u/Messages/AAMk");
-        assert!(too_young(message, "created", now) && too_young(message, "updated", now));
-        assert!(too_young("teams('t')/channels('c')/messages('1')", "created", now));
-        assert!(!too_young(message, "deleted", now));
-        assert!(!too_young(message, "created", now - SignedDuration::from_mins(2)));
-        assert!(!too_young(mail, "created", now));
+    /// Of the waits, one after the other.
+    fn in_all(waits: impl Iterator<Item = Duration>) -> Duration {
+        waits.sum()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_young_is_asked_for_three_times_in_all_and_nothing_else_is() {
-        let now = Timestamp::now();
-        let change = |subscription: &str, change_type: &str, received_at| Change {
-            subscription_id: subscription.into(),
-            change_type: change_type.into(),
-            received_at,
-            ..Change::default()
-        };
-        let long_ago = now - SignedDuration::from_mins(2);
-        let not_found = GraphError::NotFound { code: String::new() };
-        let refused = GraphError::PermissionMissing { permission: "", status: 403, code: String::new() };
-        for (change, error, seconds, times) in [
-            (change("s", "created", now), &not_found, 60, 2),
-            (change("s", "updated", now), &not_found, 60, 2),
-            (change("s", "deleted", now), &not_found, 60, 0),
-            (change("s", "created", long_ago), &not_found, 60, 0),
-            // What a listing has found was there.
-            (change("", "created", now), &not_found, 60, 0),
-            (change("s", "created", now), &refused, 60, 0),
-            (change("s", "created", now), &not_found, 3, 0),
-        ] {
-            let (mut replication, cx) = (Replication::of(&change), context(seconds));
-            let mut again = 0;
-            while replication.again(&cx, error).await {
-                again += 1;
-            }
-            assert_eq!(again, times, "{change:?} {error}");
-        }
+    #[test]
+    fn an_outage_of_a_week_uses_up_no_message() {
+        let waits = (1..MAX_RECEIVES).map(|receives| wait(Verdict::Outage, receives));
+        assert!(in_all(waits) > Duration::from_secs(10 * 24 * 3600));
+        assert_eq!(wait(Verdict::Outage, 1), Duration::from_secs(30), "a short one costs little");
+        assert_eq!(wait(Verdict::Outage, MAX_RECEIVES), LONGEST_WAIT);
+        assert_eq!(wait(Verdict::Throttled, 1), WINDOW);
+    }
+
+    #[test]
+    fn the_few_tries_in_doubt_reach_over_an_outage_of_forty_minutes() {
+        // The first receive makes two of them.
+        let waits = (2..MAX_POSTS).map(wait_in_doubt);
+        assert!(in_all(waits) > Duration::from_secs(40 * 60));
     }
 }

@@ -1,23 +1,67 @@
-//! The sinks that a deployment has, behind the worker's one way to deliver.
+//! Where events go. Each sink is a folder: its key rule, its settings, its client, its error, its tests. What the relay asks
+//! of a sink is answered here, with one `match` for each question.
 
 pub mod event_bus;
-pub mod key;
+#[cfg(test)]
+mod key_tests;
 pub mod open_messaging;
 #[cfg(test)]
 mod stored_names;
+#[cfg(test)]
+mod tests;
 
 use self::event_bus::{EventBridgeBus, EventBus};
-use self::key::Sink;
 use self::open_messaging::OpenMessaging;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::http::RequestContext;
-use crate::media::S3Media;
-use crate::relay::{Delivered, Event, Sinks};
+use crate::media::{MediaStore, S3Media};
+use crate::notification::Change;
+use crate::notification::event::ResourceEvent;
+use crate::relay::{Attempt, Delivered, KeyAhead, Sinks};
+use crate::store::RecordKey;
+
+/// A sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// Messages of chats, as inbound messages of a Genesys Cloud Open Messaging integration.
+    OpenMessaging,
+    /// Every event, to an Amazon EventBridge bus.
+    EventBus,
+}
+
+impl Sink {
+    /// Under which key and version the delivery of an event is remembered; `None` when it is not for the sink.
+    #[must_use]
+    pub fn key(self, event: &ResourceEvent) -> Option<(RecordKey, i64)> {
+        match self {
+            Self::OpenMessaging => open_messaging::key::of(event),
+            Self::EventBus => Some(event_bus::key::of(event)),
+        }
+    }
+
+    /// The same, as far as the notification tells.
+    #[must_use]
+    pub fn key_ahead(self, change: &Change) -> KeyAhead {
+        match self {
+            Self::OpenMessaging => open_messaging::key::ahead(change),
+            Self::EventBus => event_bus::key::ahead(change),
+        }
+    }
+
+    /// What a delivery that hangs amounts to. Genesys Cloud may have taken the message.
+    #[must_use]
+    pub fn hung(self) -> Code {
+        match self {
+            Self::OpenMessaging => Code::OUTCOME_UNKNOWN,
+            Self::EventBus => Code::DELIVERY_FAILED,
+        }
+    }
+}
 
 /// A resource that is there and is not handed on.
 const WITHHELD: &[u8] = b"";
 
-/// The sinks; one that is not configured is nothing.
+/// The sinks that a deployment has; one that is not configured is `None`.
 #[derive(Debug)]
 pub struct Outlets<M = S3Media, B = EventBridgeBus> {
     /// Where messages of chats go.
@@ -35,23 +79,34 @@ impl Outlets {
     }
 }
 
-impl<M: crate::media::MediaStore, B: EventBus> Sinks for Outlets<M, B> {
+impl<M: MediaStore, B: EventBus> Sinks for Outlets<M, B> {
+    type Notice = Change;
+    type Event = ResourceEvent;
+    type Sink = Sink;
+
     fn all(&self) -> impl Iterator<Item = Sink> + Send {
         let messaging = self.open_messaging.as_ref().map(|_| Sink::OpenMessaging);
         messaging.into_iter().chain(self.event_bus.as_ref().map(|_| Sink::EventBus))
+    }
+
+    fn key(&self, sink: Sink, event: &ResourceEvent) -> Option<(RecordKey, i64)> {
+        sink.key(event)
+    }
+
+    fn key_ahead(&self, sink: Sink, change: &Change) -> KeyAhead {
+        sink.key_ahead(change)
     }
 
     async fn deliver(
         &self,
         cx: &RequestContext,
         sink: Sink,
-        event: &Event,
-        before: Option<i64>,
-        receives: u32,
+        event: &ResourceEvent,
+        attempt: Attempt,
     ) -> Result<Delivered, Error> {
         match (sink, &self.open_messaging, &self.event_bus, &event.message) {
             (Sink::OpenMessaging, Some(messaging), _, Some(message)) => {
-                messaging.deliver(cx, &event.change, message, before, receives).await
+                messaging.deliver(cx, &event.change, message, attempt).await
             }
             (Sink::EventBus, _, Some(bus), _) => {
                 let content = match &event.message {
@@ -65,49 +120,8 @@ impl<M: crate::media::MediaStore, B: EventBus> Sinks for Outlets<M, B> {
             _ => Ok(Delivered::LeftOut("nothing for this sink")),
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::notification::Change;
-    use crate::remote::context;
-    use crate::sinks::event_bus::{EventBusError, event};
-
-    /// Keeps the details of what is published.
-    #[derive(Default)]
-    struct Published(Mutex<Vec<String>>);
-
-    impl EventBus for Published {
-        async fn publish(
-            &self,
-            _cx: &RequestContext,
-            change: &Change,
-            resource: Option<&[u8]>,
-        ) -> Result<(), EventBusError> {
-            self.0.lock().unwrap().push(event(change, resource)?.1);
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_blocked_is_told_to_the_bus_without_its_text() {
-        let outlets: Outlets<S3Media, Published> =
-            Outlets { open_messaging: None, event_bus: Some(Published::default()) };
-        for action in ["notifySender", "notifySender, blockAccess"] {
-            let message = json!({"id": "1", "chatId": "19:a", "body": {"content": "4111 1111"},
-                "policyViolation": {"dlpAction": action}});
-            let content = Some(message.to_string().into_bytes());
-            let message = serde_json::from_value(message).unwrap();
-            let event = Event { change: Change::default(), content, message: Some(message) };
-            outlets.deliver(&context(10), Sink::EventBus, &event, None, 1).await.unwrap();
-        }
-        let published = outlets.event_bus.unwrap().0.into_inner().unwrap();
-        assert!(published[0].contains("4111 1111") && published[0].contains("\"dataLeftOut\":false"));
-        assert!(!published[1].contains("4111 1111") && published[1].contains("\"dataLeftOut\":true"));
+    fn hung(&self, sink: Sink) -> Code {
+        sink.hung()
     }
 }

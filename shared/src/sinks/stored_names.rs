@@ -3,9 +3,10 @@
 
 use std::fmt::Write;
 
-use super::key::{Known, Sink, by_notification};
+use super::Sink;
 use crate::notification::Change;
 use crate::notification::queued::group::group;
+use crate::relay::KeyAhead;
 
 /// Names as Microsoft Graph writes them in notifications, and as the bridge writes them for what it has listed.
 const NAMES: [&str; 20] = [
@@ -41,7 +42,7 @@ fn the_keys_and_groups_of_what_graph_sends_stay_as_they_are() {
                 ["3f0c1f6e-6c55-4b43-9a7c-0f4a3f0d5c11", change_type, resource, etag].map(str::to_owned);
             let change = Change { tenant_id, change_type, resource, etag, ..Change::default() };
             for sink in [Sink::OpenMessaging, Sink::EventBus] {
-                if let Known::As(key, version) = by_notification(&change, sink) {
+                if let KeyAhead::Key(key, version) = sink.key_ahead(&change) {
                     writeln!(stored, "  {} {} {version}", change.change_type, key.as_str()).unwrap();
                 }
             }

@@ -148,9 +148,14 @@ impl Record {
         self.notes().fallbacks.push(why);
     }
 
-    /// Notes how many there were of something: a metric of its own.
+    /// Notes how many there were of something: a metric of its own, the sum where it is noted more than once.
     pub fn count(&self, name: &'static str, count: usize) {
-        self.notes().metrics.push((name, "Count", count.into()));
+        let mut notes = self.notes();
+        let known = notes.metrics.iter_mut().find(|(known, ..)| *known == name);
+        match known {
+            Some((_, _, sum)) => *sum = (sum.as_u64().unwrap_or_default() + count as u64).into(),
+            None => notes.metrics.push((name, "Count", count.into())),
+        }
     }
 
     /// Notes how long something took: a metric of its own.

@@ -23,7 +23,7 @@ pub(crate) struct Process {
 }
 
 /// What a function of this bundle has in its environment, with the stand-ins for all that it talks to.
-pub(crate) fn environment(stand_ins: &StandIns) -> [(&'static str, String); 22] {
+pub(crate) fn environment(stand_ins: &StandIns) -> [(&'static str, String); 23] {
     [
         ("AWS_LAMBDA_FUNCTION_NAME", "bench".into()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".into()),
@@ -47,6 +47,7 @@ pub(crate) fn environment(stand_ins: &StandIns) -> [(&'static str, String); 22] 
         ("OPEN_MESSAGING_INTEGRATION_ID", OPEN_MESSAGING_INTEGRATION.into()),
         ("MEDIA_BUCKET", "media".into()),
         ("NOTIFICATION_QUEUE_URL", format!("{}/000000000000/notifications.fifo", stand_ins.aws)),
+        ("NOTIFICATION_DEAD_LETTER_QUEUE_URL", format!("{}/000000000000/dead-letters.fifo", stand_ins.aws)),
     ]
 }
 

@@ -76,6 +76,7 @@ impl InProcess {
             ("SMS_COUNTRY", "GB"),
             ("WEBHOOK_SECRET_ID", WEBHOOK_SECRET),
             ("NOTIFICATION_QUEUE_URL", &queue),
+            ("NOTIFICATION_DEAD_LETTER_QUEUE_URL", &queue),
         ];
         Environment::of(common.into_iter().chain(more.iter().copied()))
     }

@@ -16,15 +16,17 @@ use tracing::level_filters::LevelFilter;
 
 use super::bridge::chat::message::{ChatMessage, MessageEvent};
 use super::bridge::chat::text::{Readable, named};
-use super::bridge::error::Error;
+use super::bridge::error::{Code, Error};
 use super::bridge::genesys::InboundMessage;
 use super::bridge::http::{Deadline, RequestContext};
-use super::bridge::notification::open::{Opened, Resources};
+use super::bridge::notification::event::ResourceEvent;
+use super::bridge::notification::open::{Notifications, OpenedResource, Resources};
 use super::bridge::notification::{Change, EncryptedContent, Queued};
 use super::bridge::queue::Message;
-use super::bridge::relay::{Delivered, Event, Sinks, Tally, Worker};
-use super::bridge::sinks::key::Sink;
-use super::bridge::sinks::{event_bus, open_messaging};
+use super::bridge::relay::back::MemoryBack;
+use super::bridge::relay::{Attempt, Delivered, DeliveryTally, KeyAhead, Relay, Sinks};
+use super::bridge::sinks::{Sink, event_bus, open_messaging};
+use super::bridge::store::RecordKey;
 use super::bridge::store::chat_names::Writer;
 use super::bridge::store::deliveries::MemoryDeliveries;
 use super::bridge::store::subscriptions::MemorySubscriptionNotes;
@@ -88,17 +90,21 @@ fn change(resource: &str) -> Change {
 struct Decrypted<'a>(&'a [u8]);
 
 impl Resources for Decrypted<'_> {
-    async fn open(&self, _cx: &RequestContext, _change: &Change) -> Result<Opened, Error> {
-        let opened = Opened::Content(self.0.to_vec());
+    async fn open(&self, _cx: &RequestContext, _change: &Change) -> Result<OpenedResource, Error> {
+        let opened = OpenedResource::Content(self.0.to_vec());
         assert_eq!(format!("{opened:?}"), format!("Content({} bytes)", self.0.len()));
         Ok(opened)
     }
 }
 
 #[derive(Default)]
-struct Taken(Mutex<Vec<(Sink, Event)>>);
+struct Taken(Mutex<Vec<(Sink, ResourceEvent)>>);
 
 impl Sinks for Taken {
+    type Notice = Change;
+    type Event = ResourceEvent;
+    type Sink = Sink;
+
     fn all(&self) -> impl Iterator<Item = Sink> + Send {
         [Sink::OpenMessaging, Sink::EventBus].into_iter()
     }
@@ -107,12 +113,23 @@ impl Sinks for Taken {
         &self,
         _cx: &RequestContext,
         sink: Sink,
-        event: &Event,
-        _before: Option<i64>,
-        _receives: u32,
+        event: &ResourceEvent,
+        _attempt: Attempt,
     ) -> Result<Delivered, Error> {
         self.0.lock().unwrap().push((sink, event.clone()));
         Ok(Delivered::Delivered)
+    }
+
+    fn key(&self, sink: Sink, event: &ResourceEvent) -> Option<(RecordKey, i64)> {
+        sink.key(event)
+    }
+
+    fn key_ahead(&self, sink: Sink, change: &Change) -> KeyAhead {
+        sink.key_ahead(change)
+    }
+
+    fn hung(&self, sink: Sink) -> Code {
+        sink.hung()
     }
 }
 
@@ -141,23 +158,22 @@ fn log() -> &'static Dispatch {
 
 /// Serves the notification twice. It is delivered once to each sink that it is for, it never goes back to the queue,
 /// which would hold up its chat, and the log says nothing of it; but that it cannot be read, if so, and how long it is.
-fn serve(change: &Change, content: &[u8]) -> Event {
-    let (sinks, deliveries, heard) =
-        (Taken::default(), MemoryDeliveries::default(), MemorySubscriptionNotes::default());
-    let worker = Worker { resources: &Decrypted(content), heard: &heard, deliveries: &deliveries, sinks: &sinks };
+fn serve(change: &Change, content: &[u8]) -> ResourceEvent {
+    let source = Notifications { resources: Decrypted(content), heard: MemorySubscriptionNotes::default() };
+    let relay = Relay::new(source, MemoryDeliveries::default(), Taken::default(), MemoryBack::default());
     let cx = RequestContext::new("fuzz", Deadline::after(Duration::from_secs(60)));
     let body = serde_json::to_string(&Queued::Change(change.clone())).unwrap();
-    let message = Message { id: "m".into(), body, receives: 1, group: "g".into() };
+    let message = Message { id: "m".into(), body, receives: 1, group: "g".into(), receipt: "r".into() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let served = || -> Tally {
-        let (failed, tally) = runtime.block_on(worker.serve(&cx, vec![message.clone()]));
+    let served = || -> DeliveryTally {
+        let (failed, tally) = runtime.block_on(relay.serve(&cx, vec![message.clone()]));
         assert_eq!(failed, Vec::<String>::new());
         tally
     };
     LOG.take();
     let (first, second) = tracing::dispatcher::with_default(log(), || (served(), served()));
     let log = String::from_utf8(LOG.take()).unwrap();
-    let mut taken = sinks.0.into_inner().unwrap();
+    let mut taken = relay.sinks().0.lock().unwrap().clone();
     let is_readable = taken.iter().any(|(_, event)| event.message.is_some());
     assert!(log.is_empty() || (!is_readable && log.lines().count() == 2), "{log}");
     for line in log.lines() {

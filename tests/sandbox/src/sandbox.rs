@@ -332,6 +332,7 @@ impl Sandbox {
             ("PRESENCE_MODE", parameter("PresenceMode")),
             ("WEBHOOK_SECRET_ID", self.output("WebhookSecret").into()),
             ("NOTIFICATION_QUEUE_URL", self.output("NotificationQueue").into()),
+            ("NOTIFICATION_DEAD_LETTER_QUEUE_URL", self.output("NotificationDeadLetterQueue").into()),
             ("LIFECYCLE_QUEUE_URL", self.output("LifecycleQueue").into()),
             ("NOTIFICATION_KEYS_SECRET_ID", self.output("NotificationKeysSecret").into()),
             ("SUBSCRIPTIONS", subscriptions().to_string()),

@@ -1,6 +1,8 @@
 //! From a notification to the resource it tells of: opened when it came along, fetched when it did not.
 
 pub mod decrypt;
+mod replication;
+mod source;
 pub mod validation;
 
 use std::fmt;
@@ -17,25 +19,27 @@ use crate::graph::resource::ResourceName;
 use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::notification::{Change, EncryptedContent};
-use crate::relay::patience::Replication;
 use crate::secrets::{Credential, Secret};
+
+pub(crate) use self::replication::Replication;
+pub use self::source::Notifications;
 
 /// How long the secret is not read again for something that it holds no key for.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a notification turned out to be.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Opened {
+pub enum OpenedResource {
     /// The resource, as JSON.
     Content(Vec<u8>),
     /// The resource does not exist any more.
     Gone,
     /// It is not Graph's, or not ours: it is not to be delivered, and somebody should know.
-    Refused(String),
+    Refused(&'static str),
 }
 
 // What somebody wrote does not belong in a log.
-impl fmt::Debug for Opened {
+impl fmt::Debug for OpenedResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Content(content) => write!(f, "Content({} bytes)", content.len()),
@@ -51,7 +55,7 @@ pub trait Resources: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be had now.
-    fn open(&self, cx: &RequestContext, change: &Change) -> impl Future<Output = Result<Opened, Error>> + Send;
+    fn open(&self, cx: &RequestContext, change: &Change) -> impl Future<Output = Result<OpenedResource, Error>> + Send;
 }
 
 /// Opens notifications with the secret's keys, or fetches what they tell of from Graph.
@@ -101,13 +105,13 @@ impl Opener {
         cx: &RequestContext,
         change: &Change,
         content: &EncryptedContent,
-    ) -> Result<Option<Opened>, Error> {
+    ) -> Result<Option<OpenedResource>, Error> {
         let app = self.graph.app(cx).await?;
         let audience = Audience { app_id: &app.client_id, tenant_id: app.tenant_guid()? };
         let Change { validation_tokens, tenant_id, received_at, .. } = change;
         match self.tokens.check(cx, validation_tokens, audience, tenant_id, *received_at).await {
             Ok(()) => {}
-            Err(TokenError::Refused(why)) => return Ok(Some(Opened::Refused(why.into()))),
+            Err(TokenError::Refused(why)) => return Ok(Some(OpenedResource::Refused(why))),
             Err(error) => return Err(error.into()),
         }
         let keys = self.keys.get(cx).await?;
@@ -120,7 +124,7 @@ impl Opener {
             },
         };
         match opened {
-            Ok(content) => Ok(Some(Opened::Content(content))),
+            Ok(content) => Ok(Some(OpenedResource::Content(content))),
             Err(error) => {
                 note_closed(content, &error);
                 cx.record.count("unopened", 1);
@@ -147,14 +151,14 @@ impl Opener {
         Ok((!read.is_same(keys)).then_some(read))
     }
 
-    async fn fetch(&self, cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
+    async fn fetch(&self, cx: &RequestContext, change: &Change) -> Result<OpenedResource, Error> {
         let Ok(resource) = ResourceName::read(&change.resource) else {
-            return Ok(Opened::Refused("it names no resource".into()));
+            return Ok(OpenedResource::Refused("it names no resource"));
         };
         let mut replication = Replication::of(change);
         loop {
             match self.graph.get_resource(cx, resource.segments(), resource.read_permission()).await {
-                Ok(content) => return Ok(Opened::Content(content)),
+                Ok(content) => return Ok(OpenedResource::Content(content)),
                 Err(error) if replication.again(cx, &error).await => {}
                 // Nothing else may tell of it again, so that it comes again from the queue before it is given up.
                 Err(GraphError::NotFound { .. }) if replication.is_too_young() => {
@@ -162,7 +166,7 @@ impl Opener {
                         "Microsoft Graph does not know yet what it told of. The notification waits in the queue.";
                     return Err(Error::new(Code::GRAPH_UNAVAILABLE, message));
                 }
-                Err(GraphError::NotFound { .. }) => return Ok(Opened::Gone),
+                Err(GraphError::NotFound { .. }) => return Ok(OpenedResource::Gone),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -181,7 +185,7 @@ fn note_closed(content: &EncryptedContent, error: &DecryptError) {
 }
 
 impl Resources for Opener {
-    async fn open(&self, cx: &RequestContext, change: &Change) -> Result<Opened, Error> {
+    async fn open(&self, cx: &RequestContext, change: &Change) -> Result<OpenedResource, Error> {
         if let Some(content) = &change.encrypted_content
             && let Some(opened) = self.content(cx, change, content).await?
         {

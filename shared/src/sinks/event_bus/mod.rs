@@ -4,6 +4,8 @@
 //! what happened to it. Its `detail` is the notification, with the resource as `data`. EventBridge hands an event out at
 //! least once, and so does the bridge.
 
+pub(in crate::sinks) mod key;
+
 use std::future::Future;
 use std::str::FromStr;
 

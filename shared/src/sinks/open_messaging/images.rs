@@ -13,7 +13,7 @@ use crate::graph::GraphError;
 use crate::http::{NoReply, RequestContext};
 use crate::media::{Media, MediaError, MediaStore};
 use crate::notification::Change;
-use crate::relay::patience::Replication;
+use crate::notification::open::Replication;
 use crate::store::chat_names::ChatNames;
 
 /// How often the queue hands a message out before it is delivered without an image that could not be had until then.

@@ -11,6 +11,7 @@
 
 mod agents;
 mod images;
+pub(in crate::sinks) mod key;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -31,7 +32,7 @@ use crate::graph::GraphClient;
 use crate::http::RequestContext;
 use crate::media::{MediaSettings, MediaStore, S3Media};
 use crate::notification::Change;
-use crate::relay::Delivered;
+use crate::relay::{Attempt, Delivered};
 use crate::store::chat_names::{ChatNames, DynamoChatNames, Writer};
 use crate::store::deliveries::REMEMBERED;
 use crate::store::{RecordKey, StoreError, hash, kind};
@@ -130,8 +131,8 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         Self { graph, genesys, store, names, agents, settings, room: Semaphore::new(IMAGES_AT_ONCE) }
     }
 
-    /// Delivers the message that a notification is of. `before` is the version of it that was delivered before, if any was;
-    /// `receives` is how often the queue has handed it out, by which a failure of an image is told from one that lasts.
+    /// Delivers the message that a notification is of. By how often the queue has handed it out, a failure of an image that
+    /// passes is told from one that lasts.
     ///
     /// # Errors
     /// When Genesys Cloud did not take it or nobody knows, or when an image may be had a moment later. Sent again, it
@@ -141,9 +142,17 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         cx: &RequestContext,
         change: &Change,
         message: &ChatMessage,
-        before: Option<i64>,
-        receives: u32,
+        attempt: Attempt,
     ) -> Result<Delivered, Error> {
+        let Attempt { before, receives, doubts } = attempt;
+        if doubts > 0 && self.settings.in_doubt == InDoubt::Leave {
+            return self.doubt(cx, message, "a process died at its delivery");
+        }
+        let integration = self.settings.integration_id.to_string();
+        // Each try may be a copy, so none is made before Genesys Cloud answers again.
+        if doubts > 0 {
+            self.genesys.open_messaging_answers(cx, &integration).await?;
+        }
         // Before the worker gives the delivery up, which does not know of the setting for what is in doubt.
         let until = Instant::now() + cx.deadline.for_a_call() * 2 / 3;
         let event = message.event();
@@ -181,7 +190,6 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         if text.is_empty() {
             return Ok(Delivered::LeftOut("an empty message"));
         }
-        let integration = self.settings.integration_id.to_string();
         let chat = RecordKey::new(kind::CHAT_NAME, &[&change.tenant_id, &integration, &message.chat_id]);
         let named_after = self.names.first_writer(cx, &chat, &writer(message)).await.map_err(not_named)?;
         let inbound = inbound(&change.tenant_id, message, &named_after, text, content);
@@ -193,6 +201,12 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         match tokio::time::timeout_at(until, sent).await {
             Ok(Ok(_)) => Ok(Delivered::Delivered),
             Ok(Err(GenesysError::Ambiguous(cause))) => self.doubt(cx, message, &cause),
+            // The integration's, not the message's: it is not there, or is another org's.
+            Ok(Err(GenesysError::Rejected { status: 404, code, .. })) => {
+                let message = "Genesys Cloud has no Open Messaging integration of this id. Correct \
+                               OPEN_MESSAGING_INTEGRATION_ID (the template's OpenMessagingIntegrationId).";
+                Err(Error::new(Code::MISCONFIGURED, message).because(format!("404 {code}")))
+            }
             Ok(Err(error)) => Err(error.into()),
             Err(_elapsed) => self.doubt(cx, message, "no answer in time"),
         }

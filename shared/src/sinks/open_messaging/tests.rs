@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path};
+use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, MockBuilder, ResponseTemplate};
 
 use super::images::IMAGE_TRIES;
@@ -35,6 +35,8 @@ impl MediaStore for Kept {
         Ok(format!("https://bucket.example/{}?X-Amz-Signature=s", kept.len()))
     }
 }
+
+const FIRST: Attempt = Attempt { before: None, receives: 1, doubts: 0 };
 
 struct Scene {
     microsoft: Remote,
@@ -77,18 +79,16 @@ impl Scene {
     }
 
     async fn deliver(&self, message: &Value, before: Option<i64>, receives: u32) -> Result<Delivered, Error> {
-        self.deliver_change(&change("created", "2024-04-02T03:10:45Z"), message, before, receives).await
+        self.attempt(message, Attempt { before, receives, doubts: 0 }).await
     }
 
-    async fn deliver_change(
-        &self,
-        change: &Change,
-        message: &Value,
-        before: Option<i64>,
-        receives: u32,
-    ) -> Result<Delivered, Error> {
+    async fn attempt(&self, message: &Value, attempt: Attempt) -> Result<Delivered, Error> {
+        self.deliver_change(&change("created", "2024-04-02T03:10:45Z"), message, attempt).await
+    }
+
+    async fn deliver_change(&self, change: &Change, message: &Value, attempt: Attempt) -> Result<Delivered, Error> {
         let message: ChatMessage = serde_json::from_value(message.clone()).unwrap();
-        self.sink.deliver(&context(10), change, &message, before, receives).await
+        self.sink.deliver(&context(10), change, &message, attempt).await
     }
 
     /// What Genesys Cloud gets.
@@ -202,11 +202,11 @@ async fn a_reaction_to_a_message_of_last_week_does_not_show_it() {
     let scene = Scene::of(Kept::default()).await;
     let reaction = Delivered::LeftOut("an old message that somebody reacted to");
     let deliver = async |change_type, received_at| {
-        scene.deliver_change(&change(change_type, received_at), &message("<p>x</p>"), None, 1).await.unwrap()
+        scene.deliver_change(&change(change_type, received_at), &message("<p>x</p>"), FIRST).await.unwrap()
     };
     assert_eq!(deliver("updated", "2024-04-09T03:10:45Z").await, reaction);
     let long_ago = with(message("<p>x</p>"), "lastEditedDateTime", "2024-04-02T05:00:00Z");
-    let again = scene.deliver_change(&change("updated", "2024-04-09T03:10:45Z"), &long_ago, None, 1).await.unwrap();
+    let again = scene.deliver_change(&change("updated", "2024-04-09T03:10:45Z"), &long_ago, FIRST).await.unwrap();
     assert_eq!(again, reaction, "nor one that was edited long ago");
     // Created but not notified of until now, or changed before anybody knew of it.
     for (change_type, received_at) in [("created", "2024-04-09T03:10:45Z"), ("updated", "2024-04-03T03:10:45Z")] {
@@ -215,7 +215,7 @@ async fn a_reaction_to_a_message_of_last_week_does_not_show_it() {
     }
     let edited = with(message("<p>y</p>"), "lastEditedDateTime", "2024-04-09T03:10:44Z");
     scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(200)).await;
-    let edited = scene.deliver_change(&change("updated", "2024-04-09T03:10:45Z"), &edited, None, 1).await.unwrap();
+    let edited = scene.deliver_change(&change("updated", "2024-04-09T03:10:45Z"), &edited, FIRST).await.unwrap();
     assert_eq!(edited, Delivered::Delivered);
 }
 
@@ -327,7 +327,7 @@ async fn an_image_that_not_every_replica_has_yet_is_asked_for_again() {
     scene.image(1, png()).await;
     scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(200)).await;
     let young = change("created", &Timestamp::now().to_string());
-    assert_eq!(scene.deliver_change(&young, &image, None, 1).await.unwrap(), Delivered::Delivered);
+    assert_eq!(scene.deliver_change(&young, &image, FIRST).await.unwrap(), Delivered::Delivered);
     assert_eq!(scene.sink.store.media.lock().unwrap().len(), 1);
 }
 
@@ -367,6 +367,38 @@ async fn a_message_that_genesys_does_not_take_goes_back() {
     let error = scene.deliver(&message("<p>x</p>"), None, 1).await.unwrap_err();
     assert_eq!(error.code, Code::PERMISSION_MISSING);
     assert!(error.message.contains("conversation:message:receive"), "{error}");
+}
+
+#[tokio::test]
+async fn an_integration_that_is_not_there_is_a_wrong_setting_and_not_the_message_s_fault() {
+    let scene = Scene::of(Kept::default()).await;
+    scene.genesys.expect(inbound_call(), 1, ResponseTemplate::new(404)).await;
+    let error = scene.deliver(&message("<p>x</p>"), None, 1).await.unwrap_err();
+    assert_eq!(error.code, Code::MISCONFIGURED);
+    assert!(error.message.contains("OpenMessagingIntegrationId"), "{error}");
+}
+
+#[tokio::test]
+async fn what_may_be_there_is_sent_again_when_genesys_answers_and_not_before() {
+    let is_it_there = || Mock::given(method("GET")).and(path_regex("/messaging/integrations/open/"));
+    for (status, sent) in [(503, 0), (403, 1)] {
+        let scene = Scene::of(Kept::default()).await;
+        scene.sent(&message("<p>w</p>"), None, 1).await;
+        scene.genesys.expect(is_it_there(), 1, ResponseTemplate::new(status)).await;
+        if sent > 0 {
+            scene.genesys.expect(inbound_call(), sent, ResponseTemplate::new(200).set_body_json(json!({}))).await;
+        }
+        let delivered = scene.attempt(&message("<p>x</p>"), Attempt { before: None, receives: 2, doubts: 1 }).await;
+        match delivered {
+            Ok(delivered) => assert_eq!((delivered, sent), (Delivered::Delivered, 1)),
+            Err(error) => assert_eq!((error.code, sent), (Code::GENESYS_UNAVAILABLE, 0)),
+        }
+    }
+    // A process that died may have sent it.
+    let leaving = Scene::with(Kept::default(), "", "leave").await;
+    leaving.sent(&message("<p>w</p>"), None, 1).await;
+    let attempt = Attempt { before: None, receives: 2, doubts: 1 };
+    assert!(matches!(leaving.attempt(&message("<p>x</p>"), attempt).await.unwrap(), Delivered::LeftOut(_)));
 }
 
 #[tokio::test]

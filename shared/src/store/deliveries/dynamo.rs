@@ -1,10 +1,11 @@
 //! Deliveries in the DynamoDB table, one item a resource.
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Begun, DELIVERY_LIFE, Deliveries, Lease};
+use super::{Begun, DELIVERY_LIFE, Deliveries, Lease, LeaseEnd};
 use crate::http::RequestContext;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::{RecordKey, StoreError};
@@ -23,29 +24,13 @@ impl DynamoDeliveries {
         Self { client, table }
     }
 
-    /// Ends the owner's lease, and notes the version when it was delivered; an item that another has taken since is theirs.
-    async fn end(
+    async fn update(
         &self,
         cx: &RequestContext,
-        key: &RecordKey,
-        delivered: Option<i64>,
-        owner: Uuid,
+        operation: &'static str,
+        request: UpdateItemFluentBuilder,
     ) -> Result<(), StoreError> {
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("id", text(key.as_str()))
-            .condition_expression("#owner = :owner")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":owner", text(&owner.to_string()));
-        let request = match delivered {
-            Some(version) => request
-                .update_expression("SET delivered = :version REMOVE lease, #owner")
-                .expression_attribute_values(":version", number(version)),
-            None => request.update_expression("REMOVE lease, #owner"),
-        };
-        match timed(cx, "end delivery", request.send()).await {
+        match timed(cx, operation, request.send()).await {
             Ok(_) | Err(Failure::ConditionFailed(_)) => Ok(()),
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
         }
@@ -58,6 +43,10 @@ fn integer(item: &Item, name: &str) -> Option<i64> {
 
 fn delivered(item: &Item) -> Option<i64> {
     integer(item, "delivered")
+}
+
+fn doubts(item: &Item) -> u32 {
+    integer(item, "doubts").and_then(|doubts| u32::try_from(doubts).ok()).unwrap_or_default()
 }
 
 impl Deliveries for DynamoDeliveries {
@@ -75,7 +64,8 @@ impl Deliveries for DynamoDeliveries {
             .update_item()
             .table_name(&self.table)
             .key("id", text(key.as_str()))
-            .update_expression("SET #owner = :owner, lease = :lease, expires = :expires")
+            // Counted until it ends in a way that is known; a process that dies leaves it counted.
+            .update_expression("SET #owner = :owner, lease = :lease, expires = :expires ADD doubts :one")
             .condition_expression(
                 "(attribute_not_exists(delivered) OR delivered < :version) AND (attribute_not_exists(lease) OR lease <= :now)",
             )
@@ -85,10 +75,14 @@ impl Deliveries for DynamoDeliveries {
             .expression_attribute_values(":lease", number(lease.until.as_millisecond()))
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .expression_attribute_values(":expires", number(expires.as_second()))
+            .expression_attribute_values(":one", number(1))
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match timed(cx, "begin delivery", request.send()).await {
-            Ok(output) => Ok(Begun::Granted { before: output.attributes.as_ref().and_then(delivered) }),
+            Ok(output) => {
+                let item = output.attributes.as_ref();
+                Ok(Begun::Granted { before: item.and_then(delivered), doubts: item.map(doubts).unwrap_or_default() })
+            }
             Err(Failure::ConditionFailed(item)) => {
                 let before = item.as_ref().and_then(delivered);
                 let owner = item.as_ref().and_then(|item| item.get("owner")?.as_s().ok());
@@ -96,7 +90,10 @@ impl Deliveries for DynamoDeliveries {
                 let is_ours = owner.is_some_and(|owner| *owner == lease.owner.to_string());
                 Ok(match before {
                     Some(before) if before >= version => Begun::Delivered,
-                    before if is_ours => Begun::Granted { before },
+                    before if is_ours => {
+                        let doubts = item.as_ref().map(doubts).unwrap_or_default().saturating_sub(1);
+                        Begun::Granted { before, doubts }
+                    }
                     _ => Begun::InProgress,
                 })
             }
@@ -111,11 +108,35 @@ impl Deliveries for DynamoDeliveries {
         Ok(output.item.as_ref().and_then(delivered))
     }
 
-    async fn done(&self, cx: &RequestContext, key: &RecordKey, version: i64, owner: Uuid) -> Result<(), StoreError> {
-        self.end(cx, key, Some(version), owner).await
+    async fn end(&self, cx: &RequestContext, key: &RecordKey, owner: Uuid, end: LeaseEnd) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", text(key.as_str()))
+            .condition_expression("#owner = :owner")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(&owner.to_string()));
+        let request = match end {
+            LeaseEnd::Delivered(version) => request
+                .update_expression("SET delivered = :version REMOVE lease, #owner, doubts")
+                .expression_attribute_values(":version", number(version)),
+            LeaseEnd::Failed => request
+                .update_expression("REMOVE lease, #owner ADD doubts :less")
+                .expression_attribute_values(":less", number(-1)),
+            LeaseEnd::InDoubt => request.update_expression("REMOVE lease, #owner"),
+        };
+        self.update(cx, "end delivery", request).await
     }
 
-    async fn give_up(&self, cx: &RequestContext, key: &RecordKey, owner: Uuid) -> Result<(), StoreError> {
-        self.end(cx, key, None, owner).await
+    async fn forget_doubts(&self, cx: &RequestContext, key: &RecordKey) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", text(key.as_str()))
+            .condition_expression("attribute_exists(doubts)")
+            .update_expression("REMOVE doubts");
+        self.update(cx, "forget doubts", request).await
     }
 }

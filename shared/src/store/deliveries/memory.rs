@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Begun, Deliveries, Lease};
+use super::{Begun, Deliveries, Lease, LeaseEnd};
 use crate::http::RequestContext;
 use crate::store::{RecordKey, StoreError};
 
@@ -18,6 +18,8 @@ pub struct MemoryDeliveries(Mutex<HashMap<RecordKey, Delivery>>);
 struct Delivery {
     delivered: Option<i64>,
     lease: Option<Lease>,
+    /// Tries whose end is not known, the one that goes on included.
+    doubts: u32,
 }
 
 impl Delivery {
@@ -49,24 +51,31 @@ impl Deliveries for MemoryDeliveries {
         if known.lease.as_ref().is_some_and(|held| now < held.until && held.owner != lease.owner) {
             return Ok(Begun::InProgress);
         }
+        let is_repeated = known.lease.as_ref().is_some_and(|held| held.owner == lease.owner);
         known.lease = Some(lease.clone());
-        Ok(Begun::Granted { before: known.delivered })
+        known.doubts += u32::from(!is_repeated);
+        Ok(Begun::Granted { before: known.delivered, doubts: known.doubts - 1 })
     }
 
     async fn delivered(&self, _cx: &RequestContext, key: &RecordKey) -> Result<Option<i64>, StoreError> {
         Ok(self.all().get(key).and_then(|known| known.delivered))
     }
 
-    async fn done(&self, _cx: &RequestContext, key: &RecordKey, version: i64, owner: Uuid) -> Result<(), StoreError> {
+    async fn end(&self, _cx: &RequestContext, key: &RecordKey, owner: Uuid, end: LeaseEnd) -> Result<(), StoreError> {
         if let Some(known) = self.all().get_mut(key).filter(|known| known.is_of(owner)) {
-            (known.delivered, known.lease) = (Some(version), None);
+            known.lease = None;
+            match end {
+                LeaseEnd::Delivered(version) => (known.delivered, known.doubts) = (Some(version), 0),
+                LeaseEnd::Failed => known.doubts -= 1,
+                LeaseEnd::InDoubt => {}
+            }
         }
         Ok(())
     }
 
-    async fn give_up(&self, _cx: &RequestContext, key: &RecordKey, owner: Uuid) -> Result<(), StoreError> {
-        if let Some(known) = self.all().get_mut(key).filter(|known| known.is_of(owner)) {
-            known.lease = None;
+    async fn forget_doubts(&self, _cx: &RequestContext, key: &RecordKey) -> Result<(), StoreError> {
+        if let Some(known) = self.all().get_mut(key) {
+            known.doubts = 0;
         }
         Ok(())
     }

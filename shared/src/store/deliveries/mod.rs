@@ -6,7 +6,10 @@
 //! 1. [`begin`](Deliveries::begin) takes a version, unless it or a newer one was delivered, or somebody is at work on the
 //!    resource.
 //! 2. It is delivered.
-//! 3. [`done`](Deliveries::done) notes it, or [`give_up`](Deliveries::give_up) lets the next one try at once.
+//! 3. [`end`](Deliveries::end) notes how that ended, and lets the next one try at once if it failed.
+//!
+//! Each try whose end is not known, because no answer came or a process died, is counted: a message that may have been taken
+//! must not be sent for ever.
 //!
 //! Who dies in between holds the resource until the end of the lease, and then the next one delivers again: at least
 //! once. Where the receiver knows a message again by its id, that is exactly once.
@@ -49,11 +52,24 @@ pub enum Begun {
     Granted {
         /// Its number.
         before: Option<i64>,
+        /// How many earlier tries may have been taken.
+        doubts: u32,
     },
     /// This version or a newer one was delivered.
     Delivered,
     /// Somebody is at work on the resource.
     InProgress,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseEnd {
+    /// This version was delivered.
+    Delivered(i64),
+    /// It was not.
+    Failed,
+    /// Nobody knows: the try stays counted.
+    InDoubt,
 }
 
 /// Where it is kept.
@@ -76,21 +92,20 @@ pub trait Deliveries: Send + Sync {
         key: &RecordKey,
     ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
 
-    /// Notes that the version was delivered, if the resource is still the owner's.
-    fn done(
+    /// Ends the owner's lease; a resource that another has taken since is theirs.
+    fn end(
         &self,
         cx: &RequestContext,
         key: &RecordKey,
-        version: i64,
         owner: Uuid,
+        end: LeaseEnd,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Ends the owner's lease: the version was not delivered.
-    fn give_up(
+    /// Forgets the tries that may have been taken: the message is set aside, and begins anew when it is redriven.
+    fn forget_doubts(
         &self,
         cx: &RequestContext,
         key: &RecordKey,
-        owner: Uuid,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 

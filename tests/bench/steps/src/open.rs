@@ -10,7 +10,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use bridge::config::Environment;
 use bridge::http::{Deadline, RequestContext};
 use bridge::notification::open::validation::REMEMBERED;
-use bridge::notification::open::{Opened, Opener, Resources};
+use bridge::notification::open::{OpenedResource, Opener, Resources};
 use bridge::notification::{Change, Collection, Queued};
 use bridge::startup::Startup;
 use jiff::Timestamp;
@@ -102,8 +102,8 @@ async fn opener() -> Result<Opener, Failure> {
 
 async fn content(opener: &Opener, cx: &RequestContext, change: &Change) -> Result<Vec<u8>, Failure> {
     match opener.open(cx, change).await? {
-        Opened::Content(content) => Ok(content),
-        Opened::Gone => Err("a notification was not opened: its resource is gone".into()),
-        Opened::Refused(why) => Err(format!("a notification was not opened: {why}").into()),
+        OpenedResource::Content(content) => Ok(content),
+        OpenedResource::Gone => Err("a notification was not opened: its resource is gone".into()),
+        OpenedResource::Refused(why) => Err(format!("a notification was not opened: {why}").into()),
     }
 }

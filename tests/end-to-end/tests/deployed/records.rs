@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{Client, Config};
 use bridge::http::{Deadline, RequestContext};
 use bridge::presence::PresenceMode;
 use bridge::store::chat_names::{ChatNames, DynamoChatNames, MemoryChatNames, Writer};
-use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, MemoryDeliveries};
+use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, LeaseEnd, MemoryDeliveries};
 use bridge::store::last_presence::{
     Advanced, DueTurns, DynamoLastPresences, LastPresence, LastPresences, LeaseAnswer, Link, MemoryLastPresences, Plan,
     Reading, Reason, SenderLease, Sent, Settled, TeamsLinks, Turn, Wanted,
@@ -169,18 +169,21 @@ async fn the_delivery_s_rules(deliveries: &impl Deliveries) {
         deliveries.begin(&cx, &key, version, &lease, now).await.unwrap()
     };
     let done = async |owner: u128, version| {
-        deliveries.done(&cx, &key, version, Uuid::from_u128(owner)).await.unwrap();
+        let end = LeaseEnd::Delivered(version);
+        deliveries.end(&cx, &key, Uuid::from_u128(owner), end).await.unwrap();
     };
-    let give_up = async |owner: u128| deliveries.give_up(&cx, &key, Uuid::from_u128(owner)).await.unwrap();
-    assert_eq!(begin(1, 10, 0).await, Begun::Granted { before: None });
-    assert_eq!(begin(1, 10, 0).await, Begun::Granted { before: None }, "the same once more, whose answer got lost");
+    let end = async |owner: u128, end| deliveries.end(&cx, &key, Uuid::from_u128(owner), end).await.unwrap();
+    let give_up = async |owner: u128| end(owner, LeaseEnd::Failed).await;
+    let granted = |before, doubts| Begun::Granted { before, doubts };
+    assert_eq!(begin(1, 10, 0).await, granted(None, 0));
+    assert_eq!(begin(1, 10, 0).await, granted(None, 0), "the same once more, whose answer got lost");
     assert_eq!(begin(2, 10, 0).await, Begun::InProgress, "another one, whose lease would end at the same moment");
     assert_eq!(begin(2, 20, 1).await, Begun::InProgress, "another version of it neither");
     give_up(2).await;
     assert_eq!(begin(2, 10, 1).await, Begun::InProgress, "it was not theirs to end");
     give_up(1).await;
-    assert_eq!(begin(2, 10, 1).await, Begun::Granted { before: None }, "given up");
-    assert_eq!(begin(3, 20, 32).await, Begun::Granted { before: None }, "who took it has died");
+    assert_eq!(begin(2, 10, 1).await, granted(None, 0), "given up");
+    assert_eq!(begin(3, 20, 32).await, granted(None, 1), "who took it has died");
     for late in [1, 2] {
         done(late, 10).await;
         give_up(late).await;
@@ -192,9 +195,23 @@ async fn the_delivery_s_rules(deliveries: &impl Deliveries) {
     for older in [10, 20] {
         assert_eq!(begin(4, older, 33).await, Begun::Delivered);
     }
-    assert_eq!(begin(4, 30, 33).await, Begun::Granted { before: Some(20) });
+    assert_eq!(begin(4, 30, 33).await, granted(Some(20), 0));
     give_up(4).await;
     assert_eq!(begin(5, 20, 34).await, Begun::Delivered, "what was delivered stays delivered");
+    // Tries that may have been taken are counted, until one is delivered or the message is set aside.
+    for doubts in 0..2 {
+        assert_eq!(begin(6, 30, 35).await, granted(Some(20), doubts));
+        end(6, LeaseEnd::InDoubt).await;
+    }
+    deliveries.forget_doubts(&cx, &key).await.unwrap();
+    assert_eq!(begin(6, 30, 35).await, granted(Some(20), 0));
+    end(6, LeaseEnd::InDoubt).await;
+    assert_eq!(begin(6, 30, 35).await, granted(Some(20), 1));
+    done(6, 30).await;
+    assert_eq!(begin(6, 40, 35).await, granted(Some(30), 0));
+    let nothing = RecordKey::new("test", &[&conversation()]);
+    deliveries.forget_doubts(&cx, &nothing).await.unwrap();
+    assert_eq!(deliveries.delivered(&cx, &nothing).await.unwrap(), None);
 }
 
 #[test]

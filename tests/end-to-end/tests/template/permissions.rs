@@ -34,7 +34,9 @@ const SEND: &str =
 const NOTIFICATIONS: &str = "{Sid: SendNotifications, Effect: Allow, Action: sqs:SendMessage, \
     Resource: [!GetAtt NotificationQueue.Arn, !GetAtt LifecycleQueue.Arn]}";
 const WORK: &str = "{Sid: ReceiveNotifications, Effect: Allow, \
-    Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes], Resource: !GetAtt NotificationQueue.Arn}";
+    Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ChangeMessageVisibility], \
+    Resource: !GetAtt NotificationQueue.Arn}";
+const SET_ASIDE: &str = "{Sid: SetAsideNotifications, Effect: Allow, Action: sqs:SendMessage, Resource: !GetAtt NotificationDeadLetterQueue.Arn}";
 const MEDIA: &str =
     "{Sid: KeepMedia, Effect: Allow, Action: [s3:PutObject, s3:GetObject], Resource: !Sub ${MediaBucket.Arn}/*}";
 const EVENTS: &str = "!If [PublishesEvents, {Sid: PublishEvents, Effect: Allow, Action: events:PutEvents, \
@@ -88,6 +90,7 @@ fn by_setting(variable: &str) -> Vec<String> {
         "WEBHOOK_SECRET_ID" => WEBHOOK,
         "NOTIFICATION_KEYS_SECRET_ID" => NOTIFICATION_KEYS,
         "PRESENCE_QUEUE_URL" => REMIND,
+        "NOTIFICATION_DEAD_LETTER_QUEUE_URL" => SET_ASIDE,
         "MEDIA_BUCKET" => MEDIA,
         "EVENT_BUS" => EVENTS,
         "MEETING_MODE" => &items("KeepMeetings", "[dynamodb:GetItem, dynamodb:PutItem]", &[kind::MEETING]),
@@ -134,7 +137,8 @@ fn expected(name: &str, function: &Value, template: &Value) -> BTreeSet<String> 
     let mut statements: BTreeSet<String> = told.iter().flat_map(|variable| by_setting(variable)).collect();
     let kept = statements.iter().any(|statement| statement.contains("dynamodb:"));
     assert_eq!(kept, told.contains("STATE_TABLE"), "{name}: the table, and what is kept there");
-    if told.contains("NOTIFICATION_QUEUE_URL") {
+    // The worker gives back to its queue what it has received from it, and sends nothing there.
+    if told.contains("NOTIFICATION_QUEUE_URL") && !told.contains("NOTIFICATION_DEAD_LETTER_QUEUE_URL") {
         statements.insert(if told.contains("LIFECYCLE_QUEUE_URL") { NOTIFICATIONS } else { SEND }.to_owned());
     }
     if told.iter().any(|variable| variable.ends_with("_SECRET_ID")) {

@@ -86,6 +86,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
     let api = Router::new()
         .route("/api/v2/conversations/messages/agentless", post(messages::agentless))
         .route("/api/v2/conversations/messages/{integration}/inbound/open/message", post(open_messaging::receive))
+        .route("/api/v2/conversations/messaging/integrations/open/{integration}", get(open_messaging::integration))
         .route("/api/v2/users/externalid/{authority}/{key}", get(users::by_external_id))
         .route("/api/v2/users/{user}/externalid", get(users::external_ids))
         .route("/api/v2/users/{user}/externalid/{authority}", get(users::external_id))

@@ -92,6 +92,14 @@ pub(super) async fn receive(
     Json(answer).into_response()
 }
 
+/// `GET /conversations/messaging/integrations/open/{integrationId}`. A role that may send messages need not have the permission
+/// for it, and the bridge's has not.
+pub(super) async fn integration() -> Response {
+    let message = "Unable to perform the requested action. You must have the permission [messaging:integration:view].";
+    let params = json!({"permissions": "[messaging:integration:view]"});
+    refused(StatusCode::FORBIDDEN, "missing.any.permissions", message, params)
+}
+
 /// What is wrong with a field.
 struct Mistake {
     field: String,

@@ -1,0 +1,290 @@
+//! One group's messages of a batch: opened one by one, delivered one by one, and given back where they have to wait.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::back::Back;
+use super::delivery::{Ended, OpenMessage, Undelivered, a_bug};
+use super::patience::{PATIENCE, patiently, wait, wait_in_doubt};
+use super::verdict::{SUSPECT_RECEIVES, Verdict};
+use super::{DeliveryTally, Event, KeyAhead, LEAST_TIME, Opened, Relay, Sinks, Source};
+use crate::error::{Code, Error};
+use crate::http::RequestContext;
+use crate::queue::Message;
+use crate::store::deliveries::Deliveries;
+
+/// The run of one group.
+pub(super) struct Run<'a, S: Source, D, K: Sinks, B> {
+    relay: &'a Relay<S, D, K, B>,
+    cx: &'a RequestContext,
+    began: Instant,
+    /// When this invocation ends, and with it what it holds.
+    until: Timestamp,
+    /// What is to be delivered.
+    open: Vec<OpenMessage<S::Event>>,
+    /// Sinks that something has failed at: nothing overtakes it there.
+    closed: Vec<K::Sink>,
+    /// Messages that have failed so often that they may be to blame themselves, and where; `None` where they were opened.
+    suspects: Vec<(Message, Vec<Option<K::Sink>>)>,
+    /// What goes back to the queue, and how long all of it is hidden there.
+    waiting: Vec<Message>,
+    pause: Duration,
+    tally: DeliveryTally,
+}
+
+impl<'a, S, D, K, B> Run<'a, S, D, K, B>
+where
+    S: Source,
+    D: Deliveries,
+    K: Sinks<Notice = S::Notice, Event = S::Event>,
+    B: Back,
+{
+    pub(super) fn new(relay: &'a Relay<S, D, K, B>, cx: &'a RequestContext) -> Self {
+        Self {
+            relay,
+            cx,
+            began: Instant::now(),
+            until: Timestamp::now().checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX),
+            open: Vec::new(),
+            closed: Vec::new(),
+            suspects: Vec::new(),
+            waiting: Vec::new(),
+            pause: Duration::ZERO,
+            tally: DeliveryTally::default(),
+        }
+    }
+
+    /// Serves the messages of one group. Gives the ids of those that wait in the queue.
+    pub(super) async fn serve(mut self, messages: Vec<Message>) -> (Vec<String>, DeliveryTally) {
+        self.open_all(messages).await;
+        self.deliver_all().await;
+        self.give_back().await
+    }
+
+    fn has_time(&self) -> bool {
+        self.cx.deadline.for_a_call() >= LEAST_TIME
+    }
+
+    /// Opens messages until one has to wait; all after it wait too.
+    async fn open_all(&mut self, messages: Vec<Message>) {
+        let mut is_held_up = false;
+        for message in messages {
+            is_held_up |= !self.has_time();
+            if is_held_up {
+                self.waiting.push(message);
+                continue;
+            }
+            let notice = match self.relay.source.read(self.cx, &message.body) {
+                Ok(Some(notice)) => notice,
+                Ok(None) => {
+                    self.tally.nothing_to_deliver += 1;
+                    continue;
+                }
+                Err(why) => {
+                    self.tally.unreadable += 1;
+                    self.set_aside(message, "unreadable", &why).await;
+                    continue;
+                }
+            };
+            if self.relay.source.costs_a_call(&notice) && self.was_delivered(&notice).await {
+                self.relay.source.known(self.cx, &notice).await;
+                self.tally.duplicates += 1;
+                continue;
+            }
+            // What is open already does not wait for it.
+            let patience = self.began + if self.open.is_empty() { PATIENCE } else { Duration::ZERO };
+            let opening = patiently(self.cx, patience, async || {
+                let opening = AssertUnwindSafe(self.relay.source.open(self.cx, &notice)).catch_unwind();
+                // A call that hangs leaves time for what is open.
+                match tokio::time::timeout(self.cx.deadline.for_a_call() / 2, opening).await {
+                    Ok(opened) => opened.unwrap_or_else(|_panic| Err(a_bug())),
+                    Err(_elapsed) => Err(Error::new(Code::OUT_OF_TIME, "Opening a message took too long.")),
+                }
+            });
+            match opening.await {
+                Ok(Opened::Event(event)) => {
+                    self.relay.served.note(None);
+                    let before = self.open.iter().map(|open| open.version).max().unwrap_or_default();
+                    let version = event.version().unwrap_or(before);
+                    self.open.push(OpenMessage::new(message, version, event));
+                }
+                Ok(Opened::Refused(why)) => {
+                    self.tally.refused += 1;
+                    self.set_aside(message, "refused", why).await;
+                }
+                Err(error) => {
+                    note_failure(&message, &error);
+                    match Verdict::of(&error) {
+                        Verdict::SetAside => {
+                            self.tally.rejected += 1;
+                            self.set_aside(message, error.code.text(), &error.message).await;
+                        }
+                        Verdict::Outage if message.receives >= SUSPECT_RECEIVES => {
+                            self.note_wait(Verdict::Outage, &message);
+                            self.suspects.push((message, vec![None]));
+                        }
+                        verdict => {
+                            self.note_wait(verdict, &message);
+                            self.waiting.push(message);
+                            is_held_up = true;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether each sink has had the event, as far as the notice tells; `false` when it cannot be told.
+    async fn was_delivered(&self, notice: &S::Notice) -> bool {
+        let mut is_for_any = false;
+        for sink in self.relay.sinks.all() {
+            let (key, version) = match self.relay.sinks.key_ahead(sink, notice) {
+                KeyAhead::Key(key, version) => (key, version),
+                KeyAhead::NotForIt => continue,
+                KeyAhead::AfterOpening => return false,
+            };
+            is_for_any = true;
+            match self.relay.deliveries.delivered(self.cx, &key).await {
+                Ok(delivered) if delivered.is_some_and(|delivered| delivered >= version) => {}
+                Ok(_) => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "whether something was delivered could not be looked up");
+                    return false;
+                }
+            }
+        }
+        is_for_any
+    }
+
+    /// Delivers what is open, oldest first: to the sinks side by side, so that one that is out, or hangs, keeps nothing from
+    /// the others.
+    async fn deliver_all(&mut self) {
+        let mut all = std::mem::take(&mut self.open);
+        // The queue's order is that in which the bridge was told. What was mixed up before within a batch is put right here.
+        all.sort_by_key(|open| open.version);
+        for open in all {
+            let sinks: Vec<_> = self.relay.sinks.all().filter(|sink| !self.closed.contains(sink)).collect();
+            if sinks.is_empty() || !self.has_time() {
+                self.waiting.push(open.message);
+                continue;
+            }
+            let patience = self.began + PATIENCE;
+            let each = sinks.iter().map(|sink| self.relay.deliver(self.cx, &open, *sink, patience, self.until));
+            let ended = join_all(each).await;
+            self.settle(open, sinks.into_iter().zip(ended).collect()).await;
+        }
+    }
+
+    /// Decides what becomes of a message by how its deliveries ended.
+    async fn settle(&mut self, open: OpenMessage<S::Event>, ended: Vec<(K::Sink, Result<Ended, Undelivered>)>) {
+        // A sink that was closed before has not even been tried.
+        let mut waits = !self.closed.is_empty();
+        let (mut refusal, mut suspected) = (None, Vec::new());
+        for (sink, ended) in ended {
+            let failed = match ended {
+                Ok(Ended::Delivered) => {
+                    self.tally.delivered += 1;
+                    let lag = Timestamp::now().as_millisecond() - open.event.received_at().as_millisecond();
+                    self.tally.worst_lag_ms = self.tally.worst_lag_ms.max(lag);
+                    continue;
+                }
+                Ok(Ended::LeftOut) => {
+                    self.tally.left_out += 1;
+                    continue;
+                }
+                Ok(Ended::Known) => {
+                    self.tally.duplicates += 1;
+                    continue;
+                }
+                Err(failed) => failed,
+            };
+            note_failure(&open.message, &failed.error);
+            let verdict = Verdict::of(&failed.error);
+            if verdict == Verdict::SetAside || failed.is_used_up() {
+                refusal = Some((sink, failed.error));
+                continue;
+            }
+            self.note_wait(verdict, &open.message);
+            if failed.doubts > 0 {
+                self.pause = self.pause.max(wait_in_doubt(failed.doubts));
+            }
+            if verdict == Verdict::Outage && open.message.receives >= SUSPECT_RECEIVES {
+                suspected.push(Some(sink));
+            } else {
+                waits = true;
+                self.closed.push(sink);
+            }
+        }
+        match refusal {
+            _ if waits => self.waiting.push(open.message),
+            _ if !suspected.is_empty() => self.suspects.push((open.message, suspected)),
+            Some((sink, error)) => {
+                self.tally.rejected += 1;
+                let key = self.relay.sinks.key(sink, &open.event);
+                if self.set_aside(open.message, error.code.text(), &error.message).await
+                    && let Some((key, _)) = key
+                    && let Err(error) = self.relay.deliveries.forget_doubts(self.cx, &key).await
+                {
+                    tracing::warn!(%error, "a message that is redriven may be set aside once more at once");
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn note_wait(&mut self, verdict: Verdict, message: &Message) {
+        self.pause = self.pause.max(wait(verdict, message.receives));
+        match verdict {
+            Verdict::LacksCredential => self.tally.lack_credential += 1,
+            Verdict::LacksPermission => self.tally.lack_permission += 1,
+            Verdict::SetAside | Verdict::Outage | Verdict::Throttled => {}
+        }
+    }
+
+    /// Puts a message into the dead-letter queue. One that does not get there waits. Gives whether it is there.
+    async fn set_aside(&mut self, message: Message, code: &'static str, why: &str) -> bool {
+        let (message_id, receives) = (message.id.as_str(), message.receives);
+        match self.relay.back.set_aside(self.cx, &message, code).await {
+            Ok(()) => {
+                tracing::error!(message_id, receives, code, why, "a message was put into the dead-letter queue");
+                true
+            }
+            Err(error) => {
+                tracing::error!(message_id, %error, "a message could not be put into the dead-letter queue and waits");
+                self.waiting.push(message);
+                false
+            }
+        }
+    }
+
+    /// Gives back what waits.
+    async fn give_back(mut self) -> (Vec<String>, DeliveryTally) {
+        for (message, places) in std::mem::take(&mut self.suspects) {
+            // The sink has served others since this message was tried the last time: it is not the sink that fails.
+            let last_tried = self.began.checked_sub(wait(Verdict::Outage, message.receives - 1));
+            if places.iter().all(|place| self.relay.served.since(*place, last_tried)) {
+                self.tally.rejected += 1;
+                self.set_aside(message, "failsAlone", "it keeps failing while others get through").await;
+            } else {
+                self.waiting.push(message);
+            }
+        }
+        if !self.waiting.is_empty()
+            && let Err(error) = self.relay.back.hide(self.cx, &self.waiting, self.pause).await
+        {
+            tracing::warn!(%error, "a group comes again when the queue's own time is over");
+        }
+        (self.waiting.into_iter().map(|message| message.id).collect(), self.tally)
+    }
+}
+
+fn note_failure(message: &Message, error: &Error) {
+    let (message_id, receives) = (message.id.as_str(), message.receives);
+    let (code, cause) = (error.code.text(), error.cause.as_deref());
+    tracing::warn!(message_id, receives, code, error = error.message, cause, "a message could not be delivered");
+}
