@@ -7,7 +7,7 @@ use bridge::edge::Route;
 use bridge::fields::{Fields, Kind};
 use serde_json::{Value, json};
 
-use crate::{compare, contract, event, paths, resolved, roles, routes};
+use crate::{Served, compare, contract, event, paths, resolved, roles, routes};
 
 /// What a function says of itself.
 #[derive(Debug)]
@@ -40,9 +40,10 @@ impl Held {
     /// When the two differ, with what differs.
     pub fn check(&self) {
         let contract = contract();
-        let path = self.path();
+        let Served { method, path, .. } = self.served();
+        assert_eq!(method, self.route.method.as_str(), "{path}");
         assert!(paths(&contract).contains(&path), "{path} is open, or not in the contract");
-        let operation = &contract["paths"][&path]["post"];
+        let operation = &contract["paths"][&path][method.to_lowercase()];
         let content = &operation["requestBody"]["content"]["application/json"];
         let schema = resolved(&contract, &content["schema"]);
 
@@ -66,11 +67,11 @@ impl Held {
     }
 
     /// The function's route in the template, which it has one of.
-    fn path(&self) -> String {
-        let own = routes().into_iter().filter(|(_, function)| function == self.route.function);
-        let mut paths: Vec<String> = own.map(|(path, _)| path).collect();
-        assert_eq!(paths.len(), 1, "the template gives {} these routes: {paths:?}", self.route.function);
-        paths.remove(0)
+    fn served(&self) -> Served {
+        let mut own: Vec<Served> =
+            routes().into_iter().filter(|served| served.function == self.route.function).collect();
+        assert_eq!(own.len(), 1, "the template gives {} these routes: {own:?}", self.route.function);
+        own.remove(0)
     }
 
     fn read(&self, body: &Value) -> Sent {

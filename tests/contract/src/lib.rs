@@ -29,11 +29,22 @@ pub fn contract() -> Value {
     yaml::from_str(&file("infra/openapi.yaml")).unwrap()
 }
 
-/// The routes of the template, as path and name of the function behind it: `/meetings` and `create-meeting`.
+/// A route of the template.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Served {
+    /// `POST`.
+    pub method: String,
+    /// `/meetings`.
+    pub path: String,
+    /// The name of the function behind it: `create-meeting`.
+    pub function: String,
+}
+
+/// The routes of the template.
 #[must_use]
-pub fn routes() -> Vec<(String, String)> {
+pub fn routes() -> BTreeSet<Served> {
     let template: yaml::Value = yaml::from_str(&file("infra/template.yaml")).unwrap();
-    let mut routes = Vec::new();
+    let mut routes = BTreeSet::new();
     for resource in template["Resources"].as_mapping().unwrap().values() {
         let properties = &resource["Properties"];
         let Some(function) =
@@ -43,33 +54,48 @@ pub fn routes() -> Vec<(String, String)> {
         };
         for event in properties["Events"].as_mapping().into_iter().flat_map(yaml::Mapping::values) {
             if event["Type"].as_str() == Some("HttpApi") {
-                routes.push((event["Properties"]["Path"].as_str().unwrap().to_owned(), function.to_owned()));
+                let [method, path] = ["Method", "Path"].map(|name| event["Properties"][name].as_str().unwrap());
+                routes.insert(Served { method: method.into(), path: path.into(), function: function.into() });
             }
         }
     }
     routes
 }
 
+/// The operations of the contract: method (`POST`), path and what it says of them.
+pub fn operations(contract: &Value) -> impl Iterator<Item = (&'static str, &str, &Value)> {
+    let paths = contract["paths"].as_object().unwrap().iter();
+    paths.flat_map(|(path, item)| {
+        let methods = [("GET", "get"), ("POST", "post"), ("PUT", "put"), ("PATCH", "patch"), ("DELETE", "delete")];
+        methods.into_iter().filter_map(move |(method, key)| Some((method, path.as_str(), item.get(key)?)))
+    })
+}
+
+/// The routes of the contract: method and path.
+#[must_use]
+pub fn documented(contract: &Value) -> BTreeSet<(String, String)> {
+    operations(contract).map(|(method, path, _)| (method.to_owned(), path.to_owned())).collect()
+}
+
 /// The paths of the routes that data actions call: all but those that are open.
 #[must_use]
 pub fn paths(contract: &Value) -> Vec<String> {
-    let all = contract["paths"].as_object().unwrap().iter();
-    all.filter(|(_, path)| path["post"].get("security").is_none()).map(|(path, _)| path.clone()).collect()
+    let own = operations(contract).filter(|(_, _, operation)| operation.get("security").is_none());
+    own.map(|(_, path, _)| path.to_owned()).collect()
 }
 
 /// The names of the data actions that routes ask for.
 #[must_use]
 pub fn data_actions(contract: &Value) -> BTreeSet<&str> {
-    let routes = contract["paths"].as_object().unwrap().values();
-    routes.filter_map(|route| route["post"]["x-genesys-data-action"].as_str()).collect()
+    operations(contract).filter_map(|(_, _, operation)| operation["x-genesys-data-action"].as_str()).collect()
 }
 
 /// The app roles that a route's description says it needs.
 #[must_use]
 pub fn roles<'a>(contract: &'a Value, path: &str) -> BTreeSet<&'a str> {
-    let description = contract["paths"][path]["post"]["description"].as_str().unwrap();
-    let said = description.strip_prefix("App role").unwrap_or_default().split(". ").next().unwrap_or_default();
-    said.split('`').skip(1).step_by(2).collect()
+    let of_path = operations(contract).filter(|(_, own, _)| *own == path);
+    let said = of_path.filter_map(|(_, _, operation)| operation["description"].as_str()?.strip_prefix("App role"));
+    said.flat_map(|text| text.split(". ").next().unwrap_or_default().split('`').skip(1).step_by(2)).collect()
 }
 
 /// A `$ref`, followed.

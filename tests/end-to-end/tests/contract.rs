@@ -1,10 +1,10 @@
 //! `infra/openapi.yaml` is the contract: held here against the codes and the open routes of the code, and against
 //! everything else that repeats a part of it. What a function reads and answers with is held in its own folder.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bridge::error::Code;
-use contract::{compare, contract, envelope, file, paths, resolved, roles, routes};
+use contract::{Served, compare, contract, documented, envelope, file, operations, paths, resolved, roles, routes};
 use serde_json::json;
 
 /// The routes that Microsoft Graph calls.
@@ -13,12 +13,12 @@ const GRAPH_ROUTES: [&str; 2] = ["/graph/lifecycle", "/graph/notifications"];
 #[test]
 fn the_routes_of_microsoft_graph_and_no_others_are_open() {
     let contract = contract();
-    let all = contract["paths"].as_object().unwrap().iter();
-    let open: Vec<_> = all.filter(|(_, path)| path["post"].get("security").is_some()).collect();
-    assert_eq!(open.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), GRAPH_ROUTES);
+    let open: Vec<_> = operations(&contract).filter(|(_, _, operation)| operation.get("security").is_some()).collect();
+    let mut routes: Vec<_> = open.iter().map(|(method, path, _)| (*method, *path)).collect();
+    routes.sort_unstable();
+    assert_eq!(routes, GRAPH_ROUTES.map(|path| ("POST", path)));
     let envelope = envelope(json!({}));
-    for (path, operation) in open {
-        let operation = &operation["post"];
+    for (_, path, operation) in open {
         assert_eq!(operation["security"], json!([]), "{path}");
         for status in ["4XX", "5XX"] {
             let response = resolved(&contract, &operation["responses"][status]);
@@ -71,25 +71,23 @@ fn the_reference_has_the_roles_of_the_contract() {
 fn cargo_lambda_watch_serves_the_same_routes() {
     let manifest: toml::Table = file("Cargo.toml").parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
-    let routed: BTreeMap<_, _> = router
-        .iter()
-        .map(|(path, targets)| {
-            let target = &targets.as_array().unwrap()[0];
-            assert_eq!(target["method"].as_str(), Some("POST"));
-            (path.clone(), target["function"].as_str().unwrap().to_owned())
-        })
-        .collect();
-    let expected: BTreeMap<String, String> = routes().into_iter().collect();
-    assert_eq!(routed, expected);
-    let documented = contract()["paths"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(routed.into_keys().collect::<BTreeSet<_>>(), documented);
+    let mut routed = BTreeSet::new();
+    for (path, targets) in router {
+        for target in targets.as_array().unwrap() {
+            let [method, function] = ["method", "function"].map(|name| target[name].as_str().unwrap().to_owned());
+            routed.insert(Served { method, path: path.clone(), function });
+        }
+    }
+    assert_eq!(routed, routes());
+    let served: BTreeSet<_> = routed.into_iter().map(|route| (route.method, route.path)).collect();
+    assert_eq!(served, documented(&contract()));
 }
 
 #[test]
 fn every_function_that_data_actions_call_holds_itself_to_the_contract() {
     let (contract, routes) = (contract(), routes());
     for path in paths(&contract) {
-        let (_, function) = routes.iter().find(|(own, _)| *own == path).unwrap();
+        let function = &routes.iter().find(|served| served.path == path).unwrap().function;
         let test = file(&format!("functions/{function}/tests/contract.rs"));
         assert!(test.contains("held.check();"), "{function}");
     }
