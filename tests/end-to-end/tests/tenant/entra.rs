@@ -295,12 +295,9 @@ fn its_app_roles_are_the_contracts() {
     assert_eq!(ids.len(), roles.len(), "two roles with one id");
     let registered: BTreeSet<String> = roles.into_iter().map(|(role, _)| role).collect();
 
-    let contract = yaml("infra/openapi.yaml");
-    let descriptions =
-        contract["paths"].as_object().unwrap().values().filter_map(|path| path["post"]["description"].as_str());
-    let sentences =
-        descriptions.filter_map(|text| text.strip_prefix("App role")).map(|text| text.split(". ").next().unwrap());
-    let asked: BTreeSet<String> = sentences.flat_map(|text| code_spans(text)).map(str::to_owned).collect();
+    let contract = contract::contract();
+    let roles = contract::operations(&contract).flat_map(|(_, path, _)| contract::roles(&contract, path));
+    let asked: BTreeSet<String> = roles.map(str::to_owned).collect();
     assert_eq!(registered, asked);
     let given: BTreeSet<String> = pairs(script.by_feature("$callerRoles")).into_iter().map(|(_, role)| role).collect();
     assert_eq!(given, registered);
