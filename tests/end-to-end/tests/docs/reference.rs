@@ -143,3 +143,32 @@ fn the_diagram_of_the_main_page_has_every_function() {
         assert!(diagram.contains(&format!("({name})")), "{name} is not in the diagram");
     }
 }
+
+/// The Rust sources below a folder, without tests.
+fn sources(folder: &str) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(super::path(folder)).unwrap().map(|entry| entry.unwrap()) {
+        let name = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            text.push_str(&sources(&name));
+        } else if name.ends_with(".rs") && !name.contains("tests") {
+            text.push_str(file(&name).split("#[cfg(test)]\nmod tests {").next().unwrap());
+        }
+    }
+    text
+}
+
+#[test]
+fn every_metric_of_the_code_is_explained() {
+    let page = file("docs/reference/metrics-and-alarms.md");
+    let code = sources("shared/src") + &sources("functions");
+    // What a tally names, what is counted on the way, and the latency of each upstream.
+    let tallies = code.split("fn figures(&self)").skip(1).map(|rest| rest.split("\n    }\n").next().unwrap());
+    let latencies = code.split("const fn metric(self)").skip(1).map(|rest| rest.split("\n    }\n").next().unwrap());
+    let literals = tallies.chain(latencies).flat_map(|body| body.split('"').skip(1).step_by(2));
+    let counted = code.split(".count(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let metrics: BTreeSet<&str> = literals.chain(counted).collect();
+    assert!(metrics.len() > 60, "{metrics:?}");
+    let unexplained: Vec<_> = metrics.iter().filter(|metric| !page.contains(&format!("`{metric}`"))).collect();
+    assert!(unexplained.is_empty(), "nothing says what {unexplained:?} counts");
+}
