@@ -206,10 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn each_function_has_a_budget_of_upstream_calls() {
+    fn each_function_has_an_event_and_a_budget_of_upstream_calls() {
         let budgets = Budgets::read().unwrap();
         let budgeted: Vec<_> = budgets.warm_upstream_calls.into_keys().collect();
-        assert_eq!(budgeted, sandbox::functions::names().unwrap());
+        let functions = sandbox::functions::names().unwrap();
+        assert_eq!(budgeted, functions);
+        for name in functions {
+            assert!(checkout::root().join(format!("tests/events/{name}.json")).is_file(), "{name} has no event");
+        }
     }
 
     #[test]
