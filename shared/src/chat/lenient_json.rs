@@ -1,6 +1,8 @@
-//! JSON that is not quite in order. Whoever writes in a chat has a part in it, and nobody should lose a message for that.
+//! Reads JSON that is not quite in order. The people in a chat decide what parts of it contain, and a message must not be
+//! lost because one part of it cannot be read.
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// Reads JSON, even where it is not quite in order: of two fields of one name the last counts, and what is no character
@@ -64,6 +66,28 @@ fn without_half_pairs(json: &str) -> String {
     }
     mended.push_str(rest);
     mended
+}
+
+/// Deserializes a field: its default when it is null or cannot be read.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    Ok(T::deserialize(Value::deserialize(deserializer)?).unwrap_or_default())
+}
+
+/// Deserializes a list: the elements that can be read. A field that is no list is an empty one.
+pub(crate) fn lenient_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let elements = match Value::deserialize(deserializer)? {
+        Value::Array(elements) => elements,
+        _ => Vec::new(),
+    };
+    Ok(elements.into_iter().filter_map(|element| T::deserialize(element).ok()).collect())
 }
 
 #[cfg(test)]

@@ -8,19 +8,24 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A message. It has no `Debug`, so that its text cannot reach a log.
+pub use self::version::MessageEvent;
+use self::version::PolicyViolation;
+use super::lenient_json::{lenient, lenient_list};
+
+mod version;
+
+/// A message of a chat or a channel. It has no `Debug`, so that its text cannot reach a log.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ChatMessage {
-    /// Its id, unique within its chat.
+    /// The message's id, unique within its chat.
     #[serde(deserialize_with = "lenient")]
     pub id: String,
-    /// The chat; empty for a message of a channel.
+    /// The id of its chat; empty for a message of a channel.
     #[serde(deserialize_with = "lenient")]
     pub chat_id: String,
     #[serde(deserialize_with = "lenient")]
@@ -35,14 +40,14 @@ pub struct ChatMessage {
     #[serde(deserialize_with = "lenient")]
     pub subject: String,
     #[serde(deserialize_with = "lenient")]
-    from: Option<Sender>,
-    /// What it says.
+    from: Option<MessageSender>,
+    /// What the message says, as text or HTML.
     #[serde(deserialize_with = "lenient")]
-    pub body: Body,
-    /// What is attached, marked in the body where it belongs.
+    pub body: MessageBody,
+    /// The attachments. The body marks the place of each by its id.
     #[serde(deserialize_with = "lenient_list")]
     pub attachments: Vec<Attachment>,
-    /// Who is mentioned, marked in the body by `id`.
+    /// The people and groups that are mentioned. The body marks the place of each by its id.
     #[serde(deserialize_with = "lenient_list")]
     pub mentions: Vec<Mention>,
     #[serde(deserialize_with = "lenient")]
@@ -53,66 +58,14 @@ pub struct ChatMessage {
     last_modified_date_time: Option<Timestamp>,
 }
 
-/// What happened to a message last, reactions aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageEvent {
-    /// It was written.
-    Created,
-    /// Its text was changed.
-    Edited,
-    /// The organization's policy keeps it from its readers.
-    Blocked,
-    /// It was taken back.
-    Deleted,
-}
-
-impl MessageEvent {
-    /// Its name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Edited => "edited",
-            Self::Blocked => "blocked",
-            Self::Deleted => "deleted",
-        }
-    }
-}
-
-/// What data loss prevention did to a message. Each member is a list of names with commas between them.
-///
-/// <https://learn.microsoft.com/graph/api/resources/chatmessagepolicyviolation>
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct PolicyViolation {
-    #[serde(deserialize_with = "lenient")]
-    dlp_action: String,
-    #[serde(deserialize_with = "lenient")]
-    user_action: String,
-    #[serde(deserialize_with = "lenient")]
-    verdict_details: String,
-}
-
-impl PolicyViolation {
-    /// Whether readers outside of Teams are kept from the message, which its sender has not released.
-    fn blocks(&self) -> bool {
-        let has = |list: &str, name: &str| list.split(',').any(|other| other.trim().eq_ignore_ascii_case(name));
-        let is_blocked = ["blockAccess", "blockAccessExternal"].iter().any(|name| has(&self.dlp_action, name));
-        let is_released = has(&self.user_action, "override")
-            || (has(&self.user_action, "reportFalsePositive")
-                && has(&self.verdict_details, "allowFalsePositiveOverride"));
-        is_blocked && !is_released
-    }
-}
-
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 enum MessageType {
     #[default]
     Message,
-    /// The service's own words: somebody joined, the topic changed. Or a sign of typing.
+    /// Written by the service: somebody joined, the topic changed. Or a sign that somebody types.
     System,
-    /// A kind of tomorrow, or the stand-in that Graph sends for one.
+    /// A type that is not known here, or `unknownFutureValue`, which Graph sends in place of one.
     Other,
 }
 
@@ -126,10 +79,10 @@ impl From<String> for MessageType {
     }
 }
 
-/// Who wrote it: one of a person, an app or a device.
+/// The sender of a message: a person, an app or a device.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Sender {
+struct MessageSender {
     #[serde(deserialize_with = "lenient")]
     user: Option<Identity>,
     #[serde(deserialize_with = "lenient")]
@@ -148,58 +101,58 @@ pub(super) struct Identity {
     pub(super) display_name: String,
 }
 
-/// A text and how it is written.
+/// The text of a message, and whether it is HTML.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Body {
+pub struct MessageBody {
     #[serde(deserialize_with = "lenient")]
     content_type: String,
-    /// The text.
+    /// The text, in the form that the content type names.
     #[serde(deserialize_with = "lenient")]
     pub content: String,
 }
 
-impl Body {
-    /// Whether the text is HTML: everything but `text` is.
+impl MessageBody {
+    /// Whether the text is HTML. Every content type but `text` is taken for HTML.
     #[must_use]
     pub fn is_html(&self) -> bool {
         !self.content_type.eq_ignore_ascii_case("text")
     }
 }
 
-/// Something attached: a file, a card, another message.
+/// An attachment: a file, a card, or another message.
 ///
 /// <https://learn.microsoft.com/graph/api/resources/chatmessageattachment>
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Attachment {
-    /// By which the body marks its place.
+    /// The id by which the body marks the attachment's place.
     #[serde(deserialize_with = "lenient")]
     pub id: String,
-    /// `reference`, a media type, or a name of Teams' own.
+    /// The kind: `reference` (a file), a media type, or a name that Teams has made up.
     #[serde(deserialize_with = "lenient")]
     pub content_type: String,
-    /// Where it is.
+    /// The URL of the file.
     #[serde(deserialize_with = "lenient")]
     pub content_url: String,
-    /// What it is: mostly JSON in a string.
+    /// The content, mostly JSON in a string: a card, or the message that is quoted.
     #[serde(deserialize_with = "lenient")]
     pub content: String,
-    /// A file's name.
+    /// The name of the file.
     #[serde(deserialize_with = "lenient")]
     pub name: String,
-    /// Where a small picture of it is.
+    /// The URL of a small picture of it.
     #[serde(deserialize_with = "lenient")]
     pub thumbnail_url: String,
 }
 
-/// A mention of somebody.
+/// A mention of a person, an app, a chat or a channel.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Mention {
     #[serde(deserialize_with = "lenient")]
     id: Value,
-    /// The words that the sender saw.
+    /// The words that stand for the mention, as the sender saw them.
     #[serde(deserialize_with = "lenient")]
     pub mention_text: String,
     #[serde(deserialize_with = "lenient")]
@@ -207,7 +160,7 @@ pub struct Mention {
 }
 
 impl Mention {
-    /// By which the body marks its place: `<at id>`.
+    /// The id by which the body marks the mention's place: `<at id>`.
     #[must_use]
     pub fn id(&self) -> Option<Cow<'_, str>> {
         match &self.id {
@@ -217,7 +170,7 @@ impl Mention {
         }
     }
 
-    /// Who is mentioned: a person, an app, a whole chat or channel.
+    /// The id of the person, app, chat or channel that is mentioned.
     #[must_use]
     pub fn whom(&self) -> Option<&str> {
         let kinds = self.mentioned.as_object()?.values();
@@ -226,73 +179,13 @@ impl Mention {
 }
 
 impl ChatMessage {
-    /// Which version of it this is: the larger, the younger. It is when it was last created, edited or deleted, in
-    /// milliseconds since 1970. A reaction is no new version, which is why `lastModifiedDateTime` does not count.
-    ///
-    /// A policy's verdict is one, and nothing but that time tells when it came. So where there is a verdict the version is
-    /// that time, later than the text's own and odd when the message is blocked: see [`was_blocked`](Self::was_blocked).
-    #[must_use]
-    pub fn version(&self) -> i64 {
-        let text = self.text_version();
-        if self.policy_violation.is_none() || self.deleted_date_time.is_some() {
-            return text;
-        }
-        let modified = self.last_modified_date_time.map_or(text, Timestamp::as_millisecond);
-        // Two milliseconds later it is later, whichever of both numbers it is.
-        (modified.max(text.saturating_add(2)) & !1) | i64::from(self.is_blocked())
-    }
-
-    /// When its text was last written, changed or taken back, in milliseconds since 1970.
-    #[must_use]
-    pub fn text_version(&self) -> i64 {
-        let times = [self.created_date_time, self.last_edited_date_time, self.deleted_date_time];
-        // A message's id is the millisecond of its creation.
-        let newest = times.into_iter().flatten().max().map(Timestamp::as_millisecond);
-        let by_id = || self.id.parse().ok().filter(|time| Timestamp::from_millisecond(*time).is_ok());
-        newest.or_else(by_id).unwrap_or_default()
-    }
-
-    /// Whether the organization's policy keeps it from its readers.
-    #[must_use]
-    pub fn is_blocked(&self) -> bool {
-        self.policy_violation.as_ref().is_some_and(PolicyViolation::blocks)
-    }
-
-    /// Whether the version that was delivered `before` told that it was blocked, as far as the text is still the same.
-    #[must_use]
-    pub fn was_blocked(&self, before: i64) -> bool {
-        before > self.text_version() && before & 1 == 1
-    }
-
-    /// Whether the version that was delivered `before` told the same of it: since then there were reactions, or a verdict
-    /// that changes nothing for readers.
-    #[must_use]
-    pub fn is_told(&self, before: i64) -> bool {
-        let is_same = self.was_blocked(before) == self.is_blocked() || self.deleted_date_time.is_some();
-        before >= self.text_version() && is_same
-    }
-
-    /// When it was written.
+    /// When the message was first sent.
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {
         self.created_date_time
     }
 
-    /// What happened last.
-    #[must_use]
-    pub fn event(&self) -> MessageEvent {
-        if self.deleted_date_time.is_some() {
-            MessageEvent::Deleted
-        } else if self.is_blocked() {
-            MessageEvent::Blocked
-        } else if self.last_edited_date_time.is_some() {
-            MessageEvent::Edited
-        } else {
-            MessageEvent::Created
-        }
-    }
-
-    /// Whether nobody wrote it: somebody joined, a call began. Without `Prefer: include-unknown-enum-members`, Graph sends
+    /// Whether the service wrote it and not a person: somebody joined, a call began. Without `Prefer: include-unknown-enum-members`, Graph sends
     /// such a message as one of an unknown type whose body is `<systemEventMessage/>`.
     #[must_use]
     pub fn is_system(&self) -> bool {
@@ -334,28 +227,6 @@ impl ChatMessage {
     }
 }
 
-/// A value, or its default when it is null or cannot be read.
-pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned + Default,
-{
-    Ok(T::deserialize(Value::deserialize(deserializer)?).unwrap_or_default())
-}
-
-/// The elements of a list that can be read.
-fn lenient_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let elements = match Value::deserialize(deserializer)? {
-        Value::Array(elements) => elements,
-        _ => Vec::new(),
-    };
-    Ok(elements.into_iter().filter_map(|element| T::deserialize(element).ok()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -363,11 +234,11 @@ mod tests {
 
     use super::*;
 
-    fn message(json: Value) -> ChatMessage {
+    pub(super) fn message(json: Value) -> ChatMessage {
         serde_json::from_value(json).unwrap()
     }
 
-    fn documented() -> Value {
+    pub(super) fn documented() -> Value {
         json!({
             "id": "1712027444034", "etag": "1712027444034", "messageType": "message", "chatId": "19:a@thread.v2",
             "replyToId": null, "createdDateTime": "2024-04-02T03:10:44.034Z",
@@ -387,7 +258,7 @@ mod tests {
         })
     }
 
-    fn with(name: &str, value: Value) -> ChatMessage {
+    pub(super) fn with(name: &str, value: Value) -> ChatMessage {
         let mut json = documented();
         json[name] = value;
         message(json)
@@ -402,67 +273,6 @@ mod tests {
         assert_eq!(message.mentions[0].id().as_deref(), Some("0"));
         assert_eq!(message.mentions[0].whom(), Some("oid2"));
         assert!(message.body.is_html());
-    }
-
-    #[test]
-    fn the_version_follows_edits_and_deletion_and_not_reactions() {
-        let reacted = with("lastModifiedDateTime", json!("2026-01-01T00:00:00Z"));
-        assert_eq!((reacted.version(), reacted.event()), (1_712_027_444_034, MessageEvent::Created));
-        let edited = with("lastEditedDateTime", json!("2024-04-02T03:11:00.1234567Z"));
-        assert_eq!((edited.version(), edited.event()), (1_712_027_460_123, MessageEvent::Edited));
-        let deleted = with("deletedDateTime", json!("2024-04-01T20:12:00-08:00"));
-        assert_eq!((deleted.version(), deleted.event()), (1_712_031_120_000, MessageEvent::Deleted));
-        let mut timeless = documented();
-        timeless["createdDateTime"] = json!("yesterday");
-        assert_eq!(message(timeless).version(), 1_712_027_444_034);
-    }
-
-    #[test]
-    fn a_policy_s_verdict_is_a_version_of_its_own() {
-        let judged = |dlp: &str, user: &str, at: &str| {
-            let mut json = documented();
-            json["policyViolation"] = json!({"dlpAction": dlp, "userAction": user, "verdictDetails": "none"});
-            json["lastModifiedDateTime"] = json!(at);
-            message(json)
-        };
-        let (written, block) = (message(documented()), "notifySender, blockAccess, blockAccessExternal");
-        // In the order in which they happen: written, blocked, released, blocked again, deleted.
-        let blocked = judged(block, "none", "2024-04-02T03:12:00.5Z");
-        let released = judged(block, "Override", "2024-04-02T03:13:00.501Z");
-        let again = judged("BlockAccessExternal", "none", "2024-04-02T03:14:00Z");
-        let mut deleted = documented();
-        deleted["deletedDateTime"] = json!("2024-04-02T03:15:00Z");
-        deleted["policyViolation"] = json!({"dlpAction": block});
-        let history = [written.clone(), blocked.clone(), released.clone(), again, message(deleted)];
-        assert!(history.windows(2).all(|two| two[0].version() < two[1].version()));
-        assert!(history.windows(2).all(|two| !two[1].is_told(two[0].version())));
-        let events = history.each_ref().map(ChatMessage::event);
-        let [created, is_blocked] = [MessageEvent::Created, MessageEvent::Blocked];
-        assert_eq!(events, [created, is_blocked, created, is_blocked, MessageEvent::Deleted]);
-        // Somebody reacts: the time is another, what is told is the same.
-        let later = "2024-04-02T04:00:00Z";
-        for (told, now) in [
-            (&blocked, judged(block, "none", later)),
-            (&released, judged(block, "override", later)),
-            (&written, judged("notifySender", "none", later)),
-            (&written, judged("", "", later)),
-        ] {
-            assert!(now.version() > told.version() && now.is_told(told.version()));
-        }
-        // Blocked in the millisecond in which it was written.
-        for at in ["2024-04-02T03:10:44.034Z", "2024-04-02T03:10:44.035Z"] {
-            let mut json = documented();
-            json["policyViolation"] = json!({"dlpAction": "blockAccess"});
-            (json["createdDateTime"], json["lastModifiedDateTime"]) = (json!(at), json!(at));
-            let blocked = message(json);
-            assert!(blocked.was_blocked(blocked.version()) && blocked.is_told(blocked.version()));
-        }
-        let false_positive = json!({"dlpAction": "blockAccess", "userAction": "reportFalsePositive",
-            "verdictDetails": "allowFalsePositiveOverride, allowOverrideWithJustification"});
-        assert!(!with("policyViolation", false_positive.clone()).is_blocked());
-        let mut reported = false_positive;
-        reported["verdictDetails"] = json!("none");
-        assert!(with("policyViolation", reported).is_blocked(), "a report alone releases nothing");
     }
 
     #[test]
