@@ -1,7 +1,7 @@
-//! One value, fetched once however many ask for it, renewed before it expires.
+//! One value: fetched once however many requests ask for it, renewed before it expires.
 //!
-//! Secrets and tokens share this: single flight, early refresh, the old value while a refresh fails and the value still
-//! holds, and a way to drop a value that a remote has refused.
+//! Secrets and tokens share this. It makes one fetch for all that wait, renews early, keeps the old value while a
+//! renewal fails and the value is still valid, and can drop a value that a remote has refused.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long a failed refresh leaves the old, still valid value alone, so that not every request pays for the outage.
+/// How long the old, still valid value is used after a failed renewal, so that not every request pays for the outage.
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long an early refresh may take before the old value is used.
@@ -19,7 +19,7 @@ const REFRESH_PATIENCE: Duration = Duration::from_secs(2);
 /// A freshly fetched value and how long it lasts.
 #[derive(Debug, Clone)]
 pub struct Fresh<T> {
-    /// The value.
+    /// The value that was fetched.
     pub value: T,
     /// From this age on it is renewed before it is given out.
     pub refresh_after: Duration,
@@ -27,12 +27,12 @@ pub struct Fresh<T> {
     pub expires_after: Duration,
 }
 
-/// The cached value, or the last failure to fetch it.
+/// A cached value, or the error of the last fetch.
 #[derive(Debug)]
 pub struct Cached<T, E> {
     slot: Mutex<Slot<T, E>>,
-    /// How many fetches have ended. Who waited while one ended takes its outcome, the failure too, in place of trying
-    /// the same again.
+    /// How many fetches have ended. A request that waited while one ended takes its outcome, a failure too, in place of
+    /// a fetch of its own.
     fetches: AtomicU64,
 }
 
@@ -79,7 +79,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         let fetch = Box::pin(fetch());
         let fetched = match slot.held.as_mut().filter(|held| now < held.expires_at) {
             None => fetch.await,
-            // Nobody waits long for a new value while the old one holds.
+            // While the old value is valid, no request waits long for a new one.
             Some(held) => match tokio::time::timeout(REFRESH_PATIENCE, fetch).await {
                 Ok(fetched) => fetched,
                 Err(_elapsed) => {
@@ -122,7 +122,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         }
     }
 
-    /// Makes the value due if it is still this one. It holds on while the renewal fails.
+    /// Makes the value due for renewal if it is still this one. It stays in use while the renewal fails.
     pub async fn renew_if(&self, old: impl FnOnce(&T) -> bool) {
         if let Some(held) = self.slot.lock().await.held.as_mut().filter(|held| old(&held.value)) {
             held.refresh_at = Instant::now();

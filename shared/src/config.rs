@@ -1,4 +1,4 @@
-//! Typed settings from the environment.
+//! Typed settings, read from environment variables.
 //!
 //! A solutions engineer should not learn of six mistakes in six deployments: every missing or bad variable is collected
 //! while the settings are read and reported at once. A reader therefore reads all its variables first and only then
@@ -21,7 +21,7 @@ use reqwest::Url;
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     variables: HashMap<String, String>,
-    /// Variables whose value could not be had, which is noted already.
+    /// Variables whose value could not be fetched. That problem is noted already.
     withheld: HashSet<String>,
     problems: Vec<String>,
 }
@@ -36,7 +36,7 @@ impl Environment {
         Self { variables, ..Self::default() }
     }
 
-    /// An environment of exactly these variables.
+    /// An environment of exactly these variables, for a test.
     pub fn of<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { variables, ..Self::default() }
@@ -77,7 +77,7 @@ impl Environment {
         }
     }
 
-    /// A variable with a default.
+    /// A variable that has a default value.
     pub fn or<T>(&mut self, name: &str, default: T) -> Option<T>
     where
         T: FromStr<Err: Display>,
@@ -85,24 +85,25 @@ impl Environment {
         Some(self.optional(name)?.unwrap_or(default))
     }
 
-    /// The names of the variables that end so, in their order.
+    /// The names of the variables with this ending, in alphabetical order.
     pub(crate) fn names_ending(&self, suffix: &str) -> Vec<String> {
         let mut names: Vec<_> = self.variables.keys().filter(|name| name.ends_with(suffix)).cloned().collect();
         names.sort();
         names
     }
 
-    /// Gives a variable this value.
+    /// Sets a variable to this value.
     pub(crate) fn put(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Marks a variable whose value could not be had. Why is noted by the caller: a reader does not note that it is missing.
+    /// Marks a variable whose value could not be fetched. The caller notes the reason, so that no reader reports the
+    /// variable as missing.
     pub(crate) fn withhold(&mut self, name: &str) {
         self.withheld.insert(name.to_owned());
     }
 
-    /// Notes a mistake, once: a variable may be read by several.
+    /// Notes a problem, once: several readers may read the same variable.
     pub fn problem(&mut self, text: impl Into<String>) {
         let text = text.into();
         if !self.problems.contains(&text) {
@@ -122,15 +123,15 @@ impl Environment {
     }
 }
 
-/// All that is missing or wrong in the environment.
+/// Every problem with the environment's variables.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the function's settings are incomplete: {}", problems.join("; "))]
 pub struct ConfigError {
-    /// One sentence a mistake; each names its variable.
+    /// One sentence for each problem; each names its variable.
     pub problems: Vec<String>,
 }
 
-/// Where a service is: scheme, host and port, without a path. Paths are appended.
+/// The origin of a service: scheme, host and port, without a path. Paths are appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(Url);
 
@@ -138,16 +139,16 @@ pub struct Origin(Url);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
-/// Why a URL cannot be used.
+/// Why a URL cannot be used as a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Not a URL at all.
+    /// The text is not a URL.
     #[error("expected a URL such as https://api.mypurecloud.com")]
     NotAUrl,
-    /// Credentials would cross a network in the clear.
+    /// The URL would send credentials over a network in the clear.
     #[error("expected https:// (http:// is accepted for this machine alone)")]
     NotHttps,
-    /// An origin with a path.
+    /// The URL has a path where only an origin is expected.
     #[error("expected scheme and host only; paths are appended")]
     HasPath,
 }
@@ -245,7 +246,7 @@ impl FromStr for GenesysDomain {
 }
 
 impl GenesysDomain {
-    /// `https://{service}.{domain}`
+    /// The origin of one of the region's services: `https://{service}.{domain}`.
     ///
     /// # Errors
     /// [`UrlError`] when the domain does not make a host name.

@@ -1,9 +1,9 @@
-//! The one error the edge answers with.
+//! The one error that the edge answers with.
 //!
-//! It carries two texts. `message` goes to the caller and to the log, and is written for a solutions engineer at 5 pm: what
-//! happened, whose fault it is and what to do. `cause` goes to the request's log line alone. Beside them, `detail` is what
-//! a remote wrote, for the caller alone. Inner layers have error enums of their own and know no HTTP; they become an
-//! [`Error`] where a function answers.
+//! It carries two texts. `message` goes to the caller and to the log, and is written for a solutions engineer at 5 pm:
+//! what happened, whose fault it is and what to do. `cause` goes to the request's log line alone. Beside them, `detail`
+//! holds the remote's own words, for the caller alone. Inner layers have error enums of their own and know no HTTP;
+//! they become an [`Error`] where a function answers.
 
 use std::fmt;
 use std::time::Duration;
@@ -125,7 +125,7 @@ codes! {
     BODY_TOO_LARGE = "bodyTooLarge", 413, false;
     /// A setting of the function is missing or wrong.
     MISCONFIGURED = "misconfigured", 500, false;
-    /// A bug.
+    /// The bridge has a bug.
     INTERNAL = "internal", 500, false;
     /// The function's time ran out.
     OUT_OF_TIME = "outOfTime", 504, true;
@@ -157,16 +157,16 @@ impl fmt::Display for Code {
     }
 }
 
-/// Why a request could not be done, as the caller is told and as the log is told.
+/// The reason why a request failed, in a text for the caller and a text for the log.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Error {
-    /// What an author branches on.
+    /// The code that the author of a script branches on.
     pub code: Code,
-    /// For a person: what happened, whose fault it is, what to do. Goes to the caller and to the log, so it names no
+    /// For a person: what happened, whose fault it is, what to do. It goes to the caller and to the log, so it names no
     /// phone number, join URL, token or secret.
     pub message: String,
-    /// For the caller alone: a remote's own words, which may repeat what it was sent.
+    /// The remote's own words, for the caller alone: they may repeat what the remote was sent.
     pub detail: Option<String>,
     /// For the log alone; masked on its way there.
     pub cause: Option<String>,
@@ -179,14 +179,14 @@ impl Error {
         Self { code, message: message.into(), detail: None, cause: None }
     }
 
-    /// Adds what only the caller should know.
+    /// Adds the remote's own words, which only the caller reads.
     #[must_use]
     pub fn quoting(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into()).filter(|detail| !detail.is_empty());
         self
     }
 
-    /// What the caller reads.
+    /// The text that the caller reads: the message, then the remote's own words.
     #[must_use]
     pub fn text_for_caller(&self) -> String {
         match &self.detail {
@@ -195,7 +195,7 @@ impl Error {
         }
     }
 
-    /// Adds what only the log should know.
+    /// Adds the cause, which only the log shows.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
@@ -203,7 +203,7 @@ impl Error {
     }
 }
 
-/// When to come back, in words, after a remote that asked to slow down.
+/// When to send the request again, in words, after a remote that asked to slow down.
 pub(crate) fn when(retry_after: Option<Duration>) -> String {
     retry_after.map_or_else(|| "in a minute".into(), |wait| format!("in {} s", wait.as_secs() + 1))
 }

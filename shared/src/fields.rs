@@ -1,8 +1,8 @@
 //! The fields of a request, read by name.
 //!
-//! A Genesys Cloud script sends what it has: an unset variable as an empty string, as the word `undefined` or as the
-//! reference to it, a number or a flag as text. All of that is read here, in one place, and every mistake is collected so
-//! that the author learns of all of them at once:
+//! A Genesys Cloud script sends an unset variable as an empty string, as the word `undefined` or as the reference to
+//! it, and a number or a flag as text. All of that is read in this one place, and every problem is collected, so that
+//! the author learns of all of them at once:
 //!
 //! ```text
 //! let user = fields.parsed::<UserRef>("user");
@@ -20,18 +20,18 @@ use crate::error::{Code, Error};
 use crate::invisible::is_blank;
 use crate::unset::{has_reference, is_no_key, is_no_value};
 
-/// The type a field is documented with.
+/// The type that the documentation gives a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A JSON string.
+    /// A JSON string, which may hold any text.
     Text,
-    /// A JSON boolean.
+    /// A JSON boolean, or the text `true` or `false`.
     Flag,
-    /// A JSON integer.
+    /// A JSON integer, or its digits as text.
     WholeNumber,
 }
 
-/// A request's JSON object, the mistakes found in it so far, and which fields were asked for.
+/// A request's JSON object, the problems found in it so far, and the fields that were asked for.
 #[derive(Debug, Default)]
 pub struct Fields {
     values: Map<String, Value>,
@@ -40,7 +40,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads a body. Fields that nobody asks for are ignored.
+    /// Reads a body. Fields that no reader asks for are ignored.
     ///
     /// # Errors
     /// `malformedJson`, when it is not a JSON object.
@@ -54,12 +54,12 @@ impl Fields {
         match serde_json::from_slice(body) {
             Ok(Value::Object(values)) => Ok(Self { values, ..Self::default() }),
             Ok(_) => Err(malformed("it is JSON of another kind".into())),
-            // Place and kind of the mistake; the text around it stays out.
+            // The message tells the place of the problem, and not the text around it.
             Err(error) => Err(malformed(format!("it is not JSON at line {}, column {}", error.line(), error.column()))),
         }
     }
 
-    /// Reads a query as it was sent, encoded: every field is a text, and of several with one name the first counts.
+    /// Reads a query as it was sent, encoded. Every field is a text, and the first of several with one name counts.
     #[must_use]
     pub fn of_query(query: &str) -> Self {
         let mut values = Map::new();
@@ -69,8 +69,7 @@ impl Fields {
         Self { values, ..Self::default() }
     }
 
-    /// A field as text; a number is taken as its digits. `None` when it is absent, null, wrong and noted, or nothing in
-    /// it can be seen.
+    /// A field as text; a number becomes its digits. `None` when it is absent, null, blank, or wrong and noted.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.asked.push((name, Kind::Text));
         let text = match self.values.get(name)? {
@@ -85,14 +84,14 @@ impl Fields {
         (!text.chars().all(is_blank)).then_some(text)
     }
 
-    /// A field for which there is a second best when it is absent. What an unset variable looks like counts as absent:
-    /// nobody shall read `${input.agentName} invites you`. `None` as for [`Self::text`].
+    /// A field that has a fallback when it is absent. The forms of an unset variable count as absent, so that nobody
+    /// reads `${input.agentName} invites you`. `None` as for [`Self::text`].
     pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
         self.text(name).filter(|text| !has_reference(text) && !is_no_value(text))
     }
 
-    /// A field as text of a certain form, without what cannot be seen around it; the form's error says what was expected.
-    /// A reference that nothing was filled in for is no form. `None` as for [`Self::text`].
+    /// A field as a type of its own, parsed from its text without invisible characters around it; the type's error
+    /// tells the expected form. A reference to a variable without a value is a problem. `None` as for [`Self::text`].
     pub fn parsed<T>(&mut self, name: &'static str) -> Option<T>
     where
         T: FromStr<Err: Display>,
@@ -111,7 +110,7 @@ impl Fields {
         }
     }
 
-    /// A flag, as a boolean or as `"true"` or `"false"`; absent is `false`.
+    /// A flag: a boolean, or the text `"true"` or `"false"`. An absent one is `false`.
     pub fn flag(&mut self, name: &'static str) -> bool {
         self.asked.push((name, Kind::Flag));
         let word = match self.values.get(name) {
@@ -126,7 +125,7 @@ impl Fields {
         word == "true"
     }
 
-    /// A whole number within a range, as a number or as digits in a string. `None` as for [`Self::text`].
+    /// A whole number within a range, as a number or as digits in a text. `None` as for [`Self::text`].
     pub fn whole_number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let number = match self.text(name) {
             None => None,
@@ -145,25 +144,25 @@ impl Fields {
         number
     }
 
-    /// Notes a mistake.
+    /// Notes a problem with a field.
     pub fn problem(&mut self, name: &str, expected: impl Display) {
         self.problems.push(format!("`{name}`: {expected}"));
     }
 
-    /// Whether a mistake has been noted for this field.
+    /// Whether a problem has been noted for this field.
     #[must_use]
     pub fn has_problem(&self, name: &str) -> bool {
         let start = format!("`{name}`:");
         self.problems.iter().any(|problem| problem.starts_with(&start))
     }
 
-    /// The fields that were asked for so far: what this request is made of.
+    /// The names and kinds of the fields that were asked for so far.
     #[must_use]
     pub fn asked(&self) -> &[(&'static str, Kind)] {
         &self.asked
     }
 
-    /// Gives what was built from the fields, or every mistake.
+    /// Returns the value that was built from the fields, or an error with every problem.
     ///
     /// # Errors
     /// `invalidField`, naming each field and what was expected of it.
@@ -186,12 +185,13 @@ impl FromStr for ConversationId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Genesys Cloud's are guids. The alphabet keeps out what must not be in a log, a phone number in E.164 first.
+        // Genesys Cloud's ids are GUIDs. The alphabet keeps out what must not be in a log, above all a phone number in
+        // E.164.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~".contains(&byte);
         if !(1..=128).contains(&text.len()) || !text.bytes().all(allowed) {
             return Err("expected the interaction's id: at most 128 letters, digits or - . _ : ~");
         }
-        // Two customers whose scripts lost the id would be one conversation, and meet.
+        // Two customers whose scripts lost the id would share one conversation, and meet.
         if is_no_key(text) {
             return Err("expected the interaction's id; this is what a variable without a value looks like");
         }
@@ -200,7 +200,7 @@ impl FromStr for ConversationId {
 }
 
 impl ConversationId {
-    /// The id.
+    /// The id, as Genesys Cloud writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -9,10 +9,10 @@ use bridge::startup::{Startup, warm_up};
 use bridge::store::meetings::{DynamoMeetingNotes, MeetingNotes};
 use jiff::Timestamp;
 
-/// Where the function stands in the API.
+/// The route that the function serves, and the app roles that it asks for.
 pub const ROUTE: Route = Route { function: "create-meeting", method: Method::Post, roles: &["Meetings.Create"] };
 
-/// What the function works with.
+/// The clients, stores and settings that the function works with. Made once for each process.
 #[derive(Debug)]
 pub struct App<N = DynamoMeetingNotes> {
     graph: GraphClient,
@@ -21,7 +21,7 @@ pub struct App<N = DynamoMeetingNotes> {
 }
 
 impl<N: MeetingNotes> App<N> {
-    /// An app of these parts.
+    /// An app of these parts, which a test may replace.
     #[must_use]
     pub fn new(graph: GraphClient, notes: N, settings: MeetingSettings) -> Self {
         Self { graph, notes, settings }
@@ -29,7 +29,7 @@ impl<N: MeetingNotes> App<N> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, notes) = (startup.graph(), startup.meeting_notes());
@@ -43,10 +43,10 @@ impl App {
     }
 }
 
-/// Answers one request.
+/// Answers `POST /meetings`: makes the conversation's meeting and opens its lobby.
 ///
 /// # Errors
-/// Why there is no meeting, or none with a join URL.
+/// The reason for which there is no meeting, or no join URL.
 pub async fn handle<N: MeetingNotes>(app: &App<N>, mut request: Request) -> Result<Answer<MeetingFields>, Error> {
     let conversation = request.conversation_id();
     let Request { mut fields, context: cx } = request;

@@ -13,10 +13,10 @@ use bridge::store::meetings::{DynamoMeetingNotes, MeetingNotes};
 use bridge::store::{DynamoRecords, Records};
 use jiff::Timestamp;
 
-/// Where the function stands in the API.
+/// The route that the function serves, and the app roles that it asks for.
 pub const ROUTE: Route = Route { function: "escalate", method: Method::Post, roles: &["Meetings.Create", "Sms.Send"] };
 
-/// What the function works with.
+/// The clients, stores and settings that the function works with. Made once for each process.
 #[derive(Debug)]
 pub struct App<R = DynamoRecords, N = DynamoMeetingNotes> {
     graph: GraphClient,
@@ -28,7 +28,7 @@ pub struct App<R = DynamoRecords, N = DynamoMeetingNotes> {
 }
 
 impl<R: Records, N: MeetingNotes> App<R, N> {
-    /// An app of these parts.
+    /// An app of these parts, which a test may replace.
     #[must_use]
     pub fn new(
         graph: GraphClient,
@@ -50,7 +50,7 @@ impl<R: Records, N: MeetingNotes> App<R, N> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, genesys) = (startup.graph(), startup.genesys());
@@ -65,10 +65,11 @@ impl App {
     }
 }
 
-/// Answers one request.
+/// Answers `POST /escalations`: makes the meeting and texts its link to the customer.
 ///
 /// # Errors
-/// When a field is missing or wrong, or there is no meeting. A failed text message is an answer that carries the meeting.
+/// When a field is missing or wrong, or no meeting could be made. When only the text message fails, the answer carries
+/// the meeting and is no error.
 pub async fn handle<R: Records, N: MeetingNotes>(
     app: &App<R, N>,
     mut request: Request,

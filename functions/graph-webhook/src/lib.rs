@@ -1,4 +1,5 @@
-//! `POST /graph/notifications` and `POST /graph/lifecycle`: what Microsoft Graph notifies of, put on a queue.
+//! `POST /graph/notifications` and `POST /graph/lifecycle`: puts the notifications that Microsoft Graph posts on a
+//! queue.
 
 use bridge::config::Environment;
 use bridge::edge::GraphSender;
@@ -10,7 +11,7 @@ use bridge::startup::{aws, door, warm_up};
 /// The function's name in logs and metrics.
 pub const FUNCTION: &str = "graph-webhook";
 
-/// What the function works with.
+/// The clients, stores and settings that the function works with. Made once for each process.
 #[derive(Debug)]
 pub struct App<Q = SqsQueues> {
     queues: Q,
@@ -18,7 +19,7 @@ pub struct App<Q = SqsQueues> {
 }
 
 impl<Q> App<Q> {
-    /// An app of these parts.
+    /// An app of these parts, which a test may replace.
     #[must_use]
     pub fn new(queues: Q, settings: ReceiverSettings) -> Self {
         Self { queues, settings }
@@ -26,7 +27,7 @@ impl<Q> App<Q> {
 }
 
 /// Builds the sender's check and the app from their settings and warms them up. `None` when a setting is missing or wrong,
-/// which is noted.
+/// which is noted in `env`.
 pub async fn from_env(env: &mut Environment) -> Option<(GraphSender, App)> {
     let aws = aws(&HttpClient::from_env(env)?).await;
     let (door, settings) = (door(env, &aws), ReceiverSettings::read(env));
@@ -35,10 +36,10 @@ pub async fn from_env(env: &mut Environment) -> Option<(GraphSender, App)> {
     Some((GraphSender::new(states), App::new(queues, settings)))
 }
 
-/// Takes what Microsoft Graph notifies of in one request. When this is done, all of it is on a queue.
+/// Puts the notifications of one request on their queues. When it returns, all of them are there.
 ///
 /// # Errors
-/// When some of it may not be on a queue.
+/// When some of them may not be on a queue.
 pub async fn handle<Q: Queues>(app: &App<Q>, cx: &RequestContext, admitted: Admitted) -> Result<Tally, Error> {
     let App { queues, settings } = app;
     Receiver { queues, settings }.receive(cx, admitted).await

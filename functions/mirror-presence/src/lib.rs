@@ -1,4 +1,5 @@
-//! Every presence of the Genesys Cloud org, shown in Microsoft Teams: from Amazon EventBridge through a queue.
+//! Shows every presence of the Genesys Cloud org in Microsoft Teams. The changes come from Amazon EventBridge through a
+//! queue.
 
 use bridge::config::Environment;
 use bridge::edge::BatchAnswer;
@@ -55,10 +56,10 @@ impl App {
     }
 }
 
-/// Serves one batch, and what is due of the backlog.
+/// Serves one batch of changes, and the changes of the backlog that are due.
 ///
 /// # Errors
-/// None: what cannot be sent now waits in the state table.
+/// None: a change that cannot be sent now waits in the state table.
 pub async fn handle<S: PresenceTable>(
     app: &App<S>,
     cx: &RequestContext,

@@ -1,4 +1,4 @@
-//! What Microsoft Graph tells of, from the queue behind the webhook to Genesys Cloud and to an event bus.
+//! Delivers what Microsoft Graph notifies of: from the queue behind the webhook to Genesys Cloud and to an event bus.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use bridge::telemetry::{Figure, Figures};
 /// The function's name in logs and metrics.
 pub const FUNCTION: &str = "process-notification";
 
-/// What the function works with.
+/// The clients, stores and settings that the function works with. Made once for each process.
 #[derive(Debug)]
 pub struct App<D = DynamoDeliveries, N = DynamoSubscriptionNotes, B = SqsBack> {
     relay: Relay<Notifications<Opener, N>, D, Outlets, B>,
 }
 
 impl<D: Deliveries, N: SubscriptionNotes, B: Back> App<D, N, B> {
-    /// An app of these parts.
+    /// An app of these parts, which a test may replace.
     #[must_use]
     pub fn new(opener: Opener, deliveries: D, heard: N, sinks: Outlets, back: B) -> Self {
         Self { relay: Relay::new(Notifications { resources: opener, heard }, deliveries, sinks, back) }
@@ -34,7 +34,7 @@ impl<D: Deliveries, N: SubscriptionNotes, B: Back> App<D, N, B> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let graph = startup.graph().map(Arc::new);
@@ -52,10 +52,10 @@ impl App {
     }
 }
 
-/// Serves one batch.
+/// Delivers one batch of notifications to the sinks.
 ///
 /// # Errors
-/// Never: a message that cannot be served goes back alone, with those that come after it in its chat.
+/// None: a message that cannot be delivered goes back to the queue alone, with those that follow it in its chat.
 pub async fn handle<D: Deliveries, N: SubscriptionNotes, B: Back>(
     app: &App<D, N, B>,
     cx: &RequestContext,
@@ -77,7 +77,7 @@ impl Figures for Delivery {
             ("poison", tally.unreadable),
             ("refused", tally.refused),
             ("rejected", tally.rejected),
-            // Counted where notifications are opened.
+            // These are counted where notifications are opened.
             ("gone", 0),
             ("lifecycle", tally.nothing_to_deliver),
             ("delivered", tally.delivered),

@@ -1,5 +1,5 @@
-//! Keeps the subscriptions to Microsoft Graph's change notifications: on a schedule, and when Graph says that one needs
-//! something.
+//! Keeps the subscriptions to Microsoft Graph's change notifications alive: on a schedule, and when a lifecycle
+//! notification says that one needs attention.
 
 use bridge::config::Environment;
 use bridge::edge::{BatchAnswer, Trigger};
@@ -16,7 +16,7 @@ use bridge::telemetry::mask;
 /// The function's name in logs and metrics.
 pub const FUNCTION: &str = "renew-subscriptions";
 
-/// What the function works with.
+/// The clients, stores and settings that the function works with. Made once for each process.
 #[derive(Debug)]
 pub struct App<N = DynamoSubscriptionNotes, Q = SqsQueues> {
     graph: GraphClient,
@@ -28,7 +28,7 @@ pub struct App<N = DynamoSubscriptionNotes, Q = SqsQueues> {
 }
 
 impl<N, Q> App<N, Q> {
-    /// An app of these parts.
+    /// An app of these parts, which a test may replace.
     #[must_use]
     pub fn new(
         graph: GraphClient,
@@ -42,7 +42,7 @@ impl<N, Q> App<N, Q> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, notes, queues) = (startup.graph(), startup.subscription_notes(), startup.changes());
@@ -57,8 +57,8 @@ impl App {
 /// Serves a batch of lifecycle notifications, or the clock.
 ///
 /// # Errors
-/// None: what could not be done is told in the answer, beside the figures of what was. For the clock, which nothing goes
-/// back to, that is the case when anything could not be done.
+/// None: what could not be done is told in the answer, beside the figures of what was done. After a run of the clock,
+/// which no message can go back to, the answer is a failure as soon as one step failed.
 pub async fn handle<N: SubscriptionNotes, Q: Queues>(
     app: &App<N, Q>,
     cx: &RequestContext,
@@ -83,7 +83,7 @@ pub async fn handle<N: SubscriptionNotes, Q: Queues>(
 }
 
 impl<N: SubscriptionNotes, Q: Queues> App<N, Q> {
-    /// Makes of the subscriptions what is wanted.
+    /// Brings the subscriptions at Graph in line with the settings.
     async fn keep(&self, cx: &RequestContext, events: Option<&Events>) -> Result<Run, Error> {
         let credentials = self.credentials(cx).await?;
         let entra = self.graph.app(cx).await?;
@@ -101,7 +101,7 @@ impl<N: SubscriptionNotes, Q: Queues> App<N, Q> {
 }
 
 impl<N, Q> App<N, Q> {
-    /// What subscriptions are made with, as the secrets have it now.
+    /// The credentials that subscriptions are made with, as the secrets are now.
     async fn credentials(&self, cx: &RequestContext) -> Result<Credentials, Error> {
         let client_state = self.client_state.get(cx).await?;
         let certificate = if self.settings.wanted.iter().any(|wanted| wanted.rich) {
@@ -113,12 +113,12 @@ impl<N, Q> App<N, Q> {
     }
 }
 
-/// What could not be done, as one error: the first trouble, and how many there are.
+/// One error for all steps that failed: it names the first of them and tells how many there are.
 fn all_of(run: &Run, first: &Trouble) -> Error {
     let (count, place) = (run.troubles.len(), first.place);
     let message = match place {
-        0 => format!("{count} could not be done: a subscription that nobody wants is still there. "),
-        _ => format!("{count} could not be done, the first of them for entry {place} of SUBSCRIPTIONS. "),
+        0 => format!("{count} steps failed: a subscription that the settings no longer name could not be deleted. "),
+        _ => format!("{count} steps failed, the first of them for entry {place} of SUBSCRIPTIONS. "),
     };
     Error { message: message + &first.error.message, ..first.error.clone() }
 }

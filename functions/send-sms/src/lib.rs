@@ -8,10 +8,10 @@ use bridge::sms::{LinkFrom, SmsFields, SmsOrder, SmsSender, SmsSettings};
 use bridge::startup::{Startup, warm_up};
 use bridge::store::{DynamoRecords, Records};
 
-/// Where the function stands in the API.
+/// The route that the function serves, and the app roles that it asks for.
 pub const ROUTE: Route = Route { function: "send-sms", method: Method::Post, roles: &["Sms.Send"] };
 
-/// What the function works with.
+/// The clients, stores and settings that the function works with. Made once for each process.
 #[derive(Debug)]
 pub struct App<R = DynamoRecords> {
     genesys: GenesysClient,
@@ -20,7 +20,7 @@ pub struct App<R = DynamoRecords> {
 }
 
 impl<R: Records> App<R> {
-    /// An app of these parts.
+    /// An app of these parts, which a test may replace.
     #[must_use]
     pub fn new(genesys: GenesysClient, records: R, settings: SmsSettings) -> Self {
         Self { genesys, records, settings }
@@ -28,7 +28,7 @@ impl<R: Records> App<R> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (genesys, records) = (startup.genesys(), startup.records());
@@ -42,7 +42,7 @@ impl App {
     }
 }
 
-/// Answers one request.
+/// Answers `POST /sms`: sends the text message unless an equal request has sent it.
 ///
 /// # Errors
 /// When a field is missing or wrong. Everything else is an answer with the message's status.

@@ -41,10 +41,10 @@ impl App {
     }
 }
 
-/// Answers one request.
+/// Answers `POST /presence`: shows one user's Genesys Cloud presence in Teams.
 ///
 /// # Errors
-/// When a field is missing or wrong, the user is nobody in Teams, or a vendor did not do it.
+/// When a field is missing or wrong, the user has no Teams user, or a vendor refused or did not answer.
 pub async fn handle(app: &App, request: Request) -> Result<Answer<PresenceFields>, Error> {
     let Request { mut fields, context: cx } = request;
     let order = PresenceOrder::read(&mut fields, &app.settings);

@@ -45,7 +45,7 @@ struct Certificate {
     /// base64url of the SHA-256 of the certificate's DER form, by which Entra finds the uploaded certificate.
     thumbprint: String,
     key: EncodingKey,
-    /// Only to tell whether a secret read again holds something new.
+    /// Kept only to tell whether the secret, read again, holds something new.
     private_key_pem: SecretString,
 }
 
@@ -86,8 +86,8 @@ impl Credential for EntraCredential {
     }
 }
 
-/// A guid in the spelling that Microsoft uses, so that it can be compared with what comes from there; anything else, such
-/// as a tenant's domain name, as it is.
+/// A GUID in Microsoft's spelling, so that it can be compared with Microsoft's own. Anything else, such as a tenant's
+/// domain name, stays as it is.
 fn plain(id: String) -> String {
     id.parse::<Uuid>().map_or(id, |guid| guid.to_string())
 }
@@ -224,7 +224,7 @@ impl Refusal {
     }
 }
 
-/// What to do about a refusal, or `None` when it is none but a passing fault.
+/// What an administrator has to do about a refusal. `None` for a fault that passes by itself.
 ///
 /// The same code has been seen under 400 and 401, so the codes decide, not the status.
 /// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
@@ -266,7 +266,7 @@ fn remedy(refusal: &Refusal, status: StatusCode) -> Option<&'static str> {
             || status == StatusCode::TOO_MANY_REQUESTS
             || refusal.error == "temporarily_unavailable"
             || refusal.error_codes.contains(&90_033);
-        // A 4xx without the body of RFC 6749 is something in between, not Entra.
+        // A 4xx without the body of RFC 6749 comes from something in between, not from Entra.
         (!transient && status.is_client_error() && !refusal.error.is_empty())
             .then_some("look up the code at https://login.microsoftonline.com/error")
     })

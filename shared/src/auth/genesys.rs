@@ -21,7 +21,7 @@ const ISSUER: &str = "Genesys Cloud";
 const REMEDY: &str = "check `client_id` and `client_secret` of the Genesys secret, that GENESYS_DOMAIN is the org's own \
                       region, and that the OAuth client is active and of the type Client Credentials";
 
-/// The OAuth client of the org.
+/// The OAuth client of the Genesys Cloud org, from its secret.
 pub struct GenesysCredential {
     client_id: String,
     client_secret: SecretString,
@@ -53,7 +53,7 @@ impl Client for GenesysCredential {
     }
 }
 
-/// Genesys Cloud as an issuer of tokens for its API.
+/// The login host of a Genesys Cloud region, which issues tokens for its API.
 pub struct Login {
     http: HttpClient,
     login: Origin,
@@ -67,7 +67,7 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
-    /// Tokens from the region's login host.
+    /// An issuer that asks the region's login host for tokens.
     #[must_use]
     pub fn new(http: HttpClient, login: Origin, secret: Secret<GenesysCredential>) -> Self {
         Self { http, login, secret }

@@ -1,4 +1,4 @@
-//! Access tokens: fetched once per process, renewed early, dropped when a remote refuses them.
+//! Access tokens: fetched once per process, renewed before they expire, dropped when a remote refuses them.
 
 pub mod entra;
 pub mod genesys;
@@ -19,21 +19,22 @@ use crate::error::{Code, Error};
 use crate::http::{Call, HttpClient, NoReply, Reply, RequestContext};
 use crate::secrets::{Credential, Secret, SecretError};
 
-/// A token is renewed this long before it expires, or after nine tenths of its life if that is later.
+/// A token is renewed this long before it expires; one that lives less than ten times as long, after nine tenths of its
+/// life.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 
-/// A bearer token for one remote. Cloning is cheap enough for one a call.
+/// A bearer token for one remote. A clone is cheap, so every call may have its own.
 #[derive(Clone)]
 pub struct Token {
     bearer: SecretString,
-    /// Whom it was issued to.
+    /// The client and tenant that it was issued to.
     app: Arc<App>,
 }
 
-/// Whom a token was issued to.
+/// The app that a token was issued to: its client id, and its tenant where there is one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct App {
-    /// The client id.
+    /// The client id, as the credential has it.
     pub client_id: String,
     /// The tenant, as the credential names it; empty where there is none.
     pub tenant_id: String,
@@ -60,43 +61,43 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Who issues tokens.
+/// An issuer of access tokens.
 #[derive(Debug)]
 pub enum Issuer {
     /// Microsoft Entra ID, for Microsoft Graph.
     Entra(entra::Entra),
-    /// Genesys Cloud.
+    /// The login host of Genesys Cloud, for its platform API.
     Genesys(genesys::Login),
 }
 
-/// Why there is no token.
+/// Why no token could be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// The credential could not be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The issuer refused the credential. Not to be retried: somebody has to change something.
+    /// The issuer refused the credential. A retry cannot help: an administrator has to change something.
     #[error("{issuer} refused the bridge's credential ({reason}): {remedy}")]
     Refused {
-        /// The issuer's name, for a person.
+        /// The issuer's name, as a person knows it.
         issuer: &'static str,
-        /// The issuer's own code.
+        /// The issuer's own error code.
         reason: String,
-        /// What to do.
+        /// What an administrator has to do.
         remedy: &'static str,
-        /// What the issuer wrote, for the log.
+        /// The issuer's own words, for the log.
         description: String,
-        /// The edge's code for it.
+        /// The answer's code for this error.
         code: Code,
     },
-    /// The issuer did not answer, or not with a token and not with a refusal.
+    /// The issuer did not answer, or its answer is neither a token nor a refusal.
     #[error("{issuer} gave no token ({reason})")]
     Unavailable {
-        /// The issuer's name, for a person.
+        /// The issuer's name, as a person knows it.
         issuer: &'static str,
-        /// What happened.
+        /// What went wrong, for the log.
         reason: String,
-        /// The edge's code for it.
+        /// The answer's code for this error.
         code: Code,
     },
 }
@@ -112,7 +113,7 @@ impl From<AuthError> for Error {
     }
 }
 
-/// The token of one issuer.
+/// The cached token of one issuer.
 #[derive(Debug)]
 pub struct TokenCache {
     issuer: Issuer,
@@ -120,13 +121,13 @@ pub struct TokenCache {
 }
 
 impl TokenCache {
-    /// An empty cache.
+    /// A cache without a token: the first call fetches it.
     #[must_use]
     pub fn new(issuer: Issuer) -> Self {
         Self { issuer, cached: Cached::default() }
     }
 
-    /// The token, fetched when there is none or when it is about to expire.
+    /// The token. It is fetched when there is none, or when it is about to expire.
     ///
     /// # Errors
     /// [`AuthError`]
@@ -147,40 +148,40 @@ impl TokenCache {
             .await
     }
 
-    /// Drops a token that the remote refused.
+    /// Drops a token that the remote refused, so that the next call fetches another.
     pub async fn drop(&self, refused: &Token) {
         self.cached.drop_if(|held| held.bearer.expose_secret() == refused.bearer.expose_secret()).await;
     }
 }
 
-/// Calls a remote with a bearer token; fetches a new token and calls once more when the remote answers 401, which it
-/// does before it looks at the request.
+/// Calls a remote with a bearer token. When the remote answers 401, which it does before it looks at the request, a new
+/// token is fetched and the call is made once more.
 #[derive(Debug)]
 pub struct Authorized {
-    /// The client.
+    /// The client that the calls go out through.
     pub http: HttpClient,
     tokens: TokenCache,
 }
 
-/// Why an authorized call brought no answer.
+/// Why an authorized call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// There was no token, so nothing was sent.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// No answer came.
+    /// The request was made, and no answer came.
     #[error(transparent)]
     NoReply(#[from] NoReply),
 }
 
 impl Authorized {
-    /// Calls go out through `http` with tokens of `issuer`.
+    /// Makes calls through `http` with tokens of `issuer`.
     #[must_use]
     pub fn new(http: HttpClient, issuer: Issuer) -> Self {
         Self { http, tokens: TokenCache::new(issuer) }
     }
 
-    /// Makes a call.
+    /// Makes a call with the token, and once more with a new token after a 401.
     ///
     /// # Errors
     /// [`CallError`]
@@ -195,7 +196,7 @@ impl Authorized {
         Ok(self.http.send(cx, &call, Some(&token.bearer)).await?)
     }
 
-    /// The app that calls are made as.
+    /// The app that the calls are made as.
     ///
     /// # Errors
     /// [`AuthError`], when there is no token.
@@ -212,7 +213,7 @@ impl Authorized {
     }
 }
 
-/// A token endpoint and the secret that it wants.
+/// The token endpoint of an issuer, and the secret that it asks for.
 trait TokenEndpoint: Sync {
     type Credential: Credential + Client;
 
@@ -243,18 +244,18 @@ trait TokenEndpoint: Sync {
     }
 }
 
-/// Whom a credential stands for.
+/// A credential, and the app that it stands for.
 trait Client {
     fn app(&self) -> App;
 }
 
-/// What both token endpoints answer.
+/// The answer of a token endpoint; both issuers' have this form.
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: SecretString,
-    /// Seconds.
+    /// The life of the token in seconds.
     expires_in: u64,
-    /// Not a part of the answer.
+    /// The app that it was issued to, which is filled in here: the answer does not have it.
     #[serde(skip)]
     app: App,
 }
@@ -265,7 +266,7 @@ impl TokenAnswer {
     }
 }
 
-/// What both token endpoints answer when they refuse (RFC 6749 section 5.2, with Entra's additions).
+/// The refusal of a token endpoint; both issuers' have this form (RFC 6749 section 5.2, with Entra's additions).
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Refusal {
@@ -274,7 +275,7 @@ struct Refusal {
     error_codes: Vec<u64>,
 }
 
-/// Reads a text field that a secret's JSON may lack.
+/// Reads a text field of a secret's JSON; `None` when it is absent or empty.
 fn secret_field(json: &serde_json::Value, name: &str) -> Option<String> {
     json.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }

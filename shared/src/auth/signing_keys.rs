@@ -1,7 +1,7 @@
 //! The keys that Microsoft Entra ID signs tokens with.
 //!
-//! Entra rotates them without notice, so an unknown key id fetches them anew. A forged token has an unknown key id too,
-//! so that happens once in a while only, however many come.
+//! Entra rotates them without notice, so an unknown key id makes the bridge fetch them anew. A forged token has an
+//! unknown key id too, so this happens once in a while only, however many of them come.
 //!
 //! <https://learn.microsoft.com/entra/identity-platform/signing-key-rollover>
 
@@ -22,42 +22,43 @@ use crate::http::retry::Repeat;
 use crate::http::{Call, HttpClient, RequestContext};
 use crate::telemetry::Upstream;
 
-/// How long keys are believed without being fetched anew. Entra takes a revoked key out at any time, and has rotated
+/// How long keys are trusted without being fetched anew. Entra withdraws a revoked key at any time, and has rotated
 /// daily.
 const REFRESH_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// How long an outage of Entra may last before the old keys are given up.
+/// How long the old keys are used while Entra cannot be reached.
 const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long after a fetch an unknown key id, or a failed fetch, does not fetch again.
+/// For this long after a fetch, neither an unknown key id nor a failed fetch leads to another.
 const COOL_DOWN: Duration = Duration::from_secs(60);
 
 /// The same after a failed fetch while there are no keys at all.
 const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(5);
 
-/// A key document has some ten kilobytes. A small limit makes a small time limit of the attempt, which leaves one for another.
+/// The most bytes of a key document, which has some ten kilobytes. The limit is small because the time limit of an
+/// attempt grows with it: a small one leaves time for a second attempt.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
-/// How long the keys may take where one of them is missing, and where they are only old. All notifications of a worker wait
-/// for the one fetch.
+/// How long the keys may take where one of them is missing, and where they are only old. All notifications of a worker
+/// wait for the one fetch.
 const PATIENCE: Duration = Duration::from_secs(8);
 const PATIENCE_WITH_OLD: Duration = Duration::from_secs(1);
 
-/// There are no keys to check a signature with, through nobody's fault but the network's.
+/// No keys are at hand to check a signature with, because the network failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Microsoft Entra ID's signing keys could not be fetched ({0})")]
 pub struct NoKeys(pub String);
 
-/// A key, and whose tokens it signs.
+/// A key, and the tenants whose tokens it signs.
 pub struct SigningKey {
-    /// What a signature is checked with.
+    /// The public key, ready to check a signature with.
     pub key: DecodingKey,
     /// The issuer that the key is good for, `{tenantid}` for a tenant of any id; empty when Entra does not say.
     issuer: String,
 }
 
 impl SigningKey {
-    /// Whether it may sign a token of this tenant, which has these issuers.
+    /// Whether the key may sign a token of this tenant, which has these issuers.
     #[must_use]
     pub fn is_for(&self, tenant_id: &str, issuers: &[String]) -> bool {
         self.issuer.is_empty() || issuers.contains(&self.issuer.replace("{tenantid}", tenant_id))
@@ -70,7 +71,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The keys, fetched when they are needed.
+/// Entra's signing keys, fetched when they are needed and kept.
 pub struct SigningKeys {
     http: HttpClient,
     login: Origin,
@@ -91,14 +92,16 @@ impl fmt::Debug for SigningKeys {
     }
 }
 
+/// A set of keys as Entra publishes it.
+///
 /// <https://www.rfc-editor.org/rfc/rfc7517>
 #[derive(Deserialize)]
 struct KeySet {
-    /// Each is read by itself: one of a kind that is not known here must not hide the others.
+    /// Each key is read by itself: one of an unknown kind must not hide the others.
     keys: Vec<Value>,
 }
 
-/// What Entra adds to a key.
+/// A published key: its id, and the issuer that Entra adds.
 #[derive(Deserialize)]
 struct PublishedKey {
     #[serde(default)]
@@ -108,7 +111,7 @@ struct PublishedKey {
 }
 
 impl PublishedKey {
-    /// The key by its id; nothing of one that is not for checking RSA signatures.
+    /// The key by its id; `None` for a key that is not for checking RSA signatures.
     fn read(key: Value) -> Option<(String, Arc<SigningKey>)> {
         let Self { issuer, jwk } = serde_json::from_value(key).ok()?;
         let is_for_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
@@ -127,7 +130,7 @@ impl SigningKeys {
         Self { http, login, held: Mutex::default() }
     }
 
-    /// The key of this id; `None` when Entra has no such key, as far as was looked lately.
+    /// The key of this id; `None` when Entra had no such key at the last fetch.
     ///
     /// # Errors
     /// [`NoKeys`], when the keys could not be fetched and none are held.

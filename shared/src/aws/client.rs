@@ -11,11 +11,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 
-/// The connections that the SDK's clients share with everybody else.
+/// The HTTP connections that the SDK's clients share with the bridge's own calls.
 #[derive(Debug, Clone)]
 struct SharedConnections(reqwest::Client);
 
-/// A client for the SDK over these connections. How long an attempt may take is the SDK's to say and to hold.
+/// A client for the SDK over these connections. The time limit of an attempt is the SDK's: it sets it and keeps to it.
 pub(crate) fn client(connections: reqwest::Client) -> SharedHttpClient {
     SharedHttpClient::new(SharedConnections(connections))
 }
@@ -50,7 +50,7 @@ async fn exchange(connections: reqwest::Client, request: HttpRequest) -> Result<
     Ok(answer)
 }
 
-/// What the SDK decides by whether to try again.
+/// An error in the form by which the SDK decides whether to retry.
 fn refused(error: reqwest::Error) -> ConnectorError {
     if error.is_timeout() { ConnectorError::timeout(error.into()) } else { ConnectorError::io(error.into()) }
 }

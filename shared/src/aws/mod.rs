@@ -1,5 +1,5 @@
-//! How the AWS SDK is used: with the bridge's own connections, and with errors that say what happened without what they
-//! hold: the SDK's own debug output prints whole answers.
+//! How the AWS SDK is used: with the bridge's own connections, and with errors in words of our own. The SDK's own debug
+//! output prints whole answers, which must not reach a log.
 
 mod client;
 pub(crate) mod signer;
@@ -9,7 +9,7 @@ pub(crate) use client::client;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-/// One line for the log.
+/// An SDK error as one line for the log: the code and HTTP status, or how far the request came.
 pub(crate) fn describe<E>(error: &SdkError<E, HttpResponse>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -12,20 +12,20 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use reqwest::Url;
 
-/// Signs the requests of one moment to one service.
+/// Signs the requests that go to one AWS service at one moment.
 pub(crate) struct Signer<'a> {
-    /// Whose requests they are.
+    /// The credentials to sign with.
     pub credentials: Credentials,
-    /// The service's region.
+    /// The region of the service.
     pub region: &'a str,
     /// The service by its name in signatures, such as `s3`.
     pub service: &'static str,
-    /// When they are signed.
+    /// The time of the signature.
     pub time: SystemTime,
 }
 
 impl Signer<'_> {
-    /// The headers or query parameters that a request with this method, URL, headers and body needs.
+    /// The headers or query parameters that sign a request with this method, URL, headers and body.
     ///
     /// # Errors
     /// When the request cannot be signed, with the reason.

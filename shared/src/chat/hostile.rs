@@ -1,6 +1,6 @@
-//! What somebody writes who means harm: the fuzzer's corpus, replayed, and messages as large as they come.
+//! Messages that are meant to do harm: the fuzzer's corpus, replayed, and messages of the largest sizes.
 
-// By the name that the fuzzer has for this crate.
+// The fuzzer's checks know this crate by this name.
 use crate as bridge;
 
 #[path = "../../../tests/fuzz/checks/decrypted_resource.rs"]
@@ -27,19 +27,19 @@ fn hostile_resources_do_no_harm() {
     insta::assert_json_snapshot!(outcomes.collect::<BTreeMap<_, _>>());
 }
 
-/// Far more than anybody writes.
+/// The bytes of a part that is repeated: far more than a person writes.
 const BYTES: usize = 50_000;
 
-/// What rendering so much takes at most: thirty times what it takes in a test's build, and less than half of what
-/// looking for each mark among all mentions would take.
+/// The most that rendering so much may take: thirty times of what it takes in a test's build, and less than half of
+/// what a search for each mark among all mentions would take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same over and over.
+/// The same piece over and over, up to the number of bytes.
 fn filled(piece: &str) -> String {
     piece.repeat(BYTES / piece.len())
 }
 
-/// As many as there is room for.
+/// A list of as many elements as there is room for.
 fn listed(element: impl Fn(usize) -> Value) -> Value {
     let length = element(10_000).to_string().len();
     (0..BYTES / length).map(element).collect()
@@ -55,7 +55,7 @@ fn assert_swift(what: &str, message: &ChatMessage) {
         let _ = Readable::of(message).with_images([]);
         began.elapsed()
     };
-    // Once may be slow because the machine does something else.
+    // One run may be slow because the machine does something else.
     let swift = (0..5).any(|_| took() < PATIENCE);
     assert!(swift, "{what} took {:?}", took());
 }

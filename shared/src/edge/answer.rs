@@ -1,4 +1,4 @@
-//! The flat envelope: what every answer has, and the route's own fields beside it.
+//! The flat envelope of an answer: the members that every answer has, and the route's own fields beside them.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use serde::Serialize;
@@ -28,7 +28,7 @@ pub struct Answer<F> {
 }
 
 impl<F> Answer<F> {
-    /// It was done.
+    /// The answer to a request that succeeded.
     #[must_use]
     pub fn ok(code: Code, message: impl Into<String>, fields: F) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl<F> Answer<F> {
         }
     }
 
-    /// It was not done; the fields say what is known all the same.
+    /// The answer to a request that failed. The fields tell what is known all the same.
     #[must_use]
     pub fn failed(error: Error, fields: F) -> Self {
         Self {
@@ -56,14 +56,14 @@ impl<F> Answer<F> {
         }
     }
 
-    /// Says something else about sending the request again than the code alone would.
+    /// Overrides what the code alone says about sending the request again.
     #[must_use]
     pub fn retryable(mut self, retryable: bool) -> Self {
         self.retryable = retryable;
         self
     }
 
-    /// Tells the caller this in place of what has happened, which the log still has.
+    /// Tells the caller this message in place of the error's own, which still goes to the log.
     pub(super) fn withholding(mut self, message: &str) -> Self {
         self.message = message.to_owned();
         self
@@ -93,7 +93,7 @@ impl<F: Serialize + Default> RouteAnswer for Answer<F> {
     fn response(&self) -> ApiGatewayV2httpResponse {
         let (status, body) = match serde_json::to_string(self) {
             Ok(body) => (self.status, body),
-            // Strings, flags and numbers always serialize; this constant is for the compiler.
+            // This cannot happen: strings, flags and numbers always serialize. The compiler wants a value.
             Err(_) => {
                 (500, r#"{"ok":false,"code":"internal","message":"","retryable":false,"requestId":""}"#.to_owned())
             }

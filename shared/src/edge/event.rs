@@ -1,74 +1,74 @@
-//! What the edge reads of an API Gateway HTTP API event, payload format 2.0.
+//! The parts of an API Gateway HTTP API event, payload format 2.0, that the edge reads.
 //!
 //! `aws_lambda_events` takes the whole event apart, every header and claim into a map of its own, which is a sixth of
-//! what a request costs. These few fields are all that the bridge looks at; the rest is passed over.
+//! the cost of a request. The bridge needs these few fields; the rest is passed over.
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use serde::Deserialize;
 
-/// An event.
+/// An event of the HTTP API: one request.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpEvent {
-    /// What API Gateway knows of the request.
+    /// The request as API Gateway knows it: id, method, verified token.
     pub request_context: EventContext,
     /// The query as it was sent, encoded.
     pub raw_query_string: Option<String>,
-    /// The headers that are looked at.
+    /// The headers that the bridge reads.
     pub headers: Headers,
-    /// The body, or its base64.
+    /// The body, as text or as base64.
     pub body: Option<String>,
-    /// Which of the two it is.
+    /// Whether the body is base64.
     pub is_base64_encoded: bool,
 }
 
-/// What API Gateway knows of a request.
+/// The request as API Gateway knows it, apart from its query, headers and body.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventContext {
-    /// Its id, which is in the access log too.
+    /// The id of the request, which is in the access log too.
     pub request_id: Option<String>,
-    /// The request line.
+    /// The parts of the request line.
     pub http: Http,
-    /// What the authorizer found, where the route has one.
+    /// The authorizer's finding, on a route that has one.
     pub authorizer: Option<Authorizer>,
 }
 
-/// What is looked at of a request line.
+/// The part of the request line that is read.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Http {
-    /// `POST`, for one.
+    /// The HTTP method in upper case, such as `POST`.
     pub method: String,
 }
 
-/// Headers by their names, which API Gateway writes in lower case, whatever the caller wrote.
+/// The headers that are read. API Gateway writes all names in lower case.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Headers {
-    /// Genesys Cloud's id of the data action's call.
+    /// Genesys Cloud's id of the data action's execution.
     #[serde(rename = "inin-correlation-id")]
     pub genesys_correlation_id: Option<String>,
 }
 
-/// What the authorizer found.
+/// The authorizer's finding about the caller.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Authorizer {
-    /// A token that it has verified.
+    /// The token that the authorizer has verified.
     pub jwt: Option<Jwt>,
 }
 
-/// A verified token.
+/// A token whose signature and audience API Gateway has verified.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Jwt {
-    /// What it claims.
+    /// The claims of the token.
     pub claims: Claims,
 }
 
-/// The claims that are looked at.
+/// The claims that the edge reads.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Claims {
-    /// App roles: API Gateway writes an array as `[a b]`.
+    /// App roles. API Gateway writes the array as `[a b]`.
     pub roles: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What every invocation has in common, whatever invoked the function.
+//! The part of an invocation that is the same for routes, webhooks, queues and the clock.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -16,10 +16,10 @@ use crate::live::Live;
 use crate::startup::aws;
 use crate::telemetry::Outcome;
 
-/// A process that serves invocations with an app.
+/// A process that serves invocations with one app.
 #[derive(Debug)]
 pub(super) struct Host<A> {
-    /// The deployed function's name, by which its metrics are told from those of another deployment.
+    /// The name of the deployed function, which tells its metrics from those of another deployment.
     name: String,
     app: Live<A>,
     served_before: AtomicBool,
@@ -37,12 +37,12 @@ impl<A> Host<A> {
         Self { name, app, served_before: AtomicBool::new(false) }
     }
 
-    /// A host of an app that exists, or of what is wrong with its settings.
+    /// A host of an app that exists, or of the problems with its settings.
     pub(super) fn of(function: &'static str, app: Result<A, ConfigError>) -> Self {
         Self { name: function.into(), app: Live::of(app), served_before: AtomicBool::new(false) }
     }
 
-    /// What is known of an invocation before anything is read of its event.
+    /// The context of an invocation, before anything of its event is read.
     pub(super) fn context(&self, request_id: String, lambda: Context) -> RequestContext {
         let context = RequestContext::new(request_id, Deadline::of_invocation(lambda.deadline));
         context.record.label("lambdaRequestId", lambda.request_id);
@@ -51,10 +51,10 @@ impl<A> Host<A> {
         context
     }
 
-    /// Does something with the app as the settings are now.
+    /// Does some work with the app, as the settings are now.
     ///
     /// # Errors
-    /// `misconfigured`, when there is no app; what the work's own errors are.
+    /// `misconfigured`, when there is no app; and the errors of the work.
     pub(super) async fn with_app<T>(
         &self,
         cx: &RequestContext,
@@ -85,7 +85,8 @@ pub(super) async fn run<E: DeserializeOwned, R: Serialize>(
     .await
 }
 
-/// Work that ends in time and never in a panic. `then` says what becomes of work whose time ran out.
+/// Runs work with an end: before the time runs out, and without a panic. `then` tells what becomes of work that ran out
+/// of time.
 pub(super) async fn guarded<T>(
     cx: &RequestContext,
     then: &str,

@@ -1,4 +1,4 @@
-//! What is read of an HTTP event, and how a response is written.
+//! Reads the parts of an HTTP event, and writes a response.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::encodings::Body;
@@ -9,17 +9,17 @@ use lambda_runtime::Context;
 use super::event::HttpEvent;
 use crate::error::{Code, Error};
 
-/// A method that a route may have.
+/// The HTTP methods of the bridge's routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Reads: the fields stand in the query.
+    /// A route that only reads: its fields are in the query.
     Get,
-    /// Does something: the fields stand in the body.
+    /// A route that does something: its fields are in the body.
     Post,
 }
 
 impl Method {
-    /// As it stands in a request.
+    /// The method as a request has it, in upper case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Method {
     }
 }
 
-/// Lets a request pass that has one of these methods.
+/// Accepts a request that has one of these methods.
 ///
 /// # Errors
 /// `methodNotAllowed`
@@ -42,7 +42,7 @@ pub(super) fn method(event: &HttpEvent, allowed: &[Method]) -> Result<Method, Er
     })
 }
 
-/// Says in the answer to a request of another method which ones there are.
+/// Adds the header `Allow` to the refusal of another method.
 pub(super) fn allow(response: &mut ApiGatewayV2httpResponse, allowed: &[Method]) {
     if response.status_code == i64::from(Code::METHOD_NOT_ALLOWED.status())
         && let Ok(names) = HeaderValue::from_str(&names(allowed).join(", "))
@@ -55,13 +55,13 @@ fn names(methods: &[Method]) -> Vec<&'static str> {
     methods.iter().map(|method| method.as_str()).collect()
 }
 
-/// The id the caller knows the request by: API Gateway's, which is in its access log too; Lambda's where there is none.
+/// The id by which the caller knows the request: API Gateway's, which is in its access log too, or else Lambda's.
 pub(super) fn request_id(event: &HttpEvent, lambda: &Context) -> String {
     event.request_context.request_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| lambda.request_id.clone())
 }
 
-/// The body: decoded if the flag says so, whatever the content type is. API Gateway encodes a body without a content
-/// type, and `cargo lambda watch` does not.
+/// The body, decoded from base64 if the event says so, whatever the content type is. API Gateway encodes a body that
+/// has no content type, and `cargo lambda watch` does not.
 ///
 /// # Errors
 /// `bodyTooLarge`, `malformedJson` (not base64).
@@ -83,7 +83,7 @@ pub(super) fn body(event: HttpEvent, max_bytes: usize) -> Result<Vec<u8>, Error>
     if decoded.len() > max_bytes { Err(too_large()) } else { Ok(decoded) }
 }
 
-/// A response that nobody keeps: an answer may carry a join URL.
+/// A response that no cache may store, because an answer may carry a join URL.
 pub(super) fn reply(status: u16, content_type: &'static str, body: String) -> ApiGatewayV2httpResponse {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static(content_type));

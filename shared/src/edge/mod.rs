@@ -1,14 +1,15 @@
-//! The edge: what AWS Lambda invokes a function with, and what it is answered. The only module that knows AWS event types.
+//! The edge: takes the events that AWS Lambda invokes a function with, and writes the answers. No other module knows
+//! AWS event types.
 //!
-//! - [`Function`]: a route of the HTTP API. Its size and roles are checked, and the answer is the flat envelope ([`Answer`])
-//!   or a page for a person ([`Page`])
+//! - [`Function`]: a route of the HTTP API. Its size and roles are checked, and the answer is the flat envelope
+//!   ([`Answer`]) or a page for a person ([`Page`])
 //! - [`Webhook`]: a route that is open to a vendor. A request is [`Unverified`] until the check of its [`Sender`] has
 //!   verified it, and the handler gets nothing else
-//! - [`Consumer`]: a queue, and the clock
+//! - [`Consumer`]: a queue, and a schedule
 //!
-//! What they have in common is the `host`: the app that is made from the settings, the labels of the log line, and the guard
-//! that ends an invocation in time and turns a panic into an answer. Whatever happens, an invocation leaves one log line, with
-//! the [`Figures`](crate::telemetry::Figures) that the handler gives back.
+//! All of them share the `host`: the app that is made from the settings, the labels of the log line, and the guard that
+//! ends an invocation in time and turns a panic into an answer. Every invocation leaves one log line, with the
+//! [`Figures`](crate::telemetry::Figures) that the handler returns.
 
 mod answer;
 mod event;

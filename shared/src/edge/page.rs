@@ -11,7 +11,7 @@ use crate::telemetry::Outcome;
 /// Lets a page have texts, styles of its own and images within it: nothing is fetched, run or sent.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A page: the answer of a route that a person looks at.
+/// A page: the answer of a route that a person opens in a browser.
 #[derive(Debug)]
 pub struct Page {
     html: String,
@@ -20,7 +20,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page of this HTML, from `<!doctype html>` on. Every text in it that came from outside is escaped already.
+    /// A page of this HTML, from `<!doctype html>` on. Text from outside must be escaped already.
     #[must_use]
     pub fn new(html: impl Into<String>) -> Self {
         Self { html: html.into(), error: None, request_id: String::new() }
@@ -62,7 +62,7 @@ impl RouteAnswer for Page {
     }
 }
 
-/// The page of an error: what happened and what to do, for the person who sees it.
+/// The page of an error: the problem and its remedy, for the person who sees it.
 fn told(error: &Error, request_id: &str) -> String {
     let (message, request_id) = (escaped(&error.text_for_caller()), escaped(request_id));
     format!(

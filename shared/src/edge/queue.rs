@@ -1,7 +1,7 @@
-//! The edge behind an SQS queue, and of the clock: messages in, those that go back out.
+//! The edge of a function that serves an SQS queue, and of one that runs on a schedule too.
 //!
-//! What is not given back is deleted from the queue, so whatever is in doubt is given back: a message that could not be
-//! served, and the whole batch when the function is not set up, runs out of time or panics.
+//! A message that is not returned is deleted from the queue. So every message in doubt is returned: one that could not
+//! be served, and the whole batch when the function is not set up, runs out of time or panics.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::Context;
@@ -14,20 +14,20 @@ use crate::http::RequestContext;
 use crate::queue::Message;
 use crate::telemetry::{Figures, Outcome};
 
-/// What becomes of work whose time ran out.
+/// What becomes of the messages when the time ran out.
 const GOES_BACK: &str = "All messages of the batch go back to the queue.";
 
-/// The event of a function that serves a queue and is also due at certain times.
+/// The event of a function that serves a queue and also runs on a schedule.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum QueueOrClock {
-    /// Messages.
+    /// A batch of messages from the queue.
     Queue(SqsEvent),
-    /// It is time: a rule of Amazon EventBridge with a schedule.
+    /// A scheduled event of an Amazon EventBridge rule.
     ///
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-run-lambda-schedule.html>
     Clock {
-        /// Always this.
+        /// The sender of the event, which tells it from a batch.
         source: EventBridge,
     },
 }
@@ -35,21 +35,21 @@ pub enum QueueOrClock {
 /// The source of the events that Amazon EventBridge makes itself.
 #[derive(Debug, Deserialize)]
 pub enum EventBridge {
-    /// `aws.events`
+    /// The source `aws.events`, as scheduled events have it.
     #[serde(rename = "aws.events")]
     Schedule,
 }
 
-/// What invoked a function that serves a queue and is also due at certain times.
+/// The reason why a function that serves a queue and also runs on a schedule was invoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
-    /// Messages of the queue.
+    /// Messages of the queue are there to be served.
     Queue(Vec<Message>),
-    /// It is time.
+    /// The schedule says that it is time.
     Clock,
 }
 
-/// What became of a batch.
+/// The outcome of a batch: the messages to return to the queue, and the figures for the log.
 #[derive(Debug)]
 pub struct BatchAnswer<T> {
     tally: T,
@@ -58,25 +58,25 @@ pub struct BatchAnswer<T> {
 
 #[derive(Debug)]
 enum Ended {
-    /// Served, except for these messages.
+    /// The batch was served, except for the messages with these ids.
     Served(Vec<String>),
     Failed(Error),
 }
 
 impl<T> BatchAnswer<T> {
-    /// The batch was served, except for the messages with these ids, which go back to the queue.
+    /// The batch was served, except for the messages with these ids, which return to the queue.
     #[must_use]
     pub fn served(failed: Vec<String>, tally: T) -> Self {
         Self { tally, ended: Ended::Served(failed) }
     }
 
-    /// All of the batch goes back to the queue, for this reason. The tally says what was done all the same.
+    /// The whole batch returns to the queue, for this reason. The tally tells what was done all the same.
     #[must_use]
     pub fn failed(error: Error, tally: T) -> Self {
         Self { tally, ended: Ended::Failed(error) }
     }
 
-    /// Why all of the batch goes back to the queue, if it does.
+    /// The reason for which the whole batch returns to the queue, if it does.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match &self.ended {
@@ -102,7 +102,7 @@ impl<A> Consumer<A> {
         Self { host: Host::start(function, from_env).await }
     }
 
-    /// A consumer around an app that exists, or around what is wrong with its settings.
+    /// A consumer of an app that exists, or of the problems with its settings.
     #[must_use]
     pub fn of(function: &'static str, app: Result<A, ConfigError>) -> Self {
         Self { host: Host::of(function, app) }
@@ -119,7 +119,7 @@ impl<A> Consumer<A> {
         run(async |event: SqsEvent, lambda| self.answer(event, lambda, &handle).await).await
     }
 
-    /// As [`Self::serve`], for a function that is also due at certain times.
+    /// As [`Self::serve`], for a function that also runs on a schedule.
     ///
     /// # Errors
     /// When the Lambda runtime cannot be reached.
@@ -130,7 +130,7 @@ impl<A> Consumer<A> {
         run(async |event: QueueOrClock, lambda| self.answer_trigger(event, lambda, &handle).await).await
     }
 
-    /// Serves one batch.
+    /// Serves one batch, and answers Lambda with the messages that return to the queue.
     pub async fn answer<T: Figures>(
         &self,
         event: SqsEvent,
@@ -142,7 +142,7 @@ impl<A> Consumer<A> {
         self.guard(&context, ids, async |app| handle(app, &context, messages).await).await
     }
 
-    /// Serves one batch, or the clock.
+    /// Serves one batch, or the schedule.
     pub async fn answer_trigger<T: Figures>(
         &self,
         event: QueueOrClock,
@@ -182,7 +182,7 @@ impl<A> Consumer<A> {
         let outcome = Outcome {
             ok: error.is_none(),
             code: error.as_ref().map_or("served", |error| error.code.text()),
-            // A batch that goes back is an outage, whatever its code would be over HTTP.
+            // A batch that returns to the queue is an outage, whatever status its code has over HTTP.
             status: if error.is_some() { 500 } else { 200 },
             message: error.as_ref().map(|error| error.message.as_str()),
             cause: error.as_ref().and_then(|error| error.cause.as_deref()),

@@ -1,9 +1,9 @@
-//! App roles: what Entra ID put into the caller's token and API Gateway has verified.
+//! App roles: Entra ID puts them into the caller's token, and API Gateway verifies it.
 
 use super::event::HttpEvent;
 use crate::error::{Code, Error};
 
-/// Lets the request pass if its token carries all these roles, to the letter.
+/// Accepts a request whose token carries all these roles, spelled exactly so.
 ///
 /// # Errors
 /// `unauthorized` without verified claims, `roleMissing` naming the first missing role.
@@ -31,7 +31,7 @@ pub(super) fn check(event: &HttpEvent, required: &[&str]) -> Result<(), Error> {
     }
 }
 
-/// The roles in the claim: API Gateway writes an array as `[a b]`.
+/// The roles in the claim, which API Gateway writes as `[a b]`.
 fn in_claim(claim: &str) -> impl Iterator<Item = &str> {
     let inner = claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(claim);
     inner.split_whitespace()

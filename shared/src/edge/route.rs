@@ -12,10 +12,10 @@ use crate::fields::{ConversationId, Fields};
 use crate::http::RequestContext;
 use crate::telemetry::{Outcome, Record, mask};
 
-/// What the caller of a route does when the time ran out.
+/// What the caller of a route has to do when the time ran out.
 const SEND_AGAIN: &str = "Send the same request again.";
 
-/// The largest body that is read of a data action. A request of ours takes 2 KiB.
+/// The largest body of a data action that is read. The bridge's own requests take 2 KiB.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A function's place in the API.
@@ -23,18 +23,18 @@ pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 pub struct Route {
     /// The function's name in logs and metrics.
     pub function: &'static str,
-    /// How it is asked.
+    /// The HTTP method that callers use.
     pub method: Method,
     /// App roles the caller's token must carry, all of them.
     pub roles: &'static [&'static str],
 }
 
-/// A request on its way through a handler.
+/// A request of a route, with its fields, as a handler gets it.
 #[derive(Debug)]
 pub struct Request {
-    /// Its fields.
+    /// The fields of the body or of the query.
     pub fields: Fields,
-    /// Its id, deadline and log record.
+    /// The request's id, deadline and log record.
     pub context: RequestContext,
 }
 
@@ -42,26 +42,26 @@ impl Request {
     /// Reads `conversationId`, and labels the log line with it.
     pub fn conversation_id(&mut self) -> Option<ConversationId> {
         let id = self.fields.parsed::<ConversationId>("conversationId")?;
-        // An author may have put the caller's number here.
+        // The author of the script may have put the caller's number here.
         self.context.record.label("conversationId", mask(id.as_str()));
         Some(id)
     }
 }
 
-/// What a route answers with: the flat envelope ([`Answer`](super::Answer)) for a data action, or a page for a person
+/// The answer of a route: the flat envelope ([`Answer`](super::Answer)) for a data action, or a page for a person
 /// ([`Page`](super::Page)).
 pub trait RouteAnswer: Sized {
     /// The answer to a request that could not be served.
     fn failed(error: Error) -> Self;
 
-    /// The answer with the id that the caller knows the request by.
+    /// The answer with the id by which the caller knows the request.
     #[must_use]
     fn with_request_id(self, request_id: String) -> Self;
 
-    /// The answer as the log line has it.
+    /// The answer as the log line has it: code, status, cause.
     fn outcome(&self) -> Outcome<'_>;
 
-    /// The answer as API Gateway takes it.
+    /// The answer as API Gateway expects it.
     fn response(&self) -> ApiGatewayV2httpResponse;
 }
 
@@ -69,7 +69,7 @@ pub trait RouteAnswer: Sized {
 #[derive(Debug)]
 pub struct Function<A> {
     route: Route,
-    /// The app, and whether callers need roles.
+    /// The app, and whether its callers need app roles.
     host: Host<(A, bool)>,
 }
 
@@ -85,7 +85,7 @@ impl<A> Function<A> {
         Self { route, host: Host::start(route.function, with_roles).await }
     }
 
-    /// A function around an app that exists, or around what is wrong with its settings; its callers need roles.
+    /// A function of an app that exists, or of the problems with its settings; its callers need roles.
     #[must_use]
     pub fn of(route: Route, app: Result<A, ConfigError>) -> Self {
         Self { route, host: Host::of(route.function, app.map(|app| (app, true))) }
@@ -102,7 +102,7 @@ impl<A> Function<A> {
         run(async |event: HttpEvent, lambda| self.answer(event, lambda, &handle).await).await
     }
 
-    /// Answers one request.
+    /// Answers one request: checks method, roles and size, reads the fields, and calls the handler.
     pub async fn answer<R: RouteAnswer>(
         &self,
         event: HttpEvent,
@@ -132,7 +132,7 @@ impl<A> Function<A> {
     }
 }
 
-/// The fields, wherever a request of this method has them.
+/// The fields: from the query of a GET, from the body of a POST.
 fn fields(method: Method, event: HttpEvent) -> Result<Fields, Error> {
     match method {
         Method::Get => Ok(Fields::of_query(event.raw_query_string.as_deref().unwrap_or_default())),
@@ -140,7 +140,7 @@ fn fields(method: Method, event: HttpEvent) -> Result<Fields, Error> {
     }
 }
 
-/// Notes what Genesys Cloud says of the call it makes. A hint to search by, not an authentication.
+/// Labels the log line with Genesys Cloud's headers about the call. They serve to find it, and prove nothing.
 fn label_caller(event: &HttpEvent, record: &Record) {
     let id = event.headers.genesys_correlation_id.as_deref();
     if let Some(id) = id.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')) {

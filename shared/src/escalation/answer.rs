@@ -1,4 +1,4 @@
-//! What an escalation looks like in an answer.
+//! The answer to an escalation: its fields, its code and its text.
 
 use serde::Serialize;
 
@@ -9,19 +9,19 @@ use crate::sms::{Sent, SmsFields};
 /// A meeting that exists, and what became of the text message with its link.
 #[derive(Debug, Clone)]
 pub struct Escalation {
-    /// The meeting.
+    /// The meeting that was made or found.
     pub meeting: Meeting,
-    /// Its lobby.
+    /// The meeting's lobby, as Graph last told it.
     pub lobby: Lobby,
     /// The text message, or why it was not sent.
     pub sent: Result<Sent, Error>,
 }
 
-/// The fields of the answer. All are always there; unknown is empty.
+/// The fields of the answer. All of them are always present; an unknown one is empty.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EscalationFields {
-    /// The meeting.
+    /// The fields that describe the meeting.
     #[serde(flatten)]
     pub meeting: MeetingFields,
     /// `accepted`, `duplicate`, `unknown`, `failed`; empty when there was no meeting to send a link to.
@@ -51,10 +51,11 @@ impl EscalationFields {
 }
 
 impl Escalation {
-    /// The code and what to tell a person.
+    /// The answer's code, and its text for a person.
     ///
     /// # Errors
-    /// When the customer has no link to this meeting, or nobody knows: the error has the code that an author branches on.
+    /// When the customer does not have the link to this meeting, or that cannot be told. The error has the code that an
+    /// author branches on.
     pub fn result(&self) -> Result<(Code, String), Error> {
         match &self.sent {
             Ok(sent) => {
@@ -66,14 +67,14 @@ impl Escalation {
         }
     }
 
-    /// Whether the same request may succeed when it is sent again later: what the text message's own code says.
+    /// Whether the same request may succeed when it is sent again later, by the code of the text message.
     #[must_use]
     pub fn retryable(&self) -> bool {
         self.sent.as_ref().is_err_and(|error| error.code.retryable())
     }
 }
 
-/// What an author branches on when there is a meeting and its link is not with the customer, or nobody knows.
+/// The error of an escalation that has a meeting, but a customer without its link, or nobody knows.
 fn beside_meeting(error: Error) -> Error {
     let (code, what) = match error.code {
         code @ (Code::OUTCOME_UNKNOWN | Code::IN_PROGRESS) => (code, "The meeting is there."),

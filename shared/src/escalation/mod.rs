@@ -1,9 +1,9 @@
-//! One click to a Teams meeting: the meeting is made, then its lobby is opened and its link texted to the customer at the
-//! same time, so that the agent waits for two round trips.
+//! From one click to a Teams meeting: the meeting is made, then its lobby is opened and its link texted to the customer
+//! at the same time, so that the agent waits for two round trips.
 //!
-//! Two clicks are one, of two agents too: the second finds the first one's meeting, and the text message's record lets it
-//! be sent once. A process that dies in between leaves a meeting that the next click finds, and a text message that it
-//! sends.
+//! Two clicks make one meeting, even two agents' clicks: the second finds the first one's meeting, and the record of
+//! the text message lets it be sent only once. A process that dies in between leaves a meeting, which the next click
+//! finds, and a text message, which it sends.
 
 mod answer;
 
@@ -20,7 +20,7 @@ use crate::sms::{LinkFrom, Sent, SmsOrder, SmsSender, SmsSettings};
 use crate::store::Records;
 use crate::store::meetings::MeetingNotes;
 
-/// An escalation to make.
+/// The order for an escalation, read from a request's fields.
 #[derive(Debug, Clone)]
 pub struct EscalationOrder {
     meeting: MeetingOrder,
@@ -50,19 +50,20 @@ impl EscalationOrder {
 /// Makes a conversation's meeting and texts its link to the customer.
 #[derive(Debug)]
 pub struct Escalator<'a, G, N, C, R> {
-    /// Makes the meeting.
+    /// The use case that makes the meeting.
     pub meetings: MeetingMaker<'a, G, N>,
-    /// Sends the text message.
+    /// The use case that sends the text message.
     pub messages: SmsSender<'a, C, R>,
-    /// How this deployment writes text messages.
+    /// The deployment's settings for text messages.
     pub texts: &'a SmsSettings,
 }
 
 impl<G: Meetings, N: MeetingNotes, C: AgentlessMessages, R: Records> Escalator<'_, G, N, C, R> {
-    /// Makes the meeting, or finds the one of an earlier click, and texts its link unless that was done before.
+    /// Makes the meeting, or finds that of an earlier click, and texts its link unless it was sent before.
     ///
     /// # Errors
-    /// Why there is no meeting; no text message was sent then. A text message that failed is part of the [`Escalation`].
+    /// The reason for which there is no meeting; no text message was sent then. A failed text message is part of the
+    /// [`Escalation`], not an error.
     pub async fn escalate(&self, cx: &RequestContext, order: &EscalationOrder) -> Result<Escalation, Error> {
         let meeting = self.meetings.create_once(cx, &order.meeting, Some(&order.conversation)).await?;
         let (lobby, sent) = tokio::join!(self.meetings.open_lobby(cx, &meeting), self.text_link(cx, order, &meeting));

@@ -28,9 +28,9 @@ pub enum GenesysError {
     /// 429, and the wait does not fit into this request. Nothing was accepted.
     #[error("Genesys Cloud asks to slow down (429 {code})")]
     Throttled {
-        /// What `Retry-After` said.
+        /// The wait that `Retry-After` asked for, where there was one.
         retry_after: Option<Duration>,
-        /// Genesys Cloud's code.
+        /// Genesys Cloud's error code.
         code: String,
     },
     /// 401 or 403: the OAuth client lacks a permission or a division.
@@ -38,17 +38,17 @@ pub enum GenesysError {
     PermissionMissing {
         /// The permission Genesys Cloud names, or the one the call needs.
         permission: String,
-        /// HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Genesys Cloud's code.
+        /// Genesys Cloud's error code.
         code: String,
     },
     /// Any other 4xx.
     #[error("Genesys Cloud refused the request ({status} {code})")]
     Rejected {
-        /// HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Genesys Cloud's code.
+        /// Genesys Cloud's error code.
         code: String,
         /// The fields it complains about.
         fields: Vec<String>,

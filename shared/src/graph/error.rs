@@ -21,17 +21,17 @@ pub enum GraphError {
     /// 429, and the wait does not fit into this request.
     #[error("Microsoft Graph asks to slow down (429 {code})")]
     Throttled {
-        /// What `Retry-After` said.
+        /// The wait that `Retry-After` asked for, where there was one.
         retry_after: Option<Duration>,
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
     },
     /// 5xx, with all repetitions.
     #[error("Microsoft Graph failed ({status} {code})")]
     Unavailable {
-        /// HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
     },
     /// 403: no Teams application access policy covers the app and this user.
@@ -42,21 +42,21 @@ pub enum GraphError {
     PermissionMissing {
         /// The application permission the call needs.
         permission: &'static str,
-        /// HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
     },
     /// 404: the user, meeting or event does not exist.
     #[error("Microsoft Graph does not know it (404 {code})")]
     NotFound {
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
     },
     /// The user may not organize Teams meetings, or has no mailbox.
     #[error("the user has no licence or mailbox for it ({code})")]
     NotLicensed {
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
     },
     /// An event with this `transactionId` exists.
@@ -71,13 +71,13 @@ pub enum GraphError {
     /// 403: the tenant, the mailbox or the app has as many subscriptions as Microsoft allows.
     #[error("there are as many subscriptions as Microsoft allows ({code})")]
     SubscriptionQuota {
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
     },
     /// 400: Graph called the webhook while it made the subscription, and did not get its token back.
     #[error("the webhook did not answer Microsoft Graph's validation request as it should ({code}: {message})")]
     WebhookNotValidated {
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
         /// Graph's words: which URL, and what was wrong with its answer.
         message: String,
@@ -85,15 +85,15 @@ pub enum GraphError {
     /// 410: Graph has forgotten the state behind a delta link, so that everything has to be listed again.
     #[error("Microsoft Graph no longer knows this delta link ({code})")]
     SyncStateGone {
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
     },
     /// Any other 4xx.
     #[error("Microsoft Graph refused the request ({status} {code})")]
     Rejected {
-        /// HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Graph's code.
+        /// Graph's error code.
         code: String,
         /// Graph's words.
         message: String,

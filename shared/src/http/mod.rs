@@ -89,7 +89,7 @@ pub struct Call {
 /// An answer, whatever its status.
 #[derive(Debug, Default)]
 pub struct Reply {
-    /// HTTP status.
+    /// The HTTP status of the answer.
     pub status: StatusCode,
     /// `Retry-After`, if there was one that could be read.
     pub retry_after: Option<Duration>,

@@ -31,7 +31,7 @@ pub enum Repeat {
 pub enum Ending {
     /// The remote answered with this status and perhaps `Retry-After`.
     Answered {
-        /// HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
         /// `Retry-After`, if it could be read.
         retry_after: Option<Duration>,

@@ -1,5 +1,5 @@
-//! Attachments as text: a file by its name and link, a card by its words, a quoted message by who said what. What has
-//! nothing to read is named by its kind.
+//! Attachments as text: a file by its name and link, a card by its words, a quoted message by its sender and words. An
+//! attachment that cannot be read is named by its kind.
 
 use serde_json::Value;
 
@@ -8,10 +8,11 @@ use super::{Renderer, address, named, one_line};
 use crate::chat::lenient_json::read_json;
 use crate::chat::message::Attachment;
 
-/// A component that several people write at once. What it says lies in a file, which its link opens.
+/// The content type of a Loop component, which several people write at once. Its text lies in a file, which its link
+/// opens.
 pub(super) const LOOP: &str = "application/vnd.microsoft.card.fluidembedcard";
 
-/// Most characters of the kind of a card.
+/// The most characters of a card's kind that are shown.
 const MAX_KIND: usize = 40;
 
 impl Renderer<'_> {
@@ -26,7 +27,7 @@ impl Renderer<'_> {
         }
     }
 
-    /// Those that the body does not mark, at the end.
+    /// The attachments that the body does not mark, at the end of the text.
     pub(super) fn unmarked_attachments(&mut self) {
         let message = self.message;
         for (attachment, placed) in message.attachments.iter().zip(std::mem::take(&mut self.placed)) {
@@ -71,7 +72,7 @@ impl Renderer<'_> {
                 self.writer.text(&named("code", first([text(&json, "name"), text(&json, "title"), &attachment.name])));
                 self.block_of(text(&json, "language"));
                 match text(&json, "codeSnippetUrl") {
-                    // Its lines are in there, and to be had with Graph's token alone.
+                    // The lines of code are in there, and can only be fetched with Graph's token.
                     url if url.contains("/hostedContents/") => self.block_of("only in Teams"),
                     url => self.link(url),
                 }
@@ -104,7 +105,7 @@ impl Renderer<'_> {
         self.writer.block();
     }
 
-    /// By name and link.
+    /// An attachment by its kind, name and link.
     fn linked(&mut self, kind: &str, attachment: &Attachment) {
         self.writer.text(&named(kind, &attachment.name));
         match address(&attachment.content_url) {
@@ -119,21 +120,21 @@ impl Renderer<'_> {
         }
     }
 
-    /// All that the attachment's content links to but this.
+    /// All links in the attachment's content, except the one that is written already.
     fn links(&mut self, content: &Value, known: &str) {
         for link in links_of(content).iter().filter(|link| link.as_str() != known) {
             self.link(link);
         }
     }
 
-    /// In brackets behind what stands on the line.
+    /// Words in brackets, after the text that stands on the line.
     fn block_of(&mut self, words: &str) {
         if !words.is_empty() {
             self.writer.text(&format!(" ({words})"));
         }
     }
 
-    /// What somebody else wrote, or what was written before.
+    /// A quote: another person's message, or an earlier one.
     fn quote(&mut self, how: Option<&str>, sender: &str, write: impl FnOnce(&mut Self)) {
         if let Some(how) = how {
             let from = if sender.is_empty() { format!("{how}:") } else { format!("{how} from {sender}:") };
@@ -150,7 +151,7 @@ impl Renderer<'_> {
     }
 }
 
-/// What a media type is one of, as the text names it.
+/// The kind of file that a media type stands for, as the text names it.
 fn media_kind(media_type: &str) -> Option<&'static str> {
     let kinds = ["image", "video", "audio"];
     kinds.into_iter().find(|kind| media_type.strip_prefix(kind).is_some_and(|rest| rest.starts_with('/')))
@@ -160,7 +161,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The name in an identity set.
+/// The name of the person or app in an identity set.
 fn sender<'a>(value: &'a Value, name: &str) -> &'a str {
     let identities = value.get(name).and_then(Value::as_object);
     let mut kinds = identities.into_iter().flat_map(|kinds| kinds.values());

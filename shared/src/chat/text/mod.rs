@@ -1,8 +1,8 @@
-//! What a message says, as plain text: the body's HTML with its mentions, emoji, links, lists, quotes and tables, and
-//! whatever is attached in a form that can be read.
+//! A message as plain text: the body's HTML with its mentions, emoji, links, lists, quotes and tables, and the
+//! attachments in a form that can be read.
 //!
-//! Anybody who may write in a chat decides what is read here. Nothing recurses over elements, all that is written is
-//! bounded, and no input is refused: what makes no sense is shown as it stands.
+//! Every person in a chat decides what is read here. So nothing recurses over elements, all output is bounded, and no
+//! input is refused: text that makes no sense is shown as it is.
 
 mod attachments;
 mod card;
@@ -17,32 +17,32 @@ use super::message::ChatMessage;
 use attachments::LOOP;
 use writer::{IMAGE, Writer};
 
-/// Most images of one message that are fetched. Teams' own limit is ten.
+/// The most images of one message that are fetched. Teams' own limit is ten.
 const MAX_IMAGES: usize = 10;
 
-/// Most bytes of text. Twice as many in JSON are well below what Genesys Cloud takes in a request, 512,000.
+/// The most bytes of text. Twice as many in JSON are well below Genesys Cloud's limit for a request, 512,000.
 const MAX_BYTES: usize = 200_000;
 
-/// Most characters of what a sender calls an image.
+/// The most characters of the name that a sender gives an image.
 const MAX_ALT: usize = 200;
 
-/// How deep HTML may stand inside of HTML: a forwarded message's text inside of the message.
+/// How deep HTML may be nested in HTML: a forwarded message's text within the message.
 const MAX_NESTING: usize = 2;
 
-/// What stands for a message that the organization's policy keeps from its readers.
+/// The text in place of a message that the organization's policy hides.
 pub(crate) const BLOCKED: &str = "[blocked by the organization's policy]";
 
-/// What a text that is too long ends with.
+/// The end of a text that is too long.
 const SHORTENED: &str = "[shortened: the whole message is in Teams]";
 
 /// An image, or a recording, that Graph keeps for a message. Fetching it needs a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HostedImage {
-    /// What it is, as the text names it: `image`, `video`, `audio`.
+    /// The kind of the file, as the text names it: `image`, `video`, `audio`.
     pub kind: &'static str,
-    /// Its URL, as the message has it: to be checked before a token goes there.
+    /// Its URL as the message has it. To be checked before a token goes there.
     pub src: String,
-    /// What the sender calls it, on one line and of a bounded length; or empty.
+    /// The sender's name for it, on one line and of a bounded length; empty where there is none.
     pub alt: String,
 }
 
@@ -55,7 +55,7 @@ pub struct Readable {
 }
 
 impl Readable {
-    /// Renders a message. What a policy blocks is not rendered, whoever asks.
+    /// Renders a message. A message that a policy blocks is not rendered, so no caller can show it by mistake.
     #[must_use]
     pub fn of(message: &ChatMessage) -> Self {
         if message.is_blocked() {
@@ -84,7 +84,7 @@ impl Readable {
         Self { text, images }
     }
 
-    /// The text with these words in place of the images, in their order.
+    /// The text with these words in place of the images, in order.
     #[must_use]
     pub fn with_images<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
         let mut words = words.into_iter();
@@ -100,31 +100,32 @@ impl Readable {
 
 struct Renderer<'a> {
     message: &'a ChatMessage,
-    /// Whom mentions are of and their words, by the ids that the body marks them with; of several with one id, the
-    /// first. There may be thousands, and thousands of marks.
+    /// The people that mentions are of, and the mentions' words, by the ids that the body marks them with; of several
+    /// with one id, the first. There may be thousands of mentions, and thousands of marks.
     mentions: HashMap<Cow<'a, str>, (Option<&'a str>, &'a str)>,
-    /// The places of attachments, likewise.
+    /// The places of attachments, by the ids that the body marks them with.
     attachments: HashMap<&'a str, usize>,
     writer: Writer,
     images: Vec<HostedImage>,
-    /// Which attachments have found their place.
+    /// Which attachments have been written where the body marks them.
     placed: Vec<bool>,
-    /// Whom the last mention was of, and how much had been written when it ended.
+    /// The person of the last mention, and the length of the text when it ended.
     mentioned: Option<(&'a str, usize)>,
     /// Whether a Loop component is attached.
     has_loop: bool,
 }
 
-/// What is open while HTML is read.
+/// The elements that are open while HTML is read.
 #[derive(Default)]
 struct Open<'a> {
-    /// An element whose content is nobody's business.
+    /// The end tag of an element whose content is not shown.
     dropped: Option<Vec<u8>>,
-    /// Where a link leads.
+    /// The address of the link that is open.
     link: Option<String>,
-    /// What stands here is not shown in Teams.
+    /// Whether Teams hides the text that is open.
     hidden: bool,
-    /// A mention: whom it is of, its words for when it has none, and how much had been written when it began.
+    /// The mention that is open: its person, its words for when the body has none, and the length of the text when it
+    /// began.
     mention: Option<(Option<&'a str>, &'a str, usize)>,
 }
 
@@ -145,14 +146,14 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Renders HTML; `nesting` counts the HTML that it stands in.
+    /// Renders HTML. `nesting` is the number of HTML documents that it stands in.
     fn html(&mut self, html: &str, nesting: usize) {
         if nesting > MAX_NESTING {
             return;
         }
         let layout = self.writer.layout.clone();
         let mut emitter = DefaultEmitter::default();
-        // So that what a script says is not taken for elements.
+        // So that the text of a script is not read as elements.
         emitter.naively_switch_states(true);
         let mut open = Open::default();
         for token in Tokenizer::new_with_emitter(html, emitter) {
@@ -174,7 +175,8 @@ impl<'a> Renderer<'a> {
                 }
                 Token::String(text) => {
                     let text = String::from_utf8_lossy(&text);
-                    // What Teams writes for clients that cannot show a component, which is named where it stands.
+                    // Teams writes this for clients that cannot show a Loop component. The component is named where it
+                    // stands.
                     if !(open.hidden && text.trim() == "Loop component" && self.has_loop) {
                         self.writer.text(&text);
                     }
@@ -184,7 +186,7 @@ impl<'a> Renderer<'a> {
         }
         self.end_mention(&mut open);
         self.end_link(&mut open);
-        // Within a card's cell its blocks stay on the row's line.
+        // The blocks of a card within a table's cell stay on the row's line.
         self.writer.end_cells(&layout);
         self.writer.block();
         self.writer.layout = layout;
@@ -241,7 +243,7 @@ impl<'a> Renderer<'a> {
                 if nesting == 0 {
                     self.marked_attachment(&id);
                 } else if !self.attachments.contains_key(id.as_str()) {
-                    // A message that is quoted has left it behind.
+                    // A quoted message has a mark whose attachment is not in this message.
                     self.writer.text("[attachment: only in Teams]");
                 }
             }
@@ -274,7 +276,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Teams writes a name of two words as two mentions of the same person: one `@` is enough.
+    /// A mention. Teams writes a name of two words as two mentions of the same person: one `@` is enough.
     fn mention(&mut self, id: &str, open: &mut Open<'a>) {
         let (whom, words) = self.mentions.get(id).copied().unwrap_or_default();
         let continued = self.mentioned.is_some_and(|(last, at)| Some(last) == whom && at == self.writer.len());
@@ -300,7 +302,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Adds where a link leads, if its text does not say so already.
+    /// Writes the address of a link, if the link's text does not have it already.
     fn address(&mut self, text: &str, href: &str) {
         let Some(shown) = address(href) else {
             return;
@@ -317,7 +319,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Something of elsewhere that stands in the text.
+    /// A frame, video or other file from elsewhere that stands in the text.
     fn embedded(&mut self, tag: &StartTag<()>) {
         let src = ["src", "data", "href"].map(|name| attribute(tag, name));
         if let Some(address) = src.iter().find_map(|src| address(src)) {
@@ -334,7 +336,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// An image: one that Graph keeps is left to be fetched, of any other its words and address are shown.
+    /// An image. One that Graph keeps is fetched later; of any other, its name and address are written.
     fn picture(&mut self, kind: &'static str, src: String, alt: &str) {
         if src.contains("/hostedContents/") {
             if self.images.len() == MAX_IMAGES {
@@ -351,14 +353,14 @@ impl<'a> Renderer<'a> {
     }
 }
 
-/// `[image: name]`, or `[image]`. The name `image` is Teams' own and tells nothing.
+/// An image in words: `[image: name]`, or `[image]`. Teams itself names an image `image`, which tells nothing.
 #[must_use]
 pub fn named(kind: &str, name: &str) -> String {
     let name = name.trim();
     if name.is_empty() || name.eq_ignore_ascii_case(kind) { format!("[{kind}]") } else { format!("[{kind}: {name}]") }
 }
 
-/// A name as text, on one line, of so many characters at most.
+/// A name as text on one line, shortened to this many characters.
 #[must_use]
 pub fn one_line(name: &str, max_chars: usize) -> String {
     let mut writer = Writer::new(4 * max_chars);
@@ -368,7 +370,7 @@ pub fn one_line(name: &str, max_chars: usize) -> String {
     line.get(..end).unwrap_or_default().trim_end().to_owned()
 }
 
-/// Where a link leads to, if a person can use it.
+/// The address of a link, if a person can open it.
 fn address(href: &str) -> Option<&str> {
     let href = href.trim();
     let (scheme, rest) = href.split_once(':')?;

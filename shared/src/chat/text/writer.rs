@@ -1,53 +1,53 @@
-//! Lines of plain text, as a reader of HTML sees them: white space folded, blocks on lines of their own, lists and
-//! quotes marked, and never more than a limit.
+//! Writes lines of plain text as a browser would lay out HTML: white space folded, blocks on lines of their own, lists
+//! and quotes marked, and never more than a limit.
 
-/// Stands in the text where an image of the message was; [`super::Readable::with_images`] puts words in its place.
+/// Stands in the text in place of an image; [`super::Readable::with_images`] puts words there.
 pub(super) const IMAGE: char = '\u{FFFC}';
 
-/// What ends a line or a paragraph in any text, and is an ordinary character in HTML.
+/// The Unicode line separator: it ends a line in plain text, and is an ordinary character in HTML.
 const LINE: char = '\u{2028}';
 const PARAGRAPH: char = '\u{2029}';
 
-/// Deeper lists and quotes look like this deep.
+/// The deepest level of lists and quotes that is shown; deeper ones look like it.
 const SHOWN_DEPTH: usize = 6;
 
-/// Writes plain text.
+/// Writes plain text, up to a limit of bytes.
 pub(super) struct Writer {
     out: String,
     limit: usize,
     shortened: bool,
-    /// Something stands on the current line.
+    /// Whether there is text on the current line.
     line_open: bool,
-    /// A hard space stands on the current line: Teams' way to write an empty one.
+    /// Whether the current line has a hard space, which is how Teams writes an empty line.
     touched: bool,
-    /// White space came, and goes out if something follows it on the line.
+    /// Whether white space is due before the next text on the line.
     space: bool,
-    /// Preformatted text has just begun.
+    /// Whether preformatted text has just begun.
     fresh: bool,
     pub(super) layout: Layout,
-    /// What goes before the next line's text.
+    /// The mark that goes before the next line's text.
     bullet: String,
     link: Option<String>,
 }
 
-/// What the text being written is inside of.
+/// The lists, quotes and cells that the text stands in.
 #[derive(Clone, Default)]
 pub(super) struct Layout {
-    /// How many quotes.
+    /// The number of quotes that are open.
     pub(super) quotes: usize,
-    /// The lists: the next number of an ordered one.
+    /// The lists that are open; for an ordered one, its next number.
     lists: Vec<Option<u32>>,
-    /// Lists beyond those.
+    /// The number of lists that are open beyond the deepest one shown.
     more_lists: usize,
-    /// White space is kept.
+    /// The number of open elements that keep white space.
     pub(super) preformatted: usize,
-    /// The cells that the table's row has so far, inside of a table's cell.
+    /// The cells that the current row has so far, where the text stands in a table's cell.
     cells: Option<usize>,
     in_cell: bool,
 }
 
 impl Writer {
-    /// `limit` in bytes; what is over it is left out.
+    /// A writer of at most `limit` bytes; text beyond that is left out.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             out: String::new(),
@@ -63,7 +63,7 @@ impl Writer {
         }
     }
 
-    /// Bytes written so far: the same number twice means that nothing visible came between.
+    /// The bytes written so far. The same number twice means that nothing visible was written in between.
     pub(super) fn len(&self) -> usize {
         self.out.len()
     }
@@ -73,12 +73,12 @@ impl Writer {
         self.shortened
     }
 
-    /// The text, and whether something was left out.
+    /// Returns the text, and whether some of it was left out.
     pub(super) fn finish(self) -> (String, bool) {
         (self.out.trim_end().to_owned(), self.shortened)
     }
 
-    /// Text with white space as in HTML.
+    /// Writes text whose white space is folded as in HTML.
     pub(super) fn text(&mut self, text: &str) {
         let fresh = std::mem::take(&mut self.fresh);
         if self.layout.preformatted > 0 {
@@ -96,13 +96,13 @@ impl Writer {
         }
     }
 
-    /// Text whose lines and spaces count.
+    /// Writes text whose lines and spaces are kept.
     pub(super) fn preformatted(&mut self, text: &str) {
         for c in text.chars() {
             match c {
                 '\n' | LINE | PARAGRAPH => self.line_break(),
                 ' ' | '\t' | '\u{A0}' if self.line_open => self.put(' '),
-                // At the start of a line they are what indents it.
+                // At the start of a line, spaces indent it.
                 ' ' | '\u{A0}' => self.bullet.push(' '),
                 '\t' => self.bullet.push_str("    "),
                 c => self.visible(c),
@@ -110,14 +110,14 @@ impl Writer {
         }
     }
 
-    /// Begins preformatted text. A line break right at its start is none.
+    /// Begins preformatted text. A line break right at its start does not count.
     pub(super) fn preformat(&mut self) {
         self.block();
         self.layout.preformatted = self.layout.preformatted.saturating_add(1);
         self.fresh = true;
     }
 
-    /// Stands for an image.
+    /// Marks the place of an image. `false` when there is no room for it.
     pub(super) fn image(&mut self) -> bool {
         let before = self.out.len();
         self.begin();
@@ -132,7 +132,7 @@ impl Writer {
         }
     }
 
-    /// What goes before a visible character: the line's mark or the space that is due.
+    /// Writes what must precede a visible character: the line's mark, or the space that is due.
     fn begin(&mut self) {
         if self.line_open {
             if self.space {
@@ -145,7 +145,7 @@ impl Writer {
             let mut start = quotes;
             start.push_str(&"  ".repeat(depth));
             start.push_str(&mark);
-            // Spaces at the start of a preformatted line come in any number.
+            // A preformatted line may begin with any number of spaces.
             if self.out.len() + start.len() < self.limit {
                 self.out.push_str(&start);
             } else {
@@ -167,7 +167,7 @@ impl Writer {
         }
     }
 
-    /// Ends the line, if something stands on it.
+    /// Ends the line, if there is text on it.
     pub(super) fn block(&mut self) {
         if self.layout.in_cell {
             self.space = true;
@@ -189,7 +189,7 @@ impl Writer {
         (self.line_open, self.touched, self.space) = (false, false, false);
         self.bullet.clear();
         self.out.truncate(self.out.trim_end_matches(' ').len());
-        // No text begins with an empty line, and one is as good as five.
+        // A text does not begin with an empty line, and has no two empty lines in a row.
         if !self.out.is_empty() && !self.out.ends_with("\n\n") {
             self.put('\n');
         }
@@ -205,7 +205,7 @@ impl Writer {
         }
     }
 
-    /// Closes a list.
+    /// Closes the innermost list.
     pub(super) fn end_list(&mut self) {
         self.block();
         if self.layout.more_lists > 0 {
@@ -235,7 +235,7 @@ impl Writer {
         self.layout.cells = Some(0);
     }
 
-    /// Begins a cell. Its blocks stay on the row's line.
+    /// Begins a cell of a row. The blocks within it stay on the row's line.
     pub(super) fn cell(&mut self) {
         let before = self.layout.cells.unwrap_or_default();
         if before > 0 {
@@ -247,12 +247,12 @@ impl Writer {
         self.layout.in_cell = true;
     }
 
-    /// Ends a cell.
+    /// Ends the cell that is open.
     pub(super) fn end_cell(&mut self) {
         self.layout.in_cell = false;
     }
 
-    /// Ends the cells that were begun since the layout was this.
+    /// Ends the cells that were opened since the layout was this one.
     pub(super) fn end_cells(&mut self, layout: &Layout) {
         self.layout.in_cell = layout.in_cell;
     }
@@ -264,20 +264,20 @@ impl Writer {
         self.block();
     }
 
-    /// From here on the text is a link's.
+    /// Begins the text of a link.
     pub(super) fn link(&mut self) {
         self.link = Some(String::new());
     }
 
-    /// Gives the text of the link.
+    /// Ends the text of the link, and returns it.
     pub(super) fn end_link(&mut self) -> String {
         self.link.take().unwrap_or_default()
     }
 }
 
 /// Whether a character is something to read. Left out are control characters, the marks that turn the direction of all
-/// that follows (a file's name can be disguised with one), and what stands for objects; the joiners and direction marks
-/// that scripts and emoji need stay.
+/// following text (with one, a file's name can be disguised), and characters that stand for objects. The joiners and
+/// direction marks that scripts and emoji need are kept.
 fn is_shown(c: char) -> bool {
     let turns_direction = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     let is_object = matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFC}');

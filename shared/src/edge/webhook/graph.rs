@@ -1,6 +1,6 @@
 //! Microsoft Graph as a sender: the handshake of a subscription, and a client state in each notification.
 //!
-//! Everything that is not answered 2xx Graph sends again for up to four hours.
+//! Graph repeats every request that is not answered 2xx, for up to four hours.
 //!
 //! <https://learn.microsoft.com/graph/change-notifications-delivery-webhooks>
 
@@ -15,7 +15,7 @@ use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::notification::{Admitted, ClientStateSecret, ClientStates, Doorkeeper};
 
-/// The largest body that is read. Lambda takes events of 6 MB, in which the body has its quotes escaped.
+/// The largest body that is read. Lambda's events have at most 6 MB, in which the quotes of the body are escaped.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// The longest validation token that is sent back. Those of Graph have about 130 characters.
@@ -28,7 +28,7 @@ pub struct GraphSender<S = ClientStateSecret> {
 }
 
 impl<S> GraphSender<S> {
-    /// Graph as a sender of these client states.
+    /// A sender that is known by these client states.
     #[must_use]
     pub fn new(states: S) -> Self {
         Self { states }
@@ -42,7 +42,7 @@ impl<S: ClientStates + Send + Sync> Sender for GraphSender<S> {
 
     const TAKEN: u16 = 202;
 
-    /// A subscription is made while its handshake is answered.
+    /// The handshake is answered first: while a subscription is made, Graph waits for it.
     fn greet(request: &Unverified) -> Result<Option<ApiGatewayV2httpResponse>, Error> {
         Ok(handshake(request.query())?.map(handshaken))
     }
@@ -57,13 +57,13 @@ impl<S: ClientStates + Send + Sync> Sender for GraphSender<S> {
     }
 }
 
-/// The validation token of a handshake, decoded once, form-urlencoded as it is: `+` is a space. Other query parameters are
-/// the subscriber's own.
+/// The validation token of a handshake, decoded once, as a form is: `+` is a space. Other query parameters belong to
+/// the subscriber.
 ///
 /// # Errors
 /// `invalidField`, when the token is longer than Graph's are.
 fn handshake(query: &str) -> Result<Option<String>, Error> {
-    // API Gateway also gives the parameters decoded; whoever decodes those decodes twice.
+    // API Gateway also gives the parameters decoded; to decode those again would be once too often.
     let mut parameters = form_urlencoded::parse(query.as_bytes());
     let token = parameters.find(|(name, _)| name == "validationToken").map(|(_, token)| token.into_owned());
     match token {
@@ -75,7 +75,7 @@ fn handshake(query: &str) -> Result<Option<String>, Error> {
     }
 }
 
-/// The answer to a handshake: the token and nothing else, and never as something that a browser would run.
+/// The answer to a handshake: the token alone, of a type that no browser would run.
 fn handshaken(token: String) -> ApiGatewayV2httpResponse {
     let mut response = reply(200, "text/plain; charset=utf-8", token);
     response.headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));

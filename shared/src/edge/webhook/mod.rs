@@ -1,10 +1,11 @@
-//! The edge of the routes that are open to a vendor: no token of ours, no roles, no fields.
+//! The edge of the routes that are open to a vendor: they ask for no token of ours, check no roles and read no fields.
 //!
-//! Anybody can ask here. So a request is [`Unverified`], and nothing but its [`Sender`] can look into it, until the sender's
-//! check has made of it what the handler gets. What that is only the check can make: the order stands in the types.
+//! Everybody can call such a route. So a request is [`Unverified`], and only its [`Sender`] can look into it, until the
+//! sender's check has made a verified value of it for the handler. Only the check can make that value, so the types
+//! keep the order.
 //!
-//! A vendor looks at the status alone: 2xx is taken, and everything else is sent again. The envelope of an answer that is not
-//! 2xx is for whoever tries the route by hand; its `requestId` finds the cause in the log.
+//! A vendor reads only the status: 2xx means that the notification was taken, and anything else is sent again. The
+//! envelope of another answer helps a person who tries the route by hand: its `requestId` finds the cause in the log.
 
 pub(super) mod graph;
 
@@ -24,13 +25,13 @@ use crate::error::Error;
 use crate::http::RequestContext;
 use crate::telemetry::{Figures, Outcome};
 
-/// What is told of an outage and of a wrong setting.
+/// The message in place of the details of an outage or of a wrong setting.
 const NOT_TAKEN: &str = "The bridge could not take this. Its log says why.";
 
-/// What a sender does when the time ran out.
+/// What a sender has to do when the time ran out.
 const SEND_AGAIN: &str = "Send the same request again.";
 
-/// A request of which nobody knows yet who sent it. Only a [`Sender`] can look into it.
+/// A request whose sender is not known yet. Only a [`Sender`] can look into it.
 #[derive(Debug)]
 pub struct Unverified {
     event: HttpEvent,
@@ -51,48 +52,48 @@ impl Unverified {
     }
 }
 
-/// A vendor that sends to an open webhook, and how a request is known to be the vendor's.
+/// A vendor that calls an open webhook, and the check by which its requests are known.
 pub trait Sender: Send + Sync {
-    /// What the handler gets: nothing but what is known to come from the vendor. Only the check can make it.
+    /// The handler's input: only what is known to come from the vendor. Nothing but the check can make it.
     type Verified;
 
-    /// How the vendor asks.
+    /// The HTTP methods that the vendor uses.
     const METHODS: &'static [Method];
 
-    /// The status of an answer to what was taken.
+    /// The HTTP status that tells the vendor that its request was taken.
     const TAKEN: u16;
 
-    /// Answers what is to be answered whatever state the function is in, and without knowing who asks; `None` when it is
-    /// something to verify.
+    /// Answers requests that need no verification, such as a handshake, even when the function is not set up. `None`
+    /// for a request to verify.
     ///
     /// # Errors
-    /// When it is neither.
+    /// When the request is neither a greeting nor one to verify.
     fn greet(request: &Unverified) -> Result<Option<ApiGatewayV2httpResponse>, Error> {
         let _ = request;
         Ok(None)
     }
 
-    /// Checks who sent a request, and leaves what is the vendor's.
+    /// Checks the sender of a request, and returns the parts that come from the vendor.
     ///
     /// # Errors
-    /// When it is not the vendor's, or that cannot be told now.
+    /// When the request is not the vendor's, or that cannot be told now.
     fn verify(
         &self,
         cx: &RequestContext,
         request: Unverified,
     ) -> impl Future<Output = Result<Self::Verified, Error>> + Send;
 
-    /// Whether a stranger can bring an error about, so that no alarm may ring for it.
+    /// Whether a stranger can provoke the error. Such an error must not raise an alarm.
     fn is_provoked(error: &Error) -> bool {
         let _ = error;
         false
     }
 }
 
-/// A webhook that is ready to serve.
+/// A webhook that is ready to serve: its sender's check and its app.
 #[derive(Debug)]
 pub struct Webhook<S, A> {
-    /// Who sends, and the app.
+    /// The sender's check, and the app.
     host: Host<(S, A)>,
 }
 
@@ -110,13 +111,13 @@ impl<S: Sender, A> Webhook<S, A> {
         Self { host: Host::start(function, from_env).await }
     }
 
-    /// A webhook around a sender and an app that exist, or around what is wrong with their settings.
+    /// A webhook of a sender and an app that exist, or of the problems with their settings.
     #[must_use]
     pub fn of(function: &'static str, app: Result<(S, A), ConfigError>) -> Self {
         Self { host: Host::of(function, app) }
     }
 
-    /// Answers requests until Lambda ends the process. `handle` is done when all that it was given is safe.
+    /// Answers requests until Lambda ends the process. `handle` returns when all that it was given is safe.
     ///
     /// # Errors
     /// When the Lambda runtime cannot be reached.
@@ -127,7 +128,7 @@ impl<S: Sender, A> Webhook<S, A> {
         run(async |event: HttpEvent, lambda| self.answer(event, lambda, &handle).await).await
     }
 
-    /// Answers one request.
+    /// Answers one request: greets it, verifies its sender, and calls the handler.
     pub async fn answer<T: Figures>(
         &self,
         event: HttpEvent,
@@ -138,7 +139,7 @@ impl<S: Sender, A> Webhook<S, A> {
         let served = guarded(&context, SEND_AGAIN, async {
             method(&event, S::METHODS)?;
             let request = Unverified { event };
-            // Before anything else: it is not known what state the function is in.
+            // Before anything else, because a greeting is answered even when the function is not set up.
             if let Some(greeting) = S::greet(&request)? {
                 return Ok(Some(greeting));
             }
@@ -163,15 +164,16 @@ impl<S: Sender, A> Webhook<S, A> {
     fn refuse(&self, cx: &RequestContext, error: Error) -> ApiGatewayV2httpResponse {
         let provoked = S::is_provoked(&error);
         let mut answer = Answer::failed(error, NoFields {}).with_request_id(cx.request_id.clone());
-        // What other routes answer with 200 and ok:false would be lost: nobody but the vendor can send it again.
+        // Other routes answer some failures with 200 and ok:false. Here that would lose the request: nobody but the
+        // vendor can send it again.
         if answer.status < 400 {
             answer.status = 503;
         }
-        // An alarm goes by this.
+        // The alarm on the log line counts these.
         if answer.status >= 500 && !provoked {
             cx.record.count("notTaken", 1);
         }
-        // Anybody can ask here, and the names of our secrets and queues are not for anybody.
+        // Everybody can call this route, and the names of our secrets and queues are not for everybody.
         if answer.status >= 500 {
             answer = answer.withholding(NOT_TAKEN);
         }

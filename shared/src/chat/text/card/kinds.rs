@@ -1,4 +1,5 @@
-//! The elements of cards that say more than their words one below the other. Each gives the members that it has read.
+//! The elements of cards that need more than their words one below the other. Each reader returns the members that it
+//! has read.
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -8,21 +9,21 @@ use super::names::{CARD_ACTIONS, has};
 use super::reader::{Members, Reader, is_button, kind, links, scalar, text};
 use crate::chat::text::{address, named};
 
-/// The members by which a button says what it is called, and what it sends or where it leads.
+/// The members that hold a button's label. They also may be what it sends or where it leads.
 const LABELS: [&str; 5] = ["title", "name", "text", "displayText", "label"];
 const LEADS: [&str; 6] = ["url", "uri", "target", "targets", "value", "data"];
 
-/// The members by which something of two parts has its label, and its value.
+/// The members that hold the label of an element with two parts, a label and a value.
 const FACT_LABELS: [&str; 7] = ["title", "name", "key", "label", "legend", "display", "x"];
 const FACT_VALUES: [&str; 3] = ["value", "y", SIZE];
-/// In a chart it is a number; anywhere else it is layout.
+/// The member `size`: a number to show in a chart, layout anywhere else.
 const SIZE: &str = "size";
 
-/// Where Teams keeps recordings: nobody gets one from there without being in Teams.
+/// The hosts where Teams keeps recordings, which can only be opened in Teams.
 const TEAMS_HOSTS: [&str; 2] = [".asm.skype.com", ".asyncgw.teams.microsoft.com"];
 
 impl Reader {
-    /// Reads an element that is known; gives the members that need not be read any more.
+    /// Reads an element of a known kind, and returns the members that need not be read again.
     pub(super) fn known<'a>(&mut self, kind: &str, members: &'a Members) -> Vec<&'a str> {
         match kind {
             "CodeBlock" => {
@@ -60,7 +61,7 @@ impl Reader {
         &["name"]
     }
 
-    /// `Stage: Production`
+    /// A fact, a label with its value: `Stage: Production`.
     fn fact(&mut self, members: &Members) -> Vec<&'static str> {
         let is_said = |name: &str| name != SIZE || members.get(name).is_some_and(Value::is_number);
         let first = |names: &[&'static str]| {
@@ -73,7 +74,7 @@ impl Reader {
         vec![label_name, value_name]
     }
 
-    /// `[rating: 4 of 5]`
+    /// A gauge or a rating: `[rating: 4 of 5]`.
     fn gauge(&mut self, kind: &str, members: &Members) -> Vec<&'static str> {
         let what = if kind == "Rating" { "rating" } else { "progress" };
         let value = scalar(members, "value");
@@ -82,7 +83,7 @@ impl Reader {
         vec!["value", "max"]
     }
 
-    /// A text of several runs is one line; where a run leads to stands behind it.
+    /// A text of several runs, on one line; the link of a run follows its words.
     fn rich_text(&mut self, members: &Members) -> Vec<&'static str> {
         let Some(Value::Array(runs)) = members.get("inlines") else { return Vec::new() };
         let (mut line, mut more) = (String::new(), Self::default());
@@ -100,7 +101,7 @@ impl Reader {
                         more.words(&label.unwrap_or_default());
                         more.rest(action, "", &consumed(kind(action), action));
                     }
-                    // What else a run may be, or have.
+                    // The other kinds and members that a run may have.
                     if run.contains_key("text") {
                         more.object_but(run, &["text", "selectAction"]);
                     } else {
@@ -116,7 +117,7 @@ impl Reader {
         vec!["inlines"]
     }
 
-    /// `[button: Open] (https://…)`
+    /// A button by its label and link: `[button: Open] (https://…)`.
     fn button<'a>(&mut self, kind: &str, members: &'a Members) -> Vec<&'a str> {
         let (label, leads) = label_and_leads(kind, members);
         let mut words = named("button", &label.map(|(_, label)| label).unwrap_or_default());
@@ -127,7 +128,7 @@ impl Reader {
         consumed(kind, members)
     }
 
-    /// What a press on an element does. Most have no title, and are told by where they lead alone.
+    /// The action of a press on an element. Most have no title, and only their link is shown.
     pub(super) fn press(&mut self, action: &Members) {
         let (label, leads) = label_and_leads(kind(action), action);
         if label.is_some() {
@@ -142,7 +143,7 @@ impl Reader {
         }
     }
 
-    /// What can be chosen, one below the other.
+    /// The choices of an input, one below the other.
     pub(super) fn choices(&mut self, choices: &[Value]) {
         for choice in choices {
             let Value::Object(members) = choice else {
@@ -160,7 +161,7 @@ impl Reader {
         }
     }
 
-    /// The rows of a table.
+    /// The rows of a table, each on its own line.
     pub(super) fn rows(&mut self, rows: &[Value]) {
         for row in rows {
             let Some((members, cells)) = row.as_object().and_then(|row| Some((row, row.get("cells")?.as_array()?)))
@@ -183,7 +184,7 @@ impl Reader {
         }
     }
 
-    /// `[video: Name] (https://…)`
+    /// A video or a picture: `[video: Name] (https://…)`.
     fn media(&mut self, members: &Members) -> Vec<&'static str> {
         let alt = scalar(members, "altText").unwrap_or_default();
         match members.get("sources") {
@@ -220,7 +221,7 @@ impl Reader {
         }
     }
 
-    /// A card that is a recording, with how long it is.
+    /// A card that is a recording, with its length.
     pub(super) fn recording(&mut self, kind: &str, members: &Members) -> Vec<&'static str> {
         let length = scalar(members, "duration").map(|duration| length(&duration)).unwrap_or_default();
         let sources = members.get("media").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -243,7 +244,7 @@ impl Reader {
     }
 }
 
-/// `[audio, 13 s: only in Teams]`, or where it is.
+/// A recording: `[audio, 13 s: only in Teams]`, or its address.
 fn recorded(kind: &str, length: &str, label: &str, url: &str) -> String {
     let what = if length.trim().is_empty() { kind.to_owned() } else { format!("{kind}, {length}") };
     let link = address(url).filter(|link| !link.contains(char::is_whitespace));
@@ -256,7 +257,7 @@ fn recorded(kind: &str, length: &str, label: &str, url: &str) -> String {
     }
 }
 
-/// `PT1M5S` as `1 min 5 s`.
+/// A duration for a reader: `PT1M5S` is `1 min 5 s`.
 fn length(duration: &str) -> String {
     let Some(seconds) = duration.parse::<SignedDuration>().ok().map(|length| length.as_secs()).filter(|it| *it >= 0)
     else {
@@ -269,7 +270,7 @@ fn length(duration: &str) -> String {
     }
 }
 
-/// What a button is called, with the member that says so, and where it leads.
+/// The label of a button, with the member that it comes from, and the links that it leads to.
 fn label_and_leads(kind: &str, members: &Members) -> (Option<(&'static str, String)>, Vec<String>) {
     let label = LABELS.into_iter().find_map(|name| Some((name, scalar(members, name)?)));
     let mut leads = Vec::new();
@@ -279,7 +280,7 @@ fn label_and_leads(kind: &str, members: &Members) -> (Option<(&'static str, Stri
     (label, leads)
 }
 
-/// The members that say where a press leads, and what it sends.
+/// The members that hold the link of a press or what it sends.
 fn sent(kind: &str) -> impl Iterator<Item = &'static str> {
     let more: &[&str] = if has(CARD_ACTIONS, kind) { &["text", "displayText"] } else { &["body"] };
     LEADS.into_iter().chain(more.iter().copied())
@@ -291,7 +292,7 @@ fn consumed(kind: &str, members: &Members) -> Vec<&'static str> {
     sent(kind).filter(|name| is_sent(name, members)).chain(label).collect()
 }
 
-/// A connector's button sends its `body`; an element's is what it shows.
+/// Whether a button sends this member: a connector's button sends its `body`, which in any other element is shown.
 fn is_sent(name: &str, members: &Members) -> bool {
     name != "body" || members.get(name).is_some_and(Value::is_string)
 }

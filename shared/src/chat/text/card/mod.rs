@@ -1,12 +1,12 @@
 //! Cards as text: Adaptive Cards, the older cards of the Bot Framework, and those of connectors.
 //!
-//! No word and no link of a card is dropped. The elements that are known are read as Teams shows them; whatever else a
-//! card has is read by what it is made of, and what has neither words nor links is named by its kind. What stands in for
-//! an element (`fallback`) is read too, because which of both somebody saw depends on their Teams; what it repeats is
-//! not said twice.
+//! No word and no link of a card is dropped. Known elements are read as Teams shows them. Everything else in a card is
+//! read member by member, and an element with neither words nor links is named by its kind. A replacement for an
+//! element (`fallback`) is read too, because it depends on the reader's Teams which of the two is shown; text that it
+//! repeats is not written twice.
 //!
-//! [`reader`] makes parts of the JSON, [`kinds`] knows the elements, and here the parts are written. Depth is bounded by
-//! the reader of JSON, which takes 127 levels, and size by the writer.
+//! [`reader`] reads the JSON into parts, [`kinds`] knows the elements, and this module writes the parts. The depth is
+//! bounded by the JSON parser, which takes 127 levels, and the size by the writer.
 
 mod kinds;
 mod names;

@@ -1,7 +1,7 @@
-//! The names of a card's members: in which order they are read, and which of them no reader sees.
+//! The names of a card's members: the order in which they are read, and the names that no reader sees.
 
-/// What cards of all kinds say and where they keep their parts, in the order in which they show them. What is not named
-/// here comes after these, in the order of its names.
+/// The members that hold texts and parts in cards of all kinds, in the order in which cards show them. Any other member
+/// comes after these, in alphabetical order.
 pub(super) const ORDER: [&str; 44] = [
     "title",
     "subtitle",
@@ -49,15 +49,16 @@ pub(super) const ORDER: [&str; 44] = [
     "attachments",
 ];
 
-/// Amounts that need their name to be understood.
+/// Members that hold amounts, with the name that makes each understood.
 pub(super) const AMOUNTS: [(&str, &str); 5] =
     [("price", "Price"), ("quantity", "Quantity"), ("vat", "VAT"), ("tax", "Tax"), ("total", "Total")];
 
-/// What no reader sees at all.
+/// Members that no reader sees, nor any link in them.
 pub(super) const UNSEEN: [&str; 7] =
     ["$schema", "@context", "@odata.type", "@odata.context", "fallback", "fallbackText", "speak"];
 
-/// Ids, layout and what a press sends. Their words are no words of the message; a link in them may be where it leads.
+/// Ids, layout and the data that a press sends. Their words are not words of the message; a link in them may be where a
+/// press leads.
 pub(super) const SILENT: &str = "\
     type @type @id id version lang rtl style size weight color wrap maxLines fontType isSubtle italic strikethrough \
     highlight underline spacing separator bleed height width minHeight maxHeight minWidth maxWidth pixelWidth \
@@ -72,7 +73,7 @@ pub(super) const SILENT: &str = "\
     originator startGroup hideOriginalBody expectedActors view markdown refresh metadata msteams entities channelData \
     connectionName tokenExchangeResource choices.data dataset sourceType bodyContentType headers method repeat repeatMode";
 
-/// Elements that say nothing by themselves.
+/// The kinds of elements that say nothing by themselves.
 pub(super) const ELEMENTS: &str = "\
     AdaptiveCard TextBlock RichTextBlock TextRun CitationRun Container ColumnSet Column FactSet Fact ImageSet Image Table \
     TableRow TableCell ActionSet Carousel CarouselPage Accordion Badge CompoundButton Component CodeBlock Media \
@@ -80,16 +81,16 @@ pub(super) const ELEMENTS: &str = "\
     Input.Rating MessageCard ReceiptCard HeroCard ThumbnailCard TextInput DateInput MultichoiceInput message section \
     resultItem person file separator List ListItem";
 
-/// What a Bot Framework card's button is: what it sends when pressed is no word of the message.
+/// The kinds of buttons of a Bot Framework card. The data that such a button sends is not text of the message.
 pub(super) const CARD_ACTIONS: &str =
     "openUrl imBack postBack playAudio playVideo showImage downloadFile signin call messageBack invoke openApp payment";
 
-/// Whether a list of names that stand between spaces has this one.
+/// Whether a list of names, separated by spaces, has this name.
 pub(super) fn has(names: &str, name: &str) -> bool {
     names.split_ascii_whitespace().any(|other| other == name)
 }
 
-/// Whether the address under this name is a picture's.
+/// Whether the address under this name is that of a picture.
 pub(super) fn is_of_a_picture(name: &str) -> bool {
     const PICTURES: [&str; 8] = ["image", "icon", "poster", "thumbnail", "photo", "logo", "avatar", "picture"];
     let name = name.to_ascii_lowercase();

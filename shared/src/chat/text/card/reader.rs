@@ -1,4 +1,4 @@
-//! From a card's JSON to its parts, by what it is made of.
+//! Reads a card's JSON into parts, whatever members it has.
 
 use std::collections::HashSet;
 
@@ -8,13 +8,13 @@ use super::names::{AMOUNTS, CARD_ACTIONS, ELEMENTS, ORDER, SILENT, UNSEEN, has, 
 use super::{CardKind, Part};
 use crate::chat::text::{address, named, one_line};
 
-/// Most characters of a kind that nobody knows.
+/// The most characters of an unknown kind that are shown.
 const MAX_KIND: usize = 40;
 
 /// The members of an element.
 pub(super) type Members = Map<String, Value>;
 
-/// Reads a card.
+/// Reads a card into its parts: texts, facts, buttons, links.
 pub(super) fn read(kind: CardKind, card: &Value) -> Vec<Part> {
     let mut reader = Reader::default();
     match (kind, card) {
@@ -24,7 +24,7 @@ pub(super) fn read(kind: CardKind, card: &Value) -> Vec<Part> {
         }
         _ => reader.element(card),
     }
-    // What is said in place of a card that cannot be shown.
+    // The text that a card shows where it cannot be rendered.
     for name in ["fallbackText", "speak"] {
         if reader.parts.is_empty() {
             reader.words(text(card, name));
@@ -33,7 +33,7 @@ pub(super) fn read(kind: CardKind, card: &Value) -> Vec<Part> {
     reader.parts
 }
 
-/// What has been read so far.
+/// The parts of a card that have been read so far.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) parts: Vec<Part>,
@@ -64,7 +64,7 @@ impl Reader {
         self.object_but(members, &[]);
     }
 
-    /// Reads an element of which these members have been read.
+    /// Reads an element, except for these members, which have been read.
     pub(super) fn object_but(&mut self, members: &Members, before: &[&str]) {
         let began = self.parts.len();
         let kind = kind(members);
@@ -87,7 +87,7 @@ impl Reader {
         }
     }
 
-    /// Reads all members but these.
+    /// Reads all members, except for those that have been read.
     pub(super) fn rest(&mut self, members: &Members, kind: &str, read: &[&str]) {
         let in_order = ORDER.iter().filter_map(|name| members.get_key_value(*name));
         let others = members.iter().filter(|(name, _)| !ORDER.contains(&name.as_str()));
@@ -127,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// A text: an address is named as what it is one of.
+    /// A text. An address is named by its kind in place of being written as it is.
     fn string(&mut self, name: &str, words: &str) {
         let words = words.trim();
         let address = address(words).filter(|_| !words.contains(char::is_whitespace));
@@ -141,7 +141,7 @@ impl Reader {
         }
     }
 
-    /// The links in what nobody reads.
+    /// The links in a value whose words are not shown.
     fn links_alone(&mut self, value: &Value) {
         let mut found = Vec::new();
         links(value, &mut found);
@@ -151,7 +151,7 @@ impl Reader {
     }
 }
 
-/// What an element says that it is.
+/// The kind that an element gives itself.
 pub(super) fn kind(members: &Members) -> &str {
     let kind = ["type", "@type"].into_iter().find_map(|name| members.get(name)?.as_str());
     kind.unwrap_or_default()
@@ -184,13 +184,13 @@ pub(super) fn links(value: &Value, found: &mut Vec<String>) {
 }
 
 fn add(link: &str, found: &mut Vec<String>) {
-    // A press that leads to many places is an attempt at something; the first ones are enough to compare with.
+    // A press that leads to a hundred places is an attack; the first hundred links are enough to compare with.
     if !found.iter().take(100).any(|known| known == link) {
         found.push(link.to_owned());
     }
 }
 
-/// The links within a text that is more than one: JSON, or a command.
+/// The links within a text that holds more than one word: JSON, or a command.
 fn within(text: &str) -> impl Iterator<Item = &str> {
     let ends = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | '\\' | '`');
     text.split(ends).filter_map(|piece| {
