@@ -7,7 +7,7 @@
 //! ```text
 //! let table = env.required::<String>("STATE_TABLE");
 //! let country = env.optional::<CountryCode>("SMS_COUNTRY");
-//! Some(Settings { table: table?, country: country? })
+//! Some(Settings { table: table?, country: country.unless_wrong()? })
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -48,41 +48,41 @@ impl Environment {
     where
         T: FromStr<Err: Display>,
     {
-        let value = self.optional(name)?;
-        if value.is_none() {
+        let value = self.optional(name);
+        if matches!(value, Setting::Unset) {
             self.problem(format!("{name} is not set"));
         }
-        value
+        value.set()
     }
 
-    /// A variable that may be absent: `Some(None)` then. `None` means that it is there, wrong, and noted.
-    pub fn optional<T>(&mut self, name: &str) -> Option<Option<T>>
+    /// A variable that may be absent.
+    pub fn optional<T>(&mut self, name: &str) -> Setting<T>
     where
         T: FromStr<Err: Display>,
     {
         if self.withheld.contains(name) {
-            return None;
+            return Setting::Wrong;
         }
         let text = self.variables.get(name).map_or("", |value| value.trim());
         if text.is_empty() {
-            return Some(None);
+            return Setting::Unset;
         }
         match text.parse() {
-            Ok(value) => Some(Some(value)),
+            Ok(value) => Setting::Set(value),
             Err(problem) => {
                 // The value itself stays out of the message: somebody may have pasted a secret into the wrong box.
                 self.problem(format!("{name}: {problem}"));
-                None
+                Setting::Wrong
             }
         }
     }
 
-    /// A variable that has a default value.
+    /// A variable that has a default value. `None` when its value is wrong, which has been noted.
     pub fn or<T>(&mut self, name: &str, default: T) -> Option<T>
     where
         T: FromStr<Err: Display>,
     {
-        Some(self.optional(name)?.unwrap_or(default))
+        self.optional(name).or(default)
     }
 
     /// The names of the variables with this ending, in alphabetical order.
@@ -120,6 +120,57 @@ impl Environment {
             Some(settings) if self.problems.is_empty() => Ok(settings),
             _ => Err(ConfigError { problems: self.problems }),
         }
+    }
+}
+
+/// An optional setting, after it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting<T> {
+    /// The variable has this value.
+    Set(T),
+    /// The variable is absent or empty.
+    Unset,
+    /// The variable has a value that cannot be used. The mistake has been noted in the [`Environment`].
+    Wrong,
+}
+
+impl<T> Setting<T> {
+    /// Converts the value.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Setting<U> {
+        self.and_then(|value| Some(make(value)))
+    }
+
+    /// Converts the value, where the conversion may fail: `make` then notes the mistake and gives `None`.
+    pub fn and_then<U>(self, make: impl FnOnce(T) -> Option<U>) -> Setting<U> {
+        match self {
+            Self::Set(value) => make(value).map_or(Setting::Wrong, Setting::Set),
+            Self::Unset => Setting::Unset,
+            Self::Wrong => Setting::Wrong,
+        }
+    }
+
+    /// The value, or this default when it is unset. `None` when it is wrong.
+    pub fn or(self, default: T) -> Option<T> {
+        self.or_else(|| Some(default))
+    }
+
+    /// The value, or the one that `default` gives when it is unset. `None` when either is wrong.
+    pub fn or_else(self, default: impl FnOnce() -> Option<T>) -> Option<T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Unset => default(),
+            Self::Wrong => None,
+        }
+    }
+
+    /// The value. `None` when it is unset or wrong.
+    pub fn set(self) -> Option<T> {
+        self.or_else(|| None)
+    }
+
+    /// `None` when it is wrong, so that a reader of settings can end with `?`; else the value, if there is one.
+    pub fn unless_wrong(self) -> Option<Option<T>> {
+        self.map(Some).or(None)
     }
 }
 
@@ -275,9 +326,23 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_that_may_be_absent_is_set_unset_or_wrong() {
+        let mut env = Environment::of([("SET", "7"), ("WRONG", "seven")]);
+        let mut read = |name: &str| env.optional::<u16>(name);
+        let (set, unset, wrong) = (read("SET"), read("UNSET"), read("WRONG"));
+        assert_eq!([set, unset, wrong], [Setting::Set(7), Setting::Unset, Setting::Wrong]);
+        assert_eq!([set, unset, wrong].map(|it| it.unless_wrong()), [Some(Some(7)), Some(None), None]);
+        assert_eq!([set, unset, wrong].map(|it| it.or(1)), [Some(7), Some(1), None]);
+        assert_eq!([set, unset, wrong].map(Setting::set), [Some(7), None, None]);
+        let odd = |it: Setting<u16>| it.and_then(|number| (number % 2 == 1).then_some(number));
+        assert_eq!([set, unset, Setting::Set(8)].map(odd), [Setting::Set(7), Setting::Unset, Setting::Wrong]);
+        assert_eq!(env.problems.len(), 1);
+    }
+
+    #[test]
     fn an_empty_variable_is_an_absent_one() {
         let mut env = Environment::of([("SMS_FROM", " "), ("LIMIT", "")]);
-        assert_eq!(env.optional::<String>("SMS_FROM"), Some(None));
+        assert_eq!(env.optional::<String>("SMS_FROM"), Setting::Unset);
         assert_eq!(env.or("LIMIT", 7_u16), Some(7));
         assert_eq!(env.required::<String>("SMS_FROM"), None);
         assert!(env.finish(Some(())).is_err());

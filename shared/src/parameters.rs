@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::aws::signer::{Signer, settings};
-use crate::config::{Environment, Origin};
+use crate::config::{Environment, Origin, Setting};
 use crate::http::retry::Repeat;
 use crate::http::{Call, HttpClient, RequestContext};
 use crate::telemetry::Upstream;
@@ -114,14 +114,14 @@ impl Parameters {
         for variable in env.names_ending(SUFFIX) {
             let setting = variable.trim_end_matches(SUFFIX).to_owned();
             let location = env.optional::<Location>(&variable);
-            if matches!(location, Some(Some(_))) && matches!(env.optional::<String>(&setting), Some(Some(_))) {
+            if matches!(location, Setting::Set(_)) && matches!(env.optional::<String>(&setting), Setting::Set(_)) {
                 env.problem(format!("{setting} and {variable} are both set; leave one of them empty"));
                 all_good = false;
             }
             match location {
-                Some(Some(location)) => located.push((setting, location)),
-                Some(None) => {}
-                None => {
+                Setting::Set(location) => located.push((setting, location)),
+                Setting::Unset => {}
+                Setting::Wrong => {
                     env.withhold(&setting);
                     all_good = false;
                 }

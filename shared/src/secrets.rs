@@ -14,8 +14,10 @@ use tokio::time::Instant;
 
 use crate::aws;
 use crate::cache::{Cached, Fresh};
+use crate::config::Setting;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
+use crate::startup::Startup;
 use crate::telemetry::{Call, Upstream};
 
 /// A change of the secret is noticed after this time even when nobody refuses the old one.
@@ -107,6 +109,14 @@ impl<C: Credential> Secret<C> {
     #[must_use]
     pub fn new(client: aws_sdk_secretsmanager::Client, id: String) -> Self {
         Self { client, id, cached: Cached::default() }
+    }
+
+    /// The secret that the first of these variables names that is set; the last of them has to be.
+    pub(crate) fn from_startup(startup: &mut Startup<'_>, variables: &[&str]) -> Option<Self> {
+        let (last, others) = variables.split_last()?;
+        let named = others.iter().map(|name| startup.env.optional::<String>(name)).find(|id| *id != Setting::Unset);
+        let id = named.unwrap_or(Setting::Unset).or_else(|| startup.env.required(last))?;
+        Some(Self::new(aws_sdk_secretsmanager::Client::new(startup.aws()), id))
     }
 
     /// The credential, read from Secrets Manager when it is not at hand.

@@ -32,7 +32,7 @@ impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, notes) = (startup.graph(), startup.meeting_notes());
+        let (graph, notes) = (startup.graph(), DynamoMeetingNotes::from_startup(&mut startup));
         let settings = MeetingSettings::read(startup.env);
         let app = Self::new(graph?, notes?, settings?);
         warm_up(async |cx| {

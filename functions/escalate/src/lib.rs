@@ -54,7 +54,8 @@ impl App {
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, genesys) = (startup.graph(), startup.genesys());
-        let (records, notes) = (startup.records(), startup.meeting_notes());
+        let (records, notes) =
+            (DynamoRecords::from_startup(&mut startup), DynamoMeetingNotes::from_startup(&mut startup));
         let (meetings, texts) = (MeetingSettings::read(startup.env), SmsSettings::read(startup.env));
         let app = Self::new(graph?, genesys?, (records?, notes?), meetings?, texts?);
         warm_up(async |cx| {

@@ -4,9 +4,9 @@
 use bridge::config::Environment;
 use bridge::edge::GraphSender;
 use bridge::error::Error;
-use bridge::http::{HttpClient, RequestContext};
-use bridge::notification::{Admitted, Queues, Receiver, ReceiverSettings, SqsQueues, Tally};
-use bridge::startup::{aws, door, warm_up};
+use bridge::http::RequestContext;
+use bridge::notification::{Admitted, ClientStateSecret, Queues, Receiver, ReceiverSettings, SqsQueues, Tally};
+use bridge::startup::{Startup, warm_up};
 
 /// The function's name in logs and metrics.
 pub const FUNCTION: &str = "graph-webhook";
@@ -29,9 +29,10 @@ impl<Q> App<Q> {
 /// Builds the sender's check and the app from their settings and warms them up. `None` when a setting is missing or wrong,
 /// which is noted in `env`.
 pub async fn from_env(env: &mut Environment) -> Option<(GraphSender, App)> {
-    let aws = aws(&HttpClient::from_env(env)?).await;
-    let (door, settings) = (door(env, &aws), ReceiverSettings::read(env));
-    let ((states, queues), settings) = (door?, settings?);
+    let mut startup = Startup::load(env).await?;
+    let (states, queues) = (ClientStateSecret::from_startup(&mut startup), SqsQueues::from_startup(&mut startup));
+    let settings = ReceiverSettings::read(startup.env);
+    let (states, queues, settings) = (states?, queues?, settings?);
     warm_up(async |cx| states.warm_up(&cx).await).await;
     Some((GraphSender::new(states), App::new(queues, settings)))
 }

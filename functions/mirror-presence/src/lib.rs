@@ -44,10 +44,12 @@ impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, genesys, last) = (startup.graph(), startup.genesys(), startup.last_presences());
-        let reminder = startup.presence_reminder();
+        let (graph, genesys) = (startup.graph(), startup.genesys());
+        let last = DynamoLastPresences::from_startup(&mut startup);
+        // Without the queue, the clock alone reminds of the backlog.
+        let reminder = startup.env.optional("PRESENCE_QUEUE_URL").map(|url| Reminder::new(startup.aws(), url));
         let settings = MirrorSettings::read(startup.env);
-        let app = Self::new(graph?, genesys?, last?, reminder?, settings?);
+        let app = Self::new(graph?, genesys?, last?, reminder.unless_wrong()?, settings?);
         warm_up(async |cx| {
             tokio::join!(app.graph.warm_up(&cx), app.genesys.warm_up(&cx));
         })

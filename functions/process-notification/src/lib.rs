@@ -1,7 +1,5 @@
 //! Delivers what Microsoft Graph notifies of: from the queue behind the webhook to Genesys Cloud and to an event bus.
 
-use std::sync::Arc;
-
 use bridge::config::Environment;
 use bridge::edge::BatchAnswer;
 use bridge::error::Error;
@@ -37,10 +35,11 @@ impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let graph = startup.graph().map(Arc::new);
-        let opener = graph.clone().and_then(|graph| startup.opener(graph));
-        let (deliveries, heard) = (startup.deliveries(), startup.subscription_notes());
-        let (sinks, back) = (startup.outlets(graph.clone()), startup.notifications_back());
+        let (graph, opener) = (startup.graph(), Opener::from_startup(&mut startup));
+        let deliveries = DynamoDeliveries::from_startup(&mut startup);
+        let heard = DynamoSubscriptionNotes::from_startup(&mut startup);
+        let sinks = Outlets::from_startup(&mut startup);
+        let back = SqsBack::from_startup(&mut startup, "NOTIFICATION_QUEUE_URL", "NOTIFICATION_DEAD_LETTER_QUEUE_URL");
         let graph = graph?;
         let app = Self::new(opener?, deliveries?, heard?, sinks?, back?);
         warm_up(async |cx| {

@@ -45,8 +45,10 @@ impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, notes, queues) = (startup.graph(), startup.subscription_notes(), startup.changes());
-        let (client_state, certificates) = (startup.subscription_client_state(), startup.subscription_certificates());
+        let (graph, notes) = (startup.graph(), DynamoSubscriptionNotes::from_startup(&mut startup));
+        let queues = SqsQueues::of_changes(&mut startup);
+        let client_state = ClientState::secret_from_startup(&mut startup);
+        let certificates = Certificates::secret_from_startup(&mut startup);
         let settings = KeeperSettings::read(startup.env);
         let app = Self::new(graph?, (client_state?, certificates?), notes?, queues?, settings?);
         warm_up(async |cx| app.graph.warm_up(&cx).await).await;

@@ -31,7 +31,7 @@ impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (genesys, records) = (startup.genesys(), startup.records());
+        let (genesys, records) = (startup.genesys(), DynamoRecords::from_startup(&mut startup));
         let settings = SmsSettings::read(startup.env);
         let app = Self::new(genesys?, records?, settings?);
         warm_up(async |cx| {

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{App, AuthError, Client, Refusal, TokenAnswer, TokenEndpoint, secret_field};
-use crate::config::Origin;
+use crate::config::{Environment, Origin};
 use crate::error::Code;
 use crate::http::retry::Repeat;
 use crate::http::{Call, HttpClient, MAX_ANSWER_BYTES, RequestContext};
@@ -270,4 +270,9 @@ fn remedy(refusal: &Refusal, status: StatusCode) -> Option<&'static str> {
         (!transient && status.is_client_error() && !refusal.error.is_empty())
             .then_some("look up the code at https://login.microsoftonline.com/error")
     })
+}
+
+/// Where Microsoft Entra ID issues tokens: `ENTRA_LOGIN_URL`, else the public cloud's.
+pub(crate) fn login_url(env: &mut Environment) -> Option<Origin> {
+    env.or("ENTRA_LOGIN_URL", "https://login.microsoftonline.com".parse::<Origin>().ok()?)
 }

@@ -5,6 +5,8 @@ mod messages;
 mod open_messages;
 mod users;
 
+use std::sync::Arc;
+
 pub use error::GenesysError;
 pub use messages::{AgentlessMessage, AgentlessMessages, AgentlessReceipt};
 pub use open_messages::{
@@ -12,15 +14,18 @@ pub use open_messages::{
 };
 pub use users::{ExternalIds, LinkList, LinksPage};
 
-use crate::auth::Authorized;
-use crate::config::Origin;
+use crate::auth::genesys::Login;
+use crate::auth::{Authorized, Issuer};
+use crate::config::{Environment, GenesysDomain, Origin};
 use crate::http::RequestContext;
+use crate::secrets::Secret;
+use crate::startup::Startup;
 
 /// The client. What a use case takes of it is a trait beside its implementation, in the file of the resource; every method is
-/// one remote operation.
-#[derive(Debug)]
+/// one remote operation. Clones share the token and the connections.
+#[derive(Debug, Clone)]
 pub struct GenesysClient {
-    remote: Authorized,
+    remote: Arc<Authorized>,
     base: Origin,
 }
 
@@ -28,7 +33,19 @@ impl GenesysClient {
     /// Calls go to the region's API host.
     #[must_use]
     pub fn new(remote: Authorized, base: Origin) -> Self {
-        Self { remote, base }
+        Self { remote: Arc::new(remote), base }
+    }
+
+    /// The client of the OAuth client in `GENESYS_SECRET_ID`: `GENESYS_DOMAIN`, or `GENESYS_LOGIN_URL` and
+    /// `GENESYS_API_URL`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let secret = Secret::from_startup(startup, &["GENESYS_SECRET_ID"]);
+        let login = origin(startup.env, "GENESYS_LOGIN_URL", "login");
+        let api = origin(startup.env, "GENESYS_API_URL", "api");
+        let (secret, login, api) = (secret?, login?, api?);
+        let http = startup.http().clone();
+        let login = Login::new(http.clone(), login, secret);
+        Some(Self::new(Authorized::new(http, Issuer::Genesys(login)), api))
     }
 
     /// Fetches the token and opens the connection, so that the first call finds both. Failure is of no consequence but
@@ -39,6 +56,14 @@ impl GenesysClient {
             tracing::warn!(%error, "no token ahead of time");
         }
     }
+}
+
+/// Where a service of the region is: the variable of this name, else the service's host in `GENESYS_DOMAIN`.
+fn origin(env: &mut Environment, name: &str, service: &str) -> Option<Origin> {
+    env.optional(name).or_else(|| {
+        let domain = env.required::<GenesysDomain>("GENESYS_DOMAIN")?;
+        domain.origin(service).map_err(|error| env.problem(format!("GENESYS_DOMAIN: {error}"))).ok()
+    })
 }
 
 #[cfg(test)]

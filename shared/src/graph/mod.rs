@@ -27,27 +27,41 @@ pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting,
 pub use page::{Page, PageFrom};
 pub use users::UserDirectory;
 
-use crate::auth::{App, Authorized};
+use crate::auth::entra::{self, Entra};
+use crate::auth::{App, Authorized, Issuer};
 use crate::config::BaseUrl;
 use crate::http::retry::Repeat;
 use crate::http::{Call, MAX_ANSWER_BYTES, Reply, RequestContext};
+use crate::secrets::Secret;
+use crate::startup::Startup;
 use crate::telemetry::Upstream;
 use users::ObjectIds;
 
 /// The client. What a use case takes of it is a trait beside its implementation, in the file of the resource; every method is
-/// one remote operation.
-#[derive(Debug)]
+/// one remote operation. Clones share the token, the connections and what was looked up.
+#[derive(Debug, Clone)]
 pub struct GraphClient {
-    remote: Authorized,
+    remote: Arc<Authorized>,
     base: BaseUrl,
-    object_ids: ObjectIds,
+    object_ids: Arc<ObjectIds>,
 }
 
 impl GraphClient {
     /// Calls go to `base` (with `/v1.0`).
     #[must_use]
     pub fn new(remote: Authorized, base: BaseUrl) -> Self {
-        Self { remote, base, object_ids: ObjectIds::default() }
+        Self { remote: Arc::new(remote), base, object_ids: Arc::default() }
+    }
+
+    /// The client of the app in `ENTRA_SECRET_ID`: `ENTRA_LOGIN_URL`, `GRAPH_URL`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let secret = Secret::from_startup(startup, &["ENTRA_SECRET_ID"]);
+        let login = entra::login_url(startup.env);
+        let base = startup.env.or("GRAPH_URL", "https://graph.microsoft.com/v1.0".parse::<BaseUrl>().ok()?);
+        let (secret, login, base) = (secret?, login?, base?);
+        let http = startup.http().clone();
+        let entra = Entra::new(http.clone(), login, &base.origin(), secret);
+        Some(Self::new(Authorized::new(http, Issuer::Entra(entra)), base))
     }
 
     /// Fetches the token and opens the connection, so that the first call finds both. Failure is of no consequence but

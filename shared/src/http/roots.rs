@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::config::Environment;
+use crate::config::{Environment, Setting};
 
 /// The variable that names a PEM file of further authorities. OpenSSL and the AWS SDKs know it by the same name.
 const VARIABLE: &str = "SSL_CERT_FILE";
@@ -22,7 +22,7 @@ pub(super) fn compiled_in() -> RootCertStore {
 /// Mozilla's roots and those of `SSL_CERT_FILE`, where it is set. A file that cannot be used is noted as a problem.
 pub(super) fn of(env: &mut Environment) -> RootCertStore {
     let mut roots = compiled_in();
-    if let Some(Some(path)) = env.optional::<PathBuf>(VARIABLE)
+    if let Setting::Set(path) = env.optional::<PathBuf>(VARIABLE)
         && let Err(problem) = add(&mut roots, &path)
     {
         env.problem(format!("{VARIABLE}: {problem}"));

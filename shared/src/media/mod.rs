@@ -30,6 +30,7 @@ use crate::config::Origin;
 use crate::error::{Code, Error};
 use crate::http::retry::Repeat;
 use crate::http::{Call, HttpClient, MAX_ANSWER_BYTES, NoReply, RequestContext};
+use crate::startup::Startup;
 use crate::telemetry::Upstream;
 
 /// What a signed query leaves as it is.
@@ -110,6 +111,12 @@ impl S3Media {
         let base = base.map_err(|error| format!("AWS_ENDPOINT_URL: {error}"))?;
         let life = Duration::from_secs(u64::from(settings.link_minutes) * 60);
         Ok(Self { http, credentials, region, base, path, life })
+    }
+
+    /// The bucket that these settings name.
+    pub fn from_startup(startup: &mut Startup<'_>, settings: &MediaSettings) -> Option<Self> {
+        let made = Self::new(startup.http().clone(), startup.aws(), settings);
+        made.map_err(|problem| startup.env.problem(problem)).ok()
     }
 
     async fn credentials(&self) -> Result<Credentials, MediaError> {

@@ -160,7 +160,7 @@ impl MeetingSettings {
         let lobby_scope = env.or("LOBBY_SCOPE", LobbyScope("everyone"));
         let presenters = env.or("ALLOWED_PRESENTERS", Presenters("organization"));
         Some(Self {
-            default_organizer: default_organizer?,
+            default_organizer: default_organizer.unless_wrong()?,
             mode: mode?,
             lobby_scope: lobby_scope?,
             presenters: presenters?,

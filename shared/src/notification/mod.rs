@@ -16,3 +16,6 @@ pub use door::collection::{Collection, Notification};
 pub use door::{Admitted, Doorkeeper, Receiver, ReceiverSettings, Tally};
 pub use queued::queue::{Entry, QueueError, Queues, SqsQueues};
 pub use queued::{Change, EncryptedContent, Lifecycle, Queued, Unreadable};
+
+/// The variables of which the first that is set names the secret of the keys and certificates of encrypted notifications.
+pub(crate) const NOTIFICATION_KEYS: [&str; 2] = ["NOTIFICATION_KEYS_SECRET_ID", "WEBHOOK_SECRET_ID"];

@@ -205,7 +205,7 @@ impl PresenceSettings {
         let mode = env.or("PRESENCE_MODE", PresenceMode::default());
         let minutes = env.optional::<u32>("PRESENCE_TTL_MINUTES");
         let overrides = env.or("PRESENCE_MAP", Overrides::default());
-        let (mode, minutes, overrides) = (mode?, minutes?, overrides?);
+        let (mode, minutes, overrides) = (mode?, minutes.unless_wrong()?, overrides?);
         let minutes = match (mode, minutes) {
             (_, Some(minutes)) if minutes < *SESSION_MINUTES.start() => {
                 env.problem(format!("PRESENCE_TTL_MINUTES: expected at least {}", SESSION_MINUTES.start()));

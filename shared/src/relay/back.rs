@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::aws;
 use crate::http::RequestContext;
 use crate::queue::Message;
+use crate::startup::Startup;
 use crate::telemetry::{Call, Upstream};
 
 /// The message attribute that says why a message is in the dead-letter queue.
@@ -66,6 +67,13 @@ impl SqsBack {
     #[must_use]
     pub fn new(aws: &SdkConfig, queue_url: String, dead_letters_url: String) -> Self {
         Self { client: aws_sdk_sqs::Client::new(aws), queue_url, dead_letters_url }
+    }
+
+    /// The queues that these two variables name.
+    pub fn from_startup(startup: &mut Startup<'_>, queue: &str, dead_letters: &str) -> Option<Self> {
+        let queue = startup.env.required::<String>(queue);
+        let dead_letters = startup.env.required::<String>(dead_letters);
+        Some(Self::new(startup.aws(), queue?, dead_letters?))
     }
 }
 

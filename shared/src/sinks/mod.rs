@@ -5,6 +5,7 @@ pub mod event_bus;
 #[cfg(test)]
 mod key_tests;
 pub mod open_messaging;
+mod startup;
 #[cfg(test)]
 mod stored_names;
 #[cfg(test)]

@@ -44,13 +44,13 @@ impl SmsSettings {
         let template = env.optional::<Template>("SMS_TEMPLATE");
         let brand = env.optional::<String>("SMS_BRAND");
         let max_characters = env.or("SMS_MAX_CHARACTERS", SMS_MAX_CHARACTERS);
-        let (template, brand) = (template?, brand?);
+        let (template, brand) = (template.unless_wrong()?, brand.unless_wrong()?);
         if brand.is_none() && template.as_ref().is_some_and(Template::wants_brand) {
             env.problem("SMS_BRAND is not set, and SMS_TEMPLATE uses {brand}");
         }
         Some(Self {
-            from: from?,
-            country: country?,
+            from: from.unless_wrong()?,
+            country: country.unless_wrong()?,
             template: template.unwrap_or_else(|| Template::built_in(brand.is_some())),
             brand,
             max_characters: max_characters?,

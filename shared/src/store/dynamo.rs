@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{Claim, Claimed, RECORD_LIFE, Receipt, RecordKey, Records, State, StoreError, StoredRecord, kind};
 use crate::aws;
 use crate::http::RequestContext;
+use crate::startup::Startup;
 use crate::telemetry::{Call, Upstream};
 
 type HttpResponse = aws_sdk_dynamodb::config::http::HttpResponse;
@@ -31,6 +32,12 @@ impl DynamoRecords {
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
+    }
+
+    /// As [`Self::new`], in `STATE_TABLE`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let (client, table) = super::state_table(startup)?;
+        Some(Self::new(client, table))
     }
 
     /// Opens the connection, so that the first claim finds it: removes a record that is not there. Failure is of no

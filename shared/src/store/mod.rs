@@ -43,6 +43,7 @@ pub use dynamo::DynamoRecords;
 pub use memory::MemoryRecords;
 
 use crate::http::RequestContext;
+use crate::startup::Startup;
 
 /// How long a record is kept. A conversation's second click comes within minutes; a day covers the longest call.
 pub const RECORD_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -209,6 +210,12 @@ pub trait Records: Send + Sync {
         key: &RecordKey,
         owner: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The state table: a client of Amazon DynamoDB, and the name in `STATE_TABLE`.
+fn state_table(startup: &mut Startup<'_>) -> Option<(aws_sdk_dynamodb::Client, String)> {
+    let table = startup.env.required("STATE_TABLE")?;
+    Some((aws_sdk_dynamodb::Client::new(startup.aws()), table))
 }
 
 #[cfg(test)]

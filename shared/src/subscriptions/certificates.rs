@@ -6,7 +6,9 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 
 use crate::graph::subscriptions::EncryptionCertificate;
-use crate::secrets::Credential;
+use crate::notification::NOTIFICATION_KEYS;
+use crate::secrets::{Credential, Secret};
+use crate::startup::Startup;
 
 /// Longest certificate id that Graph takes.
 const MAX_CHARS: usize = 128;
@@ -16,6 +18,11 @@ const MAX_CHARS: usize = 128;
 pub struct Certificates(Vec<EncryptionCertificate>);
 
 impl Certificates {
+    /// The secret in `NOTIFICATION_KEYS_SECRET_ID`, else in `WEBHOOK_SECRET_ID`.
+    pub fn secret_from_startup(startup: &mut Startup<'_>) -> Option<Secret<Self>> {
+        Secret::from_startup(startup, &NOTIFICATION_KEYS)
+    }
+
     /// The one that subscriptions are given.
     #[must_use]
     pub fn newest(&self) -> Option<&EncryptionCertificate> {

@@ -13,16 +13,18 @@ use bridge::error::Error;
 use bridge::http::RequestContext;
 use bridge::meeting::MeetingSettings;
 use bridge::notification::queued::queue::Queue;
-use bridge::notification::{Change, Entry, QueueError, Queued, Queues, ReceiverSettings};
+use bridge::notification::{
+    Change, ClientState, ClientStateSecret, Entry, QueueError, Queued, Queues, ReceiverSettings, SqsQueues,
+};
 use bridge::presence::PresenceSettings;
 use bridge::presence::mirror::{MirrorSettings, PresenceTable};
 use bridge::sms::SmsSettings;
-use bridge::startup::{Startup, door};
+use bridge::startup::Startup;
 use bridge::store::MemoryRecords;
 use bridge::store::last_presence::{DynamoLastPresences, MemoryLastPresences};
 use bridge::store::meetings::MemoryMeetingNotes;
 use bridge::store::subscriptions::MemorySubscriptionNotes;
-use bridge::subscriptions::KeeperSettings;
+use bridge::subscriptions::{Certificates, KeeperSettings};
 use lambda_runtime::Context;
 use sandbox::Trouble;
 use sandbox::genesys_event::GenesysEvent;
@@ -190,7 +192,8 @@ impl InProcess {
         let mut env = self.environment_with(variables);
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let graph = startup.graph()?;
-        let secrets = (startup.subscription_client_state()?, startup.subscription_certificates()?);
+        let secrets =
+            (ClientState::secret_from_startup(&mut startup)?, Certificates::secret_from_startup(&mut startup)?);
         let settings = KeeperSettings::read(startup.env)?;
         let app = renew_subscriptions::App::new(graph, secrets, notes.clone(), queue.clone(), settings);
         Some(Consumer::of(renew_subscriptions::FUNCTION, Ok(app)))
@@ -202,15 +205,18 @@ impl InProcess {
     #[must_use]
     pub fn graph_webhook(&self) -> Option<Webhook<GraphSender, graph_webhook::App>> {
         let mut env = self.environment();
-        let (states, queues) = door(&mut env, &self.aws)?;
-        let app = graph_webhook::App::new(queues, ReceiverSettings::read(&mut env)?);
+        let mut startup = Startup::with(&mut env, self.aws.clone())?;
+        let states = ClientStateSecret::from_startup(&mut startup)?;
+        let queues = SqsQueues::from_startup(&mut startup)?;
+        let app = graph_webhook::App::new(queues, ReceiverSettings::read(startup.env)?);
         Some(Webhook::of(graph_webhook::FUNCTION, Ok((GraphSender::new(states), app))))
     }
 
     /// The check of `graph-webhook`, with a handler that works with nothing.
     #[must_use]
     pub fn graph_check(&self) -> Option<Webhook<GraphSender, ()>> {
-        let (states, _) = door(&mut self.environment(), &self.aws)?;
+        let mut env = self.environment();
+        let states = ClientStateSecret::from_startup(&mut Startup::with(&mut env, self.aws.clone())?)?;
         Some(Webhook::of(graph_webhook::FUNCTION, Ok((GraphSender::new(states), ()))))
     }
 }

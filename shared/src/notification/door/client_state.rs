@@ -14,6 +14,7 @@ use super::collection::ClientStateShown;
 use crate::error::Error;
 use crate::http::RequestContext;
 use crate::secrets::{Credential, Secret};
+use crate::startup::Startup;
 use crate::store::hash;
 
 /// How long the secret is not read again for a notification that does not match it. Anybody can send such a notification,
@@ -31,6 +32,11 @@ pub struct ClientState {
 }
 
 impl ClientState {
+    /// The secret in `WEBHOOK_SECRET_ID`.
+    pub fn secret_from_startup(startup: &mut Startup<'_>) -> Option<Secret<Self>> {
+        Secret::from_startup(startup, &["WEBHOOK_SECRET_ID"])
+    }
+
     /// What new subscriptions are given.
     #[must_use]
     pub fn secret(&self) -> &SecretString {
@@ -116,6 +122,11 @@ impl ClientStateSecret {
     #[must_use]
     pub fn new(secret: Secret<ClientState>) -> Self {
         Self { secret, renewed_at: Mutex::new(None) }
+    }
+
+    /// The client state in `WEBHOOK_SECRET_ID`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        ClientState::secret_from_startup(startup).map(Self::new)
     }
 
     /// Reads the secret before the first request. What fails is tried again by the request.

@@ -14,12 +14,15 @@ use tokio::time::Instant;
 
 use self::decrypt::{DecryptError, DecryptionKeys};
 use self::validation::{Audience, TokenError, ValidationTokens};
+use crate::auth::entra;
+use crate::auth::signing_keys::SigningKeys;
 use crate::error::{Code, Error};
 use crate::graph::resource::ResourceName;
 use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
-use crate::notification::{Change, EncryptedContent};
+use crate::notification::{Change, EncryptedContent, NOTIFICATION_KEYS};
 use crate::secrets::{Credential, Secret};
+use crate::startup::Startup;
 
 pub(crate) use self::replication::Replication;
 pub use self::source::Notifications;
@@ -80,6 +83,17 @@ impl Opener {
     #[must_use]
     pub fn new(graph: Arc<GraphClient>, tokens: ValidationTokens, keys: Secret<DecryptionKeys>) -> Self {
         Self { graph, tokens, keys, looked: Mutex::default() }
+    }
+
+    /// An opener with Microsoft Graph, the private keys in `NOTIFICATION_KEYS_SECRET_ID`, else `WEBHOOK_SECRET_ID`, and
+    /// Entra's signing keys from `ENTRA_LOGIN_URL`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let graph = startup.graph();
+        let keys = Secret::from_startup(startup, &NOTIFICATION_KEYS);
+        let login = entra::login_url(startup.env);
+        let (graph, keys, login) = (graph?, keys?, login?);
+        let signing_keys = SigningKeys::new(startup.http().clone(), login.clone());
+        Some(Self::new(Arc::new(graph), ValidationTokens::new(signing_keys, login), keys))
     }
 
     /// Reads the keys so that the first notification finds them, and says which of them are of no use. Failure is of no

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::aws;
 use crate::http::RequestContext;
+use crate::startup::Startup;
 use crate::telemetry::{Call, Upstream};
 
 /// The most messages that `SendMessageBatch` takes.
@@ -141,6 +142,22 @@ impl SqsQueues {
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ALL_ATTEMPTS).build();
         let config = aws_sdk_sqs::config::Builder::from(aws).timeout_config(timeouts).build();
         Self { client: aws_sdk_sqs::Client::from_conf(config), changes_url, lifecycle_url }
+    }
+
+    /// The queues of the webhook: `NOTIFICATION_QUEUE_URL`, and `LIFECYCLE_QUEUE_URL`, without which lifecycle notifications
+    /// go to the same queue.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let changes = startup.env.required::<String>("NOTIFICATION_QUEUE_URL");
+        let lifecycle = startup.env.optional::<String>("LIFECYCLE_QUEUE_URL").unless_wrong();
+        let (changes, lifecycle) = (changes?, lifecycle?);
+        let lifecycle = lifecycle.unwrap_or_else(|| changes.clone());
+        Some(Self::new(startup.aws(), changes, lifecycle))
+    }
+
+    /// The queue of changes alone: `NOTIFICATION_QUEUE_URL`.
+    pub fn of_changes(startup: &mut Startup<'_>) -> Option<Self> {
+        let url = startup.env.required::<String>("NOTIFICATION_QUEUE_URL")?;
+        Some(Self::new(startup.aws(), url.clone(), url))
     }
 }
 

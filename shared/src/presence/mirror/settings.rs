@@ -42,7 +42,7 @@ impl MirrorSettings {
         let presence = PresenceSettings::read(env);
         let rate = env.or("PRESENCE_REQUESTS_PER_SECOND", REQUESTS_PER_SECOND);
         let only = env.optional::<UserIds>("PRESENCE_USERS");
-        let (presence, rate, only) = (presence?, rate?, only?);
+        let (presence, rate, only) = (presence?, rate?, only.unless_wrong()?);
         if rate == 0 {
             env.problem("PRESENCE_REQUESTS_PER_SECOND: expected at least 1");
             return None;

@@ -16,10 +16,11 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::aws;
-use crate::config::Environment;
+use crate::config::{Environment, Setting};
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::notification::Change;
+use crate::startup::Startup;
 use crate::telemetry::{Call, Upstream};
 
 /// Who an event is from.
@@ -51,8 +52,8 @@ impl FromStr for BusName {
 }
 
 impl BusName {
-    /// Reads `EVENT_BUS`: `Some(None)` when nothing is to be published.
-    pub fn read(env: &mut Environment) -> Option<Option<Self>> {
+    /// Reads `EVENT_BUS`; unset when nothing is to be published.
+    pub fn read(env: &mut Environment) -> Setting<Self> {
         env.optional("EVENT_BUS")
     }
 }
@@ -91,6 +92,12 @@ pub struct EventBridgeBus {
 }
 
 impl EventBridgeBus {
+    /// The bus that `EVENT_BUS` names; unset when nothing is to be published.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Setting<Self> {
+        let name = BusName::read(startup.env);
+        name.map(|name| Self::new(aws_sdk_eventbridge::Client::new(startup.aws()), name))
+    }
+
     /// The bus of this name.
     #[must_use]
     pub fn new(client: aws_sdk_eventbridge::Client, name: BusName) -> Self {
@@ -287,10 +294,10 @@ mod tests {
 
     #[test]
     fn the_bus_is_optional() {
-        for (value, expected) in [("", Some(None)), ("bridge events", None)] {
+        for (value, expected) in [("", Setting::Unset), ("bridge events", Setting::Wrong)] {
             assert_eq!(BusName::read(&mut Environment::of([("EVENT_BUS", value)])), expected);
         }
         let arn = "arn:aws:events:eu-central-1:123456789012:event-bus/teams";
-        assert_eq!(BusName::read(&mut Environment::of([("EVENT_BUS", arn)])), Some(Some(BusName(arn.into()))));
+        assert_eq!(BusName::read(&mut Environment::of([("EVENT_BUS", arn)])), Setting::Set(BusName(arn.into())));
     }
 }

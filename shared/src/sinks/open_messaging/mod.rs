@@ -12,6 +12,7 @@
 mod agents;
 mod images;
 pub(in crate::sinks) mod key;
+mod startup;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::{ChatNames, NAME_LIFE, Writer};
 use crate::http::RequestContext;
+use crate::startup::Startup;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
+use crate::store::state_table;
 use crate::store::{RecordKey, StoreError};
 
 /// For so long nobody asks the table again, and a name's life is not prolonged: a small part of that life.
@@ -39,6 +41,12 @@ impl DynamoChatNames {
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table, known: Mutex::new(LruCache::new(MAX_KNOWN)) }
+    }
+
+    /// As [`Self::new`], in `STATE_TABLE`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let (client, table) = state_table(startup)?;
+        Some(Self::new(client, table))
     }
 
     fn known(&self, chat: &RecordKey) -> Option<Writer> {

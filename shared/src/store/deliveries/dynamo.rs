@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::{Begun, DELIVERY_LIFE, Deliveries, Lease, LeaseEnd};
 use crate::http::RequestContext;
+use crate::startup::Startup;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
+use crate::store::state_table;
 use crate::store::{RecordKey, StoreError};
 
 /// Deliveries in a table.
@@ -22,6 +24,12 @@ impl DynamoDeliveries {
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
+    }
+
+    /// As [`Self::new`], in `STATE_TABLE`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let (client, table) = state_table(startup)?;
+        Some(Self::new(client, table))
     }
 
     async fn update(

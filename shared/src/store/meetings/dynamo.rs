@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use super::{MeetingNote, MeetingNotes, note_key};
 use crate::http::RequestContext;
+use crate::startup::Startup;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
+use crate::store::state_table;
 use crate::store::{RecordKey, StoreError};
 
 /// Notes in a table.
@@ -20,6 +22,12 @@ impl DynamoMeetingNotes {
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
+    }
+
+    /// As [`Self::new`], in `STATE_TABLE`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let (client, table) = state_table(startup)?;
+        Some(Self::new(client, table))
     }
 
     /// Opens the connection, so that the first click finds it: looks for a note that is not there. Failure is of no

@@ -11,7 +11,9 @@ use lru::LruCache;
 
 use super::{HEARD_AT_MOST_EVERY, Kept, Note, Notes, Progress, SubscriptionNotes};
 use crate::http::RequestContext;
+use crate::startup::Startup;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
+use crate::store::state_table;
 use crate::store::{RecordKey, StoreError, kind};
 
 /// How long something is remembered that is not written again: much longer than any subscription lives unrenewed.
@@ -39,6 +41,12 @@ impl DynamoSubscriptionNotes {
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table, noted: Mutex::new(LruCache::new(REMEMBERED)) }
+    }
+
+    /// As [`Self::new`], in `STATE_TABLE`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let (client, table) = state_table(startup)?;
+        Some(Self::new(client, table))
     }
 
     async fn items(&self, cx: &RequestContext, ids: &[String]) -> Result<HashMap<String, Item>, StoreError> {

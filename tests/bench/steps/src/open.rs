@@ -2,7 +2,6 @@
 //! come from where the environment says, once.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
@@ -94,7 +93,7 @@ pub(crate) fn measure(input: &str) -> Result<[Duration; 3], Failure> {
 async fn opener() -> Result<Opener, Failure> {
     let mut env = Environment::of_process();
     let opener = match Startup::load(&mut env).await {
-        Some(mut startup) => startup.graph().map(Arc::new).and_then(|graph| startup.opener(graph)),
+        Some(mut startup) => Opener::from_startup(&mut startup),
         None => None,
     };
     Ok(env.finish(opener)?)

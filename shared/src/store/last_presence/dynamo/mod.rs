@@ -15,7 +15,9 @@ use uuid::Uuid;
 use super::{Advanced, DueTurns, LastPresence, LastPresences, Link, Plan, Reason, Sent, Settled, Turn, Wanted};
 use crate::http::RequestContext;
 use crate::presence::PresenceMode;
+use crate::startup::Startup;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
+use crate::store::state_table;
 use crate::store::{StoreError, kind};
 
 /// How long a user is remembered who does not change: longer than a queue keeps an old event.
@@ -49,6 +51,12 @@ impl DynamoLastPresences {
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
+    }
+
+    /// As [`Self::new`], in `STATE_TABLE`.
+    pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        let (client, table) = state_table(startup)?;
+        Some(Self::new(client, table))
     }
 
     fn update(&self, id: &str) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
