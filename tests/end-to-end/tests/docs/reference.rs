@@ -172,3 +172,20 @@ fn every_metric_of_the_code_is_explained() {
     let unexplained: Vec<_> = metrics.iter().filter(|metric| !page.contains(&format!("`{metric}`"))).collect();
     assert!(unexplained.is_empty(), "nothing says what {unexplained:?} counts");
 }
+
+#[test]
+fn the_words_in_the_picture_are_still_the_bridge_s() {
+    let picture = file("docs/pictures/escalation.svg");
+    let metadata = picture.split_once("<metadata>").unwrap().1.split("</metadata>").next().unwrap();
+    let click: serde_json::Value = serde_json::from_str(&metadata.replace("&amp;", "&")).unwrap();
+    let (code, remedy) =
+        (sources("shared/src"), "draw it again: cargo sandbox --once --picture docs/pictures/escalation.svg");
+    let link = click["answer"]["joinUrl"].as_str().unwrap();
+    for sentence in click["answer"]["message"].as_str().unwrap().split_inclusive('.') {
+        assert!(code.contains(sentence.trim()), "{sentence} {remedy}");
+    }
+    // The built-in text, as the code spells it.
+    let text = click["text"].as_str().unwrap();
+    let text = text.replace(link, "{link}").replace("Contoso", "{brand}").replace("Kim", "{agent}");
+    assert!(code.contains(&format!("\"{}\"", text.replace('\n', "\\n"))), "{text} {remedy}");
+}
