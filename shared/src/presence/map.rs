@@ -193,6 +193,8 @@ impl FromStr for Overrides {
 pub struct PresenceSettings {
     /// By which of Graph's actions.
     pub mode: PresenceMode,
+    /// The mode that was in use before, when the mode was changed lately: what it has set is taken back.
+    pub mode_before: Option<PresenceMode>,
     /// How long a presence lasts when nothing renews it, in minutes.
     pub minutes: u32,
     by_system: HashMap<SystemPresence, Target>,
@@ -200,12 +202,14 @@ pub struct PresenceSettings {
 }
 
 impl PresenceSettings {
-    /// Reads `PRESENCE_MODE`, `PRESENCE_TTL_MINUTES` and `PRESENCE_MAP`.
+    /// Reads `PRESENCE_MODE`, `PRESENCE_MODE_BEFORE`, `PRESENCE_TTL_MINUTES` and `PRESENCE_MAP`.
     pub fn read(env: &mut Environment) -> Option<Self> {
         let mode = env.or("PRESENCE_MODE", PresenceMode::default());
+        let mode_before = env.optional("PRESENCE_MODE_BEFORE");
         let minutes = env.optional::<u32>("PRESENCE_TTL_MINUTES");
         let overrides = env.or("PRESENCE_MAP", Overrides::default());
-        let (mode, minutes, overrides) = (mode?, minutes.unless_wrong()?, overrides?);
+        let (mode, mode_before) = (mode?, mode_before.unless_wrong()?);
+        let (minutes, overrides) = (minutes.unless_wrong()?, overrides?);
         let minutes = match (mode, minutes) {
             (_, Some(minutes)) if minutes < *SESSION_MINUTES.start() => {
                 env.problem(format!("PRESENCE_TTL_MINUTES: expected at least {}", SESSION_MINUTES.start()));
@@ -219,7 +223,8 @@ impl PresenceSettings {
             (PresenceMode::Preferred, None) => PREFERRED_MINUTES,
             (PresenceMode::Session | PresenceMode::Both, None) => *SESSION_MINUTES.end(),
         };
-        let mut settings = Self { mode, minutes, by_system: HashMap::new(), by_definition: HashMap::new() };
+        let mut settings =
+            Self { mode, mode_before, minutes, by_system: HashMap::new(), by_definition: HashMap::new() };
         for presence in SystemPresence::ALL {
             // The defaults are good in every mode; a test holds them to it.
             let target = Target::parse(presence.by_default(), mode).unwrap_or(Target::Leave);

@@ -12,7 +12,7 @@ use super::{Whom, changes};
 use crate::error::{Code, Error};
 use crate::fields::Fields;
 use crate::genesys::ExternalIds;
-use crate::graph::GraphClient;
+use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::invisible::is_blank;
 
@@ -146,33 +146,39 @@ impl<I: ExternalIds> PresenceUpdater<'_, I> {
         cx: &RequestContext,
         order: &PresenceOrder,
     ) -> Result<(Code, &'static str, PresenceFields), Error> {
-        let Self { graph, ids, users, settings } = *self;
+        let Self { ids, users, settings, .. } = *self;
         let target = order.target(settings)?;
         if target == Target::Leave {
             return Ok((Code::UNCHANGED, "The map leaves Teams as it is.", PresenceFields::default()));
         }
-        let user = match order.whom {
+        let mut user = match order.whom {
             User::Teams(id) => id,
             User::Genesys(id) => users.find(ids, cx, id).await?.ok_or_else(not_linked)?,
         };
-        let whom = Whom { user, session_id: graph.app_id(cx).await? };
         let now = Timestamp::now();
-        for outcome in graph.change_presences(cx, &changes(&whom, target, settings, None)).await? {
-            outcome.map_err(|error| {
-                if !error.is_not_found() {
-                    return error.into();
-                }
-                if let User::Genesys(id) = order.whom {
-                    users.forget(id);
-                }
-                Error::new(
-                    Code::NO_TEAMS_USER,
-                    "Microsoft Graph knows no such user. Correct the user's external id in Genesys Cloud (authority \
-                     microsoftteams), or `user`: it is the Entra object id.",
-                )
-                .because(error)
-            })?;
+        let mut outcome = self.set(cx, user, target).await;
+        // The link may be an old one: the user may have been linked anew since it was found.
+        if let (Err(GraphError::NotFound { .. }), User::Genesys(id)) = (&outcome, order.whom) {
+            users.forget(id);
+            if let Some(linked) = users.find(ids, cx, id).await?.filter(|linked| *linked != user) {
+                user = linked;
+                outcome = self.set(cx, user, target).await;
+            }
+            if outcome.is_err() {
+                users.forget(id);
+            }
         }
+        outcome.map_err(|error| {
+            if !error.is_not_found() {
+                return error.into();
+            }
+            Error::new(
+                Code::NO_TEAMS_USER,
+                "Microsoft Graph knows no such user. Correct the user's external id in Genesys Cloud (authority \
+                 microsoftteams), or `user`: it is the Entra object id.",
+            )
+            .because(error)
+        })?;
         let teams_user_id = user.to_string();
         Ok(match target {
             Target::Show(shown) => {
@@ -188,6 +194,16 @@ impl<I: ExternalIds> PresenceUpdater<'_, I> {
                 (Code::CLEARED, "What the bridge had set in Microsoft Teams was cleared.", fields)
             }
         })
+    }
+}
+
+impl<I> PresenceUpdater<'_, I> {
+    /// Makes every change that shows the target of a Teams user.
+    async fn set(&self, cx: &RequestContext, user: Uuid, target: Target) -> Result<(), GraphError> {
+        let whom = Whom { user, session_id: self.graph.app_id(cx).await? };
+        let changes = changes(&whom, target, self.settings, self.settings.mode_before);
+        let outcomes = self.graph.change_presences(cx, &changes).await?;
+        outcomes.into_iter().collect()
     }
 }
 

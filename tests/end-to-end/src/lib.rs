@@ -126,7 +126,13 @@ impl InProcess {
     /// `update-presence`; `None` when its settings are wrong.
     #[must_use]
     pub fn update_presence(&self) -> Option<Function<update_presence::App>> {
-        let mut env = self.environment();
+        self.update_presence_with(&[])
+    }
+
+    /// `update-presence` with these variables beside the usual ones; `None` when its settings are wrong.
+    #[must_use]
+    pub fn update_presence_with(&self, more: &[(&str, &str)]) -> Option<Function<update_presence::App>> {
+        let mut env = self.environment_with(more);
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
         let (graph, genesys) = (startup.graph()?, startup.genesys()?);
         let app = update_presence::App::new(graph, genesys, PresenceSettings::read(startup.env)?);

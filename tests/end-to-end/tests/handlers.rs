@@ -7,7 +7,7 @@ use bridge::error::Error;
 use end_to_end::{InProcess, answer, event, invocation, presence_batch, presence_batch_of};
 use sandbox::genesys_event::GenesysEvent;
 use sandbox::stand_ins::faults::Fault;
-use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID, COLLEAGUE_ID, ORGANIZER_ID, User, Vendor};
+use sandbox::stand_ins::{AGENT_GENESYS_ID, AGENT_ID, COLLEAGUE_ID, GenesysUser, ORGANIZER_ID, User, Vendor};
 use serde_json::{Value, json};
 
 const LAMBDA: Duration = Duration::from_secs(28);
@@ -333,6 +333,54 @@ async fn update_presence_answers_its_event() {
     assert_eq!(bundle.stand_ins.world.calls().len(), calls + 1, "warm, a presence is one call");
 }
 
+/// Without a memory of what was set, the setting says which mode was in use before.
+#[tokio::test]
+async fn what_another_mode_had_set_is_taken_back_by_the_next_call() {
+    let bundle = InProcess::start().await.unwrap();
+    let held = || bundle.stand_ins.world.presence_held(AGENT_ID);
+    let set = async |presence: &str, variables: &[(&str, &str)]| {
+        let function = bundle.update_presence_with(variables).unwrap();
+        let body = json!({"userId": AGENT_GENESYS_ID, "systemPresence": presence});
+        let answer = answer(&function, event("update-presence", Some(&body)), LAMBDA, update_presence::handle).await;
+        assert_eq!(answer.0, 200, "{}", answer.1);
+    };
+    set("BUSY", &[("PRESENCE_MODE", "preferred")]).await;
+    let to_sessions = [("PRESENCE_MODE", "session"), ("PRESENCE_MODE_BEFORE", "preferred")];
+    set("MEETING", &to_sessions).await;
+    assert_eq!(held(), [Some("Busy"), None]);
+    let back = [("PRESENCE_MODE", "preferred"), ("PRESENCE_MODE_BEFORE", "both")];
+    set("OFFLINE", &back).await;
+    assert_eq!(held(), [None, None]);
+}
+
+/// The bridge has found the link before; by now the Teams user is gone and another one is linked.
+#[tokio::test]
+async fn a_presence_follows_a_link_that_was_made_anew_within_the_same_call() {
+    let bundle = InProcess::start().await.unwrap();
+    let function = bundle.update_presence().unwrap();
+    let world = &bundle.stand_ins.world;
+    let [agent, old, new] = [10_u128, 11, 12].map(|id| uuid::Uuid::from_u128(id).to_string());
+    let link = |teams: &str| world.directory().put_genesys_user(GenesysUser::new(&agent, "kim@contoso.com", teams));
+    let set = async || {
+        let body = json!({"userId": agent, "systemPresence": "BUSY"});
+        answer(&function, event("update-presence", Some(&body)), LAMBDA, update_presence::handle).await.1
+    };
+    for id in [&old, &new] {
+        world.directory().put_user(User::new(&format!("{id}@contoso.com"), id));
+    }
+    link(&old);
+    assert_eq!(set().await["teamsUserId"], old.as_str());
+    world.directory().remove_user(&old);
+    assert_eq!(set().await["code"], "noTeamsUser", "nobody else is linked");
+    link(&old);
+    world.directory().put_user(User::new("old@contoso.com", &old));
+    assert_eq!(set().await["teamsUserId"], old.as_str());
+    world.directory().remove_user(&old);
+    link(&new);
+    let second = set().await;
+    assert_eq!((&second["code"], second["teamsUserId"].as_str()), (&json!("updated"), Some(new.as_str())));
+}
+
 #[tokio::test]
 async fn mirror_presence_serves_its_batch() {
     let bundle = InProcess::start().await.unwrap();
@@ -390,7 +438,7 @@ async fn a_batch_that_cannot_be_sent_is_kept_and_sent_later() {
     bundle.stand_ins.world.faults.add(Fault::at(Vendor::Entra, "token").times(0).status(503));
     let batch = presence_batch();
     // What is left of the time is for batches that are on their way, so that this one is over soon.
-    let short = invocation(Duration::from_secs(22));
+    let short = invocation(Duration::from_secs(17));
     let answer = consumer.answer(batch.clone(), short, mirror_presence::handle).await;
     assert_eq!(answer.batch_item_failures.len(), 0, "an outage of Entra ID uses up no receives");
     assert_eq!(bundle.stand_ins.world.presence_writes(), 0);

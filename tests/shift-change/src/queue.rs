@@ -7,7 +7,7 @@ use bridge::queue::Message;
 use tokio::time::Instant;
 
 /// How the template sets up queue and event source mapping.
-pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(730);
+pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(370);
 pub const MAX_RECEIVES: u32 = 5;
 pub const BATCH: usize = 1000;
 pub const WINDOW: Duration = Duration::from_secs(3);

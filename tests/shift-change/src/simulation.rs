@@ -25,7 +25,7 @@ use crate::vendors::{Genesys, Graph};
 use crate::{Trouble, locked};
 
 /// How long one invocation may last: the function's timeout in the template.
-const INVOCATION: Duration = Duration::from_secs(120);
+const INVOCATION: Duration = Duration::from_secs(60);
 
 /// A run is given up after this time; nothing should take that long.
 const PATIENCE: Duration = Duration::from_secs(4 * 60 * 60);

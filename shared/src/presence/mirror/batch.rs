@@ -79,7 +79,12 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
                 let whom = Whom { user: teams_user, session_id: session_id.clone() };
                 let target = Target::read_back(&last.wanted.target, self.settings.presence.mode);
                 let before = last.sent.as_ref().filter(|sent| sent.target != Target::Clear.to_string());
-                let changes = changes(&whom, target, &self.settings.presence, before.and_then(|sent| sent.mode));
+                let changes = changes(
+                    &whom,
+                    target,
+                    &self.settings.presence,
+                    before.and_then(|sent| sent.mode).or(self.settings.presence.mode_before),
+                );
                 Linked::To(Job { user, teams_user, last, changes })
             }
             Linked::Nobody => Linked::Nobody,

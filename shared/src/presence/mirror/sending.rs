@@ -25,10 +25,10 @@ use crate::store::StoreError;
 use crate::store::last_presence::{LeaseAnswer, Reason, Turn};
 
 /// How long one invocation sends.
-const LONGEST: Duration = Duration::from_secs(90);
+const LONGEST: Duration = Duration::from_secs(44);
 
 /// Kept back for the batches that are on their way when the time is over.
-const LAST_BATCHES: Duration = Duration::from_secs(20);
+const LAST_BATCHES: Duration = Duration::from_secs(15);
 
 /// Batches on their way to Graph at once. The pace decides how many leave; this is for those that are slow.
 const BATCHES_AT_ONCE: usize = 4;
