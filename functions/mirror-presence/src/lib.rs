@@ -7,7 +7,7 @@ use bridge::error::Error;
 use bridge::genesys::GenesysClient;
 use bridge::graph::GraphClient;
 use bridge::http::RequestContext;
-use bridge::presence::mirror::{Mirror, MirrorSettings, PresenceTable, Reminder, Served, Tally};
+use bridge::presence::mirror::{Mirror, MirrorSettings, MirrorTally, PresenceTable, Reminder, Served};
 use bridge::queue::Message;
 use bridge::startup::{Startup, warm_up};
 use bridge::store::last_presence::DynamoLastPresences;
@@ -66,7 +66,7 @@ pub async fn handle<S: PresenceTable>(
     app: &App<S>,
     cx: &RequestContext,
     messages: Vec<Message>,
-) -> Result<BatchAnswer<Tally>, Error> {
+) -> Result<BatchAnswer<MirrorTally>, Error> {
     let App { graph, genesys, last, reminder, settings } = app;
     let mirror = Mirror { presences: graph, ids: genesys, last, settings, now: Timestamp::now };
     let Served { failed, tally, more } = mirror.serve(cx, messages).await;

@@ -1,9 +1,9 @@
 //! The mirror's tally as it stands in the log line.
 
-use super::mirror::Tally;
+use super::mirror::MirrorTally;
 use crate::telemetry::{Figure, Figures};
 
-impl Figures for Tally {
+impl Figures for MirrorTally {
     fn figures(&self) -> impl Iterator<Item = Figure> {
         let counts = [
             ("events", self.events),

@@ -10,7 +10,7 @@ use bridge::http::{Deadline, RequestContext};
 use bridge::presence::mirror::{Mirror, MirrorSettings};
 use bridge::presence::{SystemPresence, Target};
 use bridge::store::last_presence::{
-    LastPresences, Link, MemoryLastPresences, Reading, Reason, Sent, TeamsLinks, Turn, Wanted,
+    LastPresences, LinkReading, LinkTable, MemoryLastPresences, Reason, SentPresence, TeamsLink, Turn, WantedPresence,
 };
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -88,7 +88,11 @@ async fn simulate(shift: Shift) -> Result<Outcome, Trouble> {
     for agent in &agents {
         let id = agent.id.to_string();
         world.directory().put_user(User::new(&format!("{id}@contoso.com"), &id));
-        let sent = Sent { target: target(agent.before).to_string(), mode: Some(shift.mode), until: clock() + LIFE };
+        let sent = SentPresence {
+            target: target(agent.before).to_string(),
+            mode: Some(shift.mode.name().into()),
+            until: clock() + LIFE,
+        };
         if shift.mix != Mix::FirstDay {
             worked_before(&table.0, &cx, agent, sent).await;
         }
@@ -128,7 +132,7 @@ async fn simulate(shift: Shift) -> Result<Outcome, Trouble> {
     };
     if shift.mix != Mix::FirstDay {
         // The links were loaded before, and are loaded again later.
-        let later = Reading { next: 1, at: Timestamp::MAX };
+        let later = LinkReading { next: 1, at: Timestamp::MAX };
         let _ = table.0.keep_reading(&cx, &later).await;
     }
     let instances = settings.iter().map(|settings| {
@@ -182,12 +186,12 @@ async fn instance(mirror: Mirror<'_, Graph, Genesys, Table>, queue: &Mutex<Queue
 const LIFE: Duration = Duration::from_secs(8 * 60 * 60);
 
 /// What the state table knows of an agent who worked here before.
-async fn worked_before(table: &MemoryLastPresences, cx: &RequestContext, agent: &Agent, sent: Sent) {
+async fn worked_before(table: &MemoryLastPresences, cx: &RequestContext, agent: &Agent, sent: SentPresence) {
     let modified = time(Duration::ZERO) - Duration::from_secs(60 * 60);
-    let wanted = Wanted { modified, target: sent.target.clone(), urgent: agent.before.is_urgent() };
+    let wanted = WantedPresence { modified, target: sent.target.clone(), urgent: agent.before.is_urgent() };
     let next = Turn { reason: Reason::Renewal, at: sent.until };
     // In memory, none can fail.
-    let _ = table.link(cx, agent.id, &Link { teams_user: Some(agent.id), since: clock() }).await;
+    let _ = table.link(cx, agent.id, &TeamsLink { teams_user: Some(agent.id), since: clock() }).await;
     let _ = table.advance(cx, agent.id, &wanted, None, modified).await;
     let _ = table.settle(cx, agent.id, modified, &sent, Some(next)).await;
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bridge::http::RequestContext;
 use bridge::store::StoreError;
 use bridge::store::last_presence::{
-    Advanced, DueTurns, LastPresence, LastPresences, LeaseAnswer, Link, MemoryLastPresences, Plan, Reading, Reason,
-    SenderLease, Sent, Settled, TeamsLinks, Turn, Wanted,
+    Advanced, DueTurns, LastPresence, LastPresences, LeaseAnswer, LinkReading, LinkTable, MemoryLastPresences, Reason,
+    SenderLease, SentPresence, Settled, TeamsLink, Turn, TurnPlan, WantedPresence,
 };
 use jiff::Timestamp;
 use tokio::time::sleep;
@@ -36,7 +36,7 @@ impl LastPresences for Table {
         &self,
         cx: &RequestContext,
         user: Uuid,
-        wanted: &Wanted,
+        wanted: &WantedPresence,
         turn: Option<Turn>,
         now: Timestamp,
     ) -> Result<Advanced, StoreError> {
@@ -44,7 +44,13 @@ impl LastPresences for Table {
         self.0.advance(cx, user, wanted, turn, now).await
     }
 
-    async fn plan(&self, cx: &RequestContext, user: Uuid, modified: Timestamp, plan: &Plan) -> Result<(), StoreError> {
+    async fn plan(
+        &self,
+        cx: &RequestContext,
+        user: Uuid,
+        modified: Timestamp,
+        plan: &TurnPlan,
+    ) -> Result<(), StoreError> {
         Self::travel().await;
         self.0.plan(cx, user, modified, plan).await
     }
@@ -54,7 +60,7 @@ impl LastPresences for Table {
         cx: &RequestContext,
         user: Uuid,
         modified: Timestamp,
-        sent: &Sent,
+        sent: &SentPresence,
         next: Option<Turn>,
     ) -> Result<Settled, StoreError> {
         Self::travel().await;
@@ -78,18 +84,18 @@ impl LastPresences for Table {
     }
 }
 
-impl TeamsLinks for Table {
-    async fn link(&self, cx: &RequestContext, user: Uuid, link: &Link) -> Result<(), StoreError> {
+impl LinkTable for Table {
+    async fn link(&self, cx: &RequestContext, user: Uuid, link: &TeamsLink) -> Result<(), StoreError> {
         Self::travel().await;
         self.0.link(cx, user, link).await
     }
 
-    async fn reading(&self, cx: &RequestContext) -> Result<Option<Reading>, StoreError> {
+    async fn reading(&self, cx: &RequestContext) -> Result<Option<LinkReading>, StoreError> {
         Self::travel().await;
         self.0.reading(cx).await
     }
 
-    async fn keep_reading(&self, cx: &RequestContext, reading: &Reading) -> Result<(), StoreError> {
+    async fn keep_reading(&self, cx: &RequestContext, reading: &LinkReading) -> Result<(), StoreError> {
         Self::travel().await;
         self.0.keep_reading(cx, reading).await
     }

@@ -7,15 +7,15 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::decision::{renewal, turn};
+use super::decision::{mode_of, renewal, turn};
 use super::links::{Linked, unlinked_turn};
-use super::{Mirror, PresenceTable, Presences, STATE_CONCURRENCY, Tally};
+use super::{Mirror, MirrorTally, PresenceTable, Presences, STATE_CONCURRENCY};
 use crate::graph::GraphError;
 use crate::graph::presence::PresenceChange;
 use crate::http::RequestContext;
 use crate::presence::{ExternalIds, LinkList, Target, Whom, changes};
 use crate::store::StoreError;
-use crate::store::last_presence::{LastPresence, Link, Plan, Reason, Sent, Settled, Turn};
+use crate::store::last_presence::{LastPresence, Reason, SentPresence, Settled, TeamsLink, Turn, TurnPlan};
 
 /// How long after a failure a presence is tried again: twice as long after each, up to the longest.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -83,7 +83,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
                     &whom,
                     target,
                     &self.settings.presence,
-                    before.and_then(|sent| sent.mode).or(self.settings.presence.mode_before),
+                    before.and_then(mode_of).or(self.settings.presence.mode_before),
                 );
                 Linked::To(Job { user, teams_user, last, changes })
             }
@@ -153,10 +153,10 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
             Err(GraphError::Throttled { .. }) => Ok((Ended::Kept, last.plan.turn)),
             Err(error) if error.is_not_found() => {
                 // Genesys Cloud is asked again: the user may have been linked anew.
-                let refused = Link { teams_user: Some(*teams_user), since: Timestamp::UNIX_EPOCH };
+                let refused = TeamsLink { teams_user: Some(*teams_user), since: Timestamp::UNIX_EPOCH };
                 self.last.link(cx, *user, &refused).await?;
                 let turn = Some(unlinked_turn(last, now));
-                self.last.plan(cx, *user, modified, &Plan { turn, ..last.plan }).await?;
+                self.last.plan(cx, *user, modified, &TurnPlan { turn, ..last.plan }).await?;
                 Ok((Ended::Unlinked, turn))
             }
             Err(error) => {
@@ -182,7 +182,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         let settings = &self.settings.presence;
         let wanted = &last.wanted;
         let until = now.checked_add(settings.life()).unwrap_or(Timestamp::MAX);
-        let sent = Sent { target: wanted.target.clone(), mode: Some(settings.mode), until };
+        let sent = SentPresence { target: wanted.target.clone(), mode: Some(settings.mode.name().into()), until };
         let shows = wanted.target != Target::Clear.to_string();
         let next = renewal(settings, last.plan.seen, now).filter(|_| shows);
         let lag_ms = now.as_millisecond() - wanted.modified.as_millisecond();
@@ -191,7 +191,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
             // It may have been sent by an instance that took this one for dead, and before what was sent here.
             Settled::Overtaken(newer) if newer.is_settled() => {
                 let turn = turn(newer.wanted.urgent, newer.wanted.modified, now);
-                let plan = Plan { turn: Some(turn), ..newer.plan };
+                let plan = TurnPlan { turn: Some(turn), ..newer.plan };
                 self.last.plan(cx, user, newer.wanted.modified, &plan).await?;
                 Some(plan)
             }
@@ -211,15 +211,15 @@ pub(super) fn pause_after(tries: u32) -> Duration {
 }
 
 /// The plan after a failure: another try after this pause, unless the presence is too old to say anything.
-pub(super) fn put_off(last: &LastPresence, pause: Duration, now: Timestamp) -> Plan {
+pub(super) fn put_off(last: &LastPresence, pause: Duration, now: Timestamp) -> TurnPlan {
     let says_nothing = last.wanted.modified.checked_add(GIVEN_UP_AFTER).is_ok_and(|end| end < now);
     let at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
     let turn = last.plan.turn.filter(|_| !says_nothing || is_renewal(last)).map(|turn| Turn { at, ..turn });
-    Plan { turn, tries: last.plan.tries.saturating_add(1), seen: last.plan.seen }
+    TurnPlan { turn, tries: last.plan.tries.saturating_add(1), seen: last.plan.seen }
 }
 
 /// Counts an end.
-pub(super) fn count(ended: Ended, tally: &mut Tally) {
+pub(super) fn count(ended: Ended, tally: &mut MirrorTally) {
     match ended {
         Ended::Sent { renewed, overtaken, lag_ms } => {
             if renewed {

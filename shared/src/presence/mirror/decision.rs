@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::event::{PresenceEvent, Read, read};
-use crate::presence::{PresenceSettings, Target};
+use crate::presence::{PresenceMode, PresenceSettings, Target};
 use crate::queue::Message;
-use crate::store::last_presence::{Advanced, LastPresence, Plan, Reason, Turn, Wanted};
+use crate::store::last_presence::{Advanced, LastPresence, Reason, SentPresence, Turn, TurnPlan, WantedPresence};
 
 /// A presence is renewed no longer than this after an event said that the user still is it: a shift and a half. Should the
 /// event that ends it have been lost, it must not stand forever.
@@ -17,7 +17,7 @@ const RENEWED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// What became of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct MirrorTally {
     /// Messages.
     pub events: usize,
     /// Another topic, another source, a user who is not on the list.
@@ -62,7 +62,7 @@ pub struct Tally {
 
 /// The newest event of a user in a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Newest {
+pub struct NewestEvent {
     /// The event.
     pub event: PresenceEvent,
     /// The message that brought it.
@@ -72,9 +72,13 @@ pub struct Newest {
 }
 
 /// Reads a batch and leaves the newest event of each user. Gives the messages that are no events beside it.
-pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut Tally) -> (Vec<Newest>, Vec<String>) {
+pub fn newest(
+    messages: Vec<Message>,
+    only: Option<&HashSet<Uuid>>,
+    tally: &mut MirrorTally,
+) -> (Vec<NewestEvent>, Vec<String>) {
     let mut poison = Vec::new();
-    let mut newest: HashMap<Uuid, Newest> = HashMap::new();
+    let mut newest: HashMap<Uuid, NewestEvent> = HashMap::new();
     for Message { id, body, receives, .. } in messages {
         tally.events += 1;
         let event = match read(&body) {
@@ -94,7 +98,7 @@ pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut 
                 continue;
             }
         };
-        let this = Newest { event, message: id, receives };
+        let this = NewestEvent { event, message: id, receives };
         match newest.get_mut(&this.event.user) {
             None => drop(newest.insert(this.event.user, this)),
             Some(other) => {
@@ -110,9 +114,9 @@ pub fn newest(messages: Vec<Message>, only: Option<&HashSet<Uuid>>, tally: &mut 
 
 /// What an event wants, and when it is its turn: earlier changes come first. A presence that leaves Teams alone has none.
 #[must_use]
-pub fn wanted(event: &PresenceEvent, target: Target, now: Timestamp) -> (Wanted, Option<Turn>) {
+pub fn wanted(event: &PresenceEvent, target: Target, now: Timestamp) -> (WantedPresence, Option<Turn>) {
     let urgent = event.system.is_some_and(crate::presence::SystemPresence::is_urgent);
-    let wanted = Wanted { modified: event.modified, target: target.to_string(), urgent };
+    let wanted = WantedPresence { modified: event.modified, target: target.to_string(), urgent };
     let turn = (target != Target::Leave).then(|| turn(urgent, event.modified, now));
     (wanted, turn)
 }
@@ -139,9 +143,9 @@ pub enum Decision {
     /// The map leaves Teams alone.
     LeftAlone,
     /// Teams already shows it; the plan of before holds.
-    Shown(Plan),
+    Shown(TurnPlan),
     /// The newest presence, of this time, is to be sent again.
-    Again(Timestamp, Plan),
+    Again(Timestamp, TurnPlan),
     /// Something newer was noted, or this very event.
     Stale,
 }
@@ -149,8 +153,8 @@ pub enum Decision {
 /// Decides about an event.
 #[must_use]
 pub fn decide(
-    newest: &Newest,
-    wanted: &Wanted,
+    newest: &NewestEvent,
+    wanted: &WantedPresence,
     noted: Option<Turn>,
     advanced: Advanced,
     settings: &PresenceSettings,
@@ -170,7 +174,7 @@ pub fn decide(
                         && !is_of_another_mode(&before, settings)
                         && is_fresh(&before) =>
                 {
-                    Decision::Shown(Plan { seen: now, ..before.plan })
+                    Decision::Shown(TurnPlan { seen: now, ..before.plan })
                 }
                 Some(before) if before.wanted.urgent && !wanted.urgent => {
                     Decision::WaitsFor(Turn { reason: Reason::Urgent, ..noted })
@@ -184,18 +188,28 @@ pub fn decide(
         // for a newer one: what is newest is sent again.
         Advanced::Known(last) if last.wanted.modified > modified && newest.receives > 1 => {
             let turn = turn(last.wanted.urgent, last.wanted.modified, now);
-            Decision::Again(last.wanted.modified, Plan { turn: Some(turn), ..last.plan })
+            Decision::Again(last.wanted.modified, TurnPlan { turn: Some(turn), ..last.plan })
         }
         // The activity topic says so whenever the routing status changes: the user still is what was sent.
-        Advanced::Known(last) if last.wanted.modified == modified && last.is_shown() && !is_fresh(&last) => {
+        Advanced::Known(last) if last.wanted.modified == modified && is_shown(&last) && !is_fresh(&last) => {
             let turn = Turn { reason: Reason::Renewal, at: now };
-            Decision::Again(modified, Plan { turn: Some(turn), tries: 0, seen: now })
+            Decision::Again(modified, TurnPlan { turn: Some(turn), tries: 0, seen: now })
         }
         Advanced::Known(_) => Decision::Stale,
     }
 }
 
-/// Whether what was sent was sent by other actions of Graph than would be used now.
+/// Whether Teams shows a presence that was sent, and not its end.
+fn is_shown(last: &LastPresence) -> bool {
+    last.is_settled() && [Target::Clear, Target::Leave].iter().all(|none| last.wanted.target != none.to_string())
+}
+
+/// The mode by which a presence was sent, if that is known.
+pub(super) fn mode_of(sent: &SentPresence) -> Option<PresenceMode> {
+    sent.mode.as_deref()?.parse().ok()
+}
+
+/// Whether a presence was sent by other actions of Graph than would be used now.
 fn is_of_another_mode(last: &LastPresence, settings: &PresenceSettings) -> bool {
-    last.sent.as_ref().and_then(|sent| sent.mode).is_some_and(|mode| mode != settings.mode)
+    last.sent.as_ref().and_then(mode_of).is_some_and(|mode| mode != settings.mode)
 }

@@ -17,7 +17,7 @@ use crate::genesys::GenesysError;
 use crate::http::RequestContext;
 use crate::presence::{ExternalIds, LinkList, LinksPage};
 use crate::store::StoreError;
-use crate::store::last_presence::{LastPresence, Link, Plan, Reading, Reason, Turn};
+use crate::store::last_presence::{LastPresence, LinkReading, Reason, TeamsLink, Turn, TurnPlan};
 
 /// How long after the last page everything is read again: before the links are a day old.
 const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
@@ -131,7 +131,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
 
     async fn go_on(&self, cx: &RequestContext, next: usize, after: Duration) {
         let at = (self.now)().checked_add(after).unwrap_or(Timestamp::MAX);
-        if let Err(error) = self.last.keep_reading(cx, &Reading { next, at }).await {
+        if let Err(error) = self.last.keep_reading(cx, &LinkReading { next, at }).await {
             tracing::warn!(%error, "the same links will be loaded again");
         }
     }
@@ -142,7 +142,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         let mut kept = KeptLinks { count: page.links.len(), turns: Vec::new() };
         let users: Vec<_> = page.links.iter().map(|(user, _)| *user).collect();
         stream::iter(page.links)
-            .map(|(user, teams_user)| async move { self.last.link(cx, user, &Link { teams_user, since: now }).await })
+            .map(|(user, teams_user)| async move { self.last.link(cx, user, &TeamsLink { teams_user, since: now }).await })
             .buffer_unordered(STATE_CONCURRENCY)
             .try_collect::<()>()
             .await?;
@@ -150,7 +150,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
             if last.plan.turn.is_some_and(|turn| turn.reason == Reason::Unlinked) {
                 let is_linked = last.link.is_some_and(|link| link.teams_user.is_some());
                 let turn = is_linked.then(|| turn(last.wanted.urgent, last.wanted.modified, now));
-                self.last.plan(cx, user, last.wanted.modified, &Plan { turn, ..last.plan }).await?;
+                self.last.plan(cx, user, last.wanted.modified, &TurnPlan { turn, ..last.plan }).await?;
                 kept.turns.extend(turn.map(|turn| (turn, user)));
             }
         }
@@ -165,19 +165,19 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         last: &LastPresence,
         now: Timestamp,
     ) -> Result<Linked<Uuid>, StoreError> {
-        let is_believed = |link: &Link| {
+        let is_believed = |link: &TeamsLink| {
             let life = if link.teams_user.is_some() { LINK_LIFE } else { ABSENCE_LIFE };
             link.since.checked_add(life).is_ok_and(|end| now < end)
         };
         let (linked, turn) = match last.link.filter(is_believed) {
-            Some(Link { teams_user: Some(teams_user), .. }) => return Ok(Linked::To(teams_user)),
-            Some(Link { teams_user: None, .. }) => (Linked::Nobody, None),
+            Some(TeamsLink { teams_user: Some(teams_user), .. }) => return Ok(Linked::To(teams_user)),
+            Some(TeamsLink { teams_user: None, .. }) => (Linked::Nobody, None),
             None => {
                 let turn = unlinked_turn(last, now);
                 (Linked::Unknown(turn), Some(turn))
             }
         };
-        self.last.plan(cx, user, last.wanted.modified, &Plan { turn, ..last.plan }).await.map(|()| linked)
+        self.last.plan(cx, user, last.wanted.modified, &TurnPlan { turn, ..last.plan }).await.map(|()| linked)
     }
 
     /// Looks a user up in Genesys Cloud whose turn for that has come, as far as is known.
@@ -223,8 +223,8 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         let refused = last.link.filter(|link| link.since == Timestamp::UNIX_EPOCH).and_then(|link| link.teams_user);
         let teams_user = found.filter(|found| Some(*found) != refused);
         let next = teams_user.map(|_| turn(last.wanted.urgent, last.wanted.modified, now));
-        self.last.link(cx, user, &Link { teams_user, since: now }).await?;
-        self.last.plan(cx, user, last.wanted.modified, &Plan { turn: next, tries: 0, ..last.plan }).await?;
+        self.last.link(cx, user, &TeamsLink { teams_user, since: now }).await?;
+        self.last.plan(cx, user, last.wanted.modified, &TurnPlan { turn: next, tries: 0, ..last.plan }).await?;
         Ok(next.map_or(Found::Nobody, Found::Somebody))
     }
 }

@@ -24,7 +24,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use decision::{Decision, Newest, Tally, decide, newest, wanted};
+pub use decision::{Decision, MirrorTally, NewestEvent, decide, newest, wanted};
 pub use event::{NoEvent, PresenceEvent, Read, read};
 pub use pace::Pace;
 pub use reminder::Reminder;
@@ -36,7 +36,7 @@ use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::queue::Message;
 use crate::store::StoreError;
-use crate::store::last_presence::{LastPresences, Plan, SenderLease, TeamsLinks, Turn};
+use crate::store::last_presence::{LastPresences, LinkTable, SenderLease, Turn, TurnPlan};
 
 /// Requests to the state table at once.
 const STATE_CONCURRENCY: usize = 32;
@@ -73,9 +73,9 @@ impl Presences for GraphClient {
 }
 
 /// What the mirror needs of the state table.
-pub trait PresenceTable: LastPresences + TeamsLinks + SenderLease {}
+pub trait PresenceTable: LastPresences + LinkTable + SenderLease {}
 
-impl<T: LastPresences + TeamsLinks + SenderLease> PresenceTable for T {}
+impl<T: LastPresences + LinkTable + SenderLease> PresenceTable for T {}
 
 /// What a mirror works with.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ pub struct Served {
     /// The messages that go back to the queue.
     pub failed: Vec<String>,
     /// The figures.
-    pub tally: Tally,
+    pub tally: MirrorTally,
     /// Whether more is due than could be sent in this time: another invocation is to go on soon.
     pub more: bool,
 }
@@ -106,7 +106,7 @@ pub struct Served {
 impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
     /// Notes what a batch wants, and sends what is due if no other instance does.
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> Served {
-        let mut tally = Tally::default();
+        let mut tally = MirrorTally::default();
         // A batch without messages is a reminder too.
         let is_empty = messages.is_empty();
         let (newest, mut failed) = newest(messages, self.settings.only.as_ref(), &mut tally);
@@ -122,9 +122,9 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
     async fn note(
         &self,
         cx: &RequestContext,
-        newest: Vec<Newest>,
+        newest: Vec<NewestEvent>,
         failed: &mut Vec<String>,
-        tally: &mut Tally,
+        tally: &mut MirrorTally,
     ) -> Vec<(Turn, Uuid)> {
         let mut decided = stream::iter(newest)
             .map(|newest| async move {
@@ -153,7 +153,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
     }
 
     /// Notes what an event wants; nothing, when the map does not know the presence. A table that fails is asked again.
-    async fn note_one(&self, cx: &RequestContext, newest: &Newest) -> Result<Option<Decision>, StoreError> {
+    async fn note_one(&self, cx: &RequestContext, newest: &NewestEvent) -> Result<Option<Decision>, StoreError> {
         let settings = &self.settings.presence;
         let event = &newest.event;
         let Some(target) = settings.target(event.definition, event.system) else { return Ok(None) };
@@ -177,13 +177,13 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
     async fn plan_for(
         &self,
         cx: &RequestContext,
-        newest: &Newest,
+        newest: &NewestEvent,
         decision: Decision,
         now: Timestamp,
     ) -> Result<Decision, StoreError> {
         let PresenceEvent { user, modified, .. } = newest.event;
         let planned = match &decision {
-            Decision::WaitsFor(turn) => Some((modified, Plan { turn: Some(*turn), tries: 0, seen: now })),
+            Decision::WaitsFor(turn) => Some((modified, TurnPlan { turn: Some(*turn), tries: 0, seen: now })),
             Decision::Shown(plan) => Some((modified, *plan)),
             Decision::Again(modified, plan) => Some((*modified, *plan)),
             Decision::Waits(_) | Decision::LeftAlone | Decision::Stale => None,

@@ -17,7 +17,7 @@ use super::backlog::{Backlog, TO_SEND, TURNS_AT_ONCE};
 use super::batch::{FIRST_PAUSE, Job, JobEnd, count};
 use super::lease::RENEWED_EVERY;
 use super::links::{BETWEEN_PAGES, Found, KeptLinks, Linked, PAGE, Page, SMALL_PAGE};
-use super::{Mirror, PresenceTable, Presences, Tally};
+use super::{Mirror, MirrorTally, PresenceTable, Presences};
 use crate::graph::presence::BATCH_SIZE;
 use crate::http::RequestContext;
 use crate::presence::{ExternalIds, LinkList};
@@ -45,7 +45,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         cx: &RequestContext,
         noted: Vec<(Turn, Uuid)>,
         reminded: bool,
-        tally: &mut Tally,
+        tally: &mut MirrorTally,
     ) -> bool {
         if noted.is_empty() && !reminded {
             return false;
@@ -69,7 +69,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
 
     /// Counts since when the oldest presence waits that is still to be sent. Without an answer of the table, the next
     /// invocation counts it.
-    async fn count_wait(&self, cx: &RequestContext, tally: &mut Tally) {
+    async fn count_wait(&self, cx: &RequestContext, tally: &mut MirrorTally) {
         let oldest = async {
             let reasons = [Reason::Urgent, Reason::Change, Reason::Unlinked];
             let due = try_join_all(reasons.map(|reason| self.last.due(cx, reason, Timestamp::MAX, 1))).await?;
@@ -90,7 +90,7 @@ struct Sending<'a, P, I, S> {
     holder: Uuid,
     session_id: Arc<str>,
     backlog: Backlog,
-    tally: &'a mut Tally,
+    tally: &'a mut MirrorTally,
     batches: FuturesUnordered<LocalBoxFuture<'a, Vec<JobEnd>>>,
     lookups: FuturesUnordered<LocalBoxFuture<'a, (Uuid, Found)>>,
     next_lookup: Instant,
@@ -113,7 +113,7 @@ impl<'a, P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Sending<'a, 
         holder: Uuid,
         session_id: Arc<str>,
         backlog: Backlog,
-        tally: &'a mut Tally,
+        tally: &'a mut MirrorTally,
     ) -> Self {
         let now = Instant::now();
         Self {

@@ -14,7 +14,7 @@ use crate::genesys::GenesysError;
 use crate::graph::presence::PresenceAction;
 use crate::http::Deadline;
 use crate::presence::{LinksPage, SystemPresence, Target};
-use crate::store::last_presence::{Advanced, LastPresence, Link, MemoryLastPresences, Sent};
+use crate::store::last_presence::{Advanced, LastPresence, MemoryLastPresences, SentPresence, TeamsLink};
 
 /// What a user was last told by each of Graph's two actions: an availability, or `cleared`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -176,7 +176,7 @@ impl Scene {
         mirror.serve(&cx, messages).await
     }
 
-    async fn serve(&self, messages: Vec<Message>) -> (Vec<String>, Tally) {
+    async fn serve(&self, messages: Vec<Message>) -> (Vec<String>, MirrorTally) {
         let served = self.serve_all(messages).await;
         (served.failed, served.tally)
     }
@@ -213,7 +213,7 @@ async fn who_takes_conversations_or_stops_to_comes_first() {
     let scene = Scene::new(&[("PRESENCE_REQUESTS_PER_SECOND", "1")]);
     let users: Vec<_> = std::iter::repeat_with(Uuid::new_v4).take(3).collect();
     for user in &users {
-        scene.last.link(&context(), *user, &Link { teams_user: Some(*user), since: now() }).await.unwrap();
+        scene.last.link(&context(), *user, &TeamsLink { teams_user: Some(*user), since: now() }).await.unwrap();
     }
     // One was on the queue before and leaves it for a break: that is urgent too.
     scene.serve(vec![message(users[2], SystemPresence::OnQueue, 1, 1)]).await;
@@ -224,7 +224,7 @@ async fn who_takes_conversations_or_stops_to_comes_first() {
     let ids: Vec<_> = batch.iter().map(|message| message.id.clone()).collect();
     for message in batch.iter().take(20) {
         let Ok(Read::Presence(event)) = read(&message.body) else { panic!() };
-        let link = Link { teams_user: Some(event.user), since: now() };
+        let link = TeamsLink { teams_user: Some(event.user), since: now() };
         scene.last.link(&context(), event.user, &link).await.unwrap();
     }
     let serve = scene.serve(batch);
@@ -245,7 +245,7 @@ async fn a_failed_user_is_tried_again_within_seconds_and_holds_nobody_up() {
         let scene = Scene::new(&[("PRESENCE_MODE", mode)]);
         let users = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()];
         for user in users {
-            scene.last.link(&context(), user, &Link { teams_user: Some(user), since: now() }).await.unwrap();
+            scene.last.link(&context(), user, &TeamsLink { teams_user: Some(user), since: now() }).await.unwrap();
         }
         let unavailable = || GraphError::Unavailable { status: 503, code: String::new() };
         scene.teams.troubles.lock().unwrap().extend([unavailable(), unavailable()]);
@@ -429,11 +429,11 @@ async fn what_lasts_no_longer_than_half_its_life_is_renewed() {
     let Ok(Read::Presence(event)) = read(&message(user, SystemPresence::OnQueue, 1, 1).body) else { panic!() };
     let target = scene.settings.presence.target(None, event.system).unwrap();
     let (wanted, turn) = wanted(&event, target, now());
-    let newest = Newest { event, message: String::new(), receives: 1 };
+    let newest = NewestEvent { event, message: String::new(), receives: 1 };
     let life = scene.settings.presence.life();
     for (age, expected) in [(life / 4, true), (life * 3 / 4, false)] {
-        let sent = Sent { target: "Busy/Busy".into(), mode: None, until: now() + life - age };
-        let plan = Plan { turn: None, tries: 0, seen: now() };
+        let sent = SentPresence { target: "Busy/Busy".into(), mode: None, until: now() + life - age };
+        let plan = TurnPlan { turn: None, tries: 0, seen: now() };
         let before = LastPresence { wanted: wanted.clone(), sent: Some(sent), link: None, plan };
         let before = Advanced::Newest(Some(before));
         let decision = decide(&newest, &wanted, turn, before, &scene.settings.presence, now());

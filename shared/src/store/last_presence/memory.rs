@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Advanced, DueTurns, LastPresence, LastPresences, LeaseAnswer, Link, Plan, Reading, Reason, SenderLease, Sent,
-    Settled, TeamsLinks, Turn, Wanted,
+    Advanced, DueTurns, LastPresence, LastPresences, LeaseAnswer, LinkReading, LinkTable, Reason, SenderLease,
+    SentPresence, Settled, TeamsLink, Turn, TurnPlan, WantedPresence,
 };
 use crate::http::RequestContext;
 use crate::store::StoreError;
@@ -23,9 +23,9 @@ struct State {
     /// The index: who has a turn.
     turns: BTreeSet<(Reason, Timestamp, Uuid)>,
     /// Of users without an event.
-    links: HashMap<Uuid, Link>,
+    links: HashMap<Uuid, TeamsLink>,
     lease: Option<Lease>,
-    reading: Option<Reading>,
+    reading: Option<LinkReading>,
 }
 
 /// The lease of the sending. Without a holder it was given back.
@@ -39,7 +39,7 @@ struct Lease {
 
 impl State {
     /// Changes a user's plan, and the index with it.
-    fn plan(&mut self, user: Uuid, plan: Plan) {
+    fn plan(&mut self, user: Uuid, plan: TurnPlan) {
         let Some(known) = self.presences.get_mut(&user) else { return };
         if let Some(Turn { reason, at }) = known.plan.turn {
             self.turns.remove(&(reason, at, user));
@@ -60,7 +60,7 @@ impl LastPresences for MemoryLastPresences {
         &self,
         _cx: &RequestContext,
         user: Uuid,
-        wanted: &Wanted,
+        wanted: &WantedPresence,
         turn: Option<Turn>,
         now: Timestamp,
     ) -> Result<Advanced, StoreError> {
@@ -71,15 +71,21 @@ impl LastPresences for MemoryLastPresences {
             before => {
                 let sent = before.as_ref().and_then(|known| known.sent.clone());
                 let link = before.as_ref().map_or_else(|| state.links.get(&user).copied(), |known| known.link);
-                let plan = before.as_ref().map_or(Plan { turn: None, tries: 0, seen: now }, |known| known.plan);
+                let plan = before.as_ref().map_or(TurnPlan { turn: None, tries: 0, seen: now }, |known| known.plan);
                 state.presences.insert(user, LastPresence { wanted: wanted.clone(), sent, link, plan });
-                state.plan(user, Plan { turn, tries: 0, seen: now });
+                state.plan(user, TurnPlan { turn, tries: 0, seen: now });
                 Ok(Advanced::Newest(before))
             }
         }
     }
 
-    async fn plan(&self, _cx: &RequestContext, user: Uuid, modified: Timestamp, plan: &Plan) -> Result<(), StoreError> {
+    async fn plan(
+        &self,
+        _cx: &RequestContext,
+        user: Uuid,
+        modified: Timestamp,
+        plan: &TurnPlan,
+    ) -> Result<(), StoreError> {
         let mut state = self.state();
         if state.presences.get(&user).is_some_and(|known| known.wanted.modified == modified) {
             state.plan(user, *plan);
@@ -92,7 +98,7 @@ impl LastPresences for MemoryLastPresences {
         _cx: &RequestContext,
         user: Uuid,
         modified: Timestamp,
-        sent: &Sent,
+        sent: &SentPresence,
         next: Option<Turn>,
     ) -> Result<Settled, StoreError> {
         let mut state = self.state();
@@ -100,7 +106,7 @@ impl LastPresences for MemoryLastPresences {
             Some(known) if known.wanted.modified == modified => {
                 known.sent = Some(sent.clone());
                 let seen = known.plan.seen;
-                state.plan(user, Plan { turn: next, tries: 0, seen });
+                state.plan(user, TurnPlan { turn: next, tries: 0, seen });
                 Ok(Settled::Done)
             }
             Some(known) => Ok(Settled::Overtaken(known.clone())),
@@ -127,8 +133,8 @@ impl LastPresences for MemoryLastPresences {
     }
 }
 
-impl TeamsLinks for MemoryLastPresences {
-    async fn link(&self, _cx: &RequestContext, user: Uuid, link: &Link) -> Result<(), StoreError> {
+impl LinkTable for MemoryLastPresences {
+    async fn link(&self, _cx: &RequestContext, user: Uuid, link: &TeamsLink) -> Result<(), StoreError> {
         let mut state = self.state();
         match state.presences.get_mut(&user) {
             Some(known) => known.link = Some(*link),
@@ -137,11 +143,11 @@ impl TeamsLinks for MemoryLastPresences {
         Ok(())
     }
 
-    async fn reading(&self, _cx: &RequestContext) -> Result<Option<Reading>, StoreError> {
+    async fn reading(&self, _cx: &RequestContext) -> Result<Option<LinkReading>, StoreError> {
         Ok(self.state().reading)
     }
 
-    async fn keep_reading(&self, _cx: &RequestContext, reading: &Reading) -> Result<(), StoreError> {
+    async fn keep_reading(&self, _cx: &RequestContext, reading: &LinkReading) -> Result<(), StoreError> {
         self.state().reading = Some(*reading);
         Ok(())
     }

@@ -1,19 +1,19 @@
-//! What was last wanted of a user's presence, what was last sent, and when the user is looked at next: the order of events
-//! across batches and instances, and the backlog of what is still to be sent.
+//! A record for each user: the presence that the newest event asks for, the one that was sent last, and the time of the next
+//! attempt. The records keep the order of events across batches and instances, and are the backlog of what is to be sent.
 //!
-//! Queues hand events out twice and out of order, and two instances may work on one user at once. So every event goes
-//! through two writes around what is sent:
+//! A queue delivers events twice and out of order, and two instances may work on one user at once. So each event takes two
+//! writes, one before its presence is sent and one after:
 //!
-//! 1. [`advance`](LastPresences::advance) writes what the event wants, unless an event of the same time or a later one
-//!    was there before, and gives the user a [`Turn`]: the record is then in the backlog.
+//! 1. [`advance`](LastPresences::advance) writes the presence, unless an event of the same time or a later one was noted
+//!    before, and gives the user a [`Turn`]: the record is then in the backlog.
 //! 2. The presence is sent, when the turn has come.
-//! 3. [`settle`](LastPresences::settle) writes what was sent and the next turn, unless a later event came meanwhile. Then
-//!    what was sent may have reached Teams after that event's own, so the later one is sent once more.
+//! 3. [`settle`](LastPresences::settle) writes what was sent and the next turn, unless a later event was noted meanwhile. Then
+//!    the older presence may have reached Teams after the newer one, so the newer one is sent once more.
 //!
-//! The sender that ends last has therefore looked after sending, and found that it had sent the newest.
+//! The instance that is the last to send therefore checks after sending that it has sent the newest presence.
 //!
-//! The backlog is an index over the turns. It may show a turn that is over, because it follows the records with a delay;
-//! the record itself says whether it is due, and is read before anything is sent.
+//! The backlog is an index over the turns. It follows the records with a delay and may show a turn that is over, so the record
+//! is read before anything is sent.
 
 mod dynamo;
 mod memory;
@@ -28,83 +28,82 @@ pub use memory::MemoryLastPresences;
 
 use super::StoreError;
 use crate::http::RequestContext;
-use crate::presence::{PresenceMode, Target};
 
-/// What an event wants.
+/// The presence that follows from an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedPresence {
     /// When the presence changed in Genesys Cloud.
     pub modified: Timestamp,
-    /// What Teams is to show, as [`crate::presence::Target`] is written.
+    /// What Teams is to show, in the words of the use case.
     pub target: String,
     /// Whether the user takes conversations or logs off with it.
     pub urgent: bool,
 }
 
-/// What was sent.
+/// The presence that Graph took last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
+pub struct SentPresence {
     /// What Teams was told to show.
     pub target: String,
-    /// By which of Graph's actions; nothing, when a version before this one sent it.
-    pub mode: Option<PresenceMode>,
+    /// By which of Graph's actions it was set, in the words of the use case; `None` when that is not known.
+    pub mode: Option<String>,
     /// Until when it lasts without being renewed.
     pub until: Timestamp,
 }
 
-/// Who a Genesys Cloud user is in Teams.
+/// The Teams user that a Genesys Cloud user is linked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
+pub struct TeamsLink {
     /// The Entra object id; nothing, when Genesys Cloud has none.
     pub teams_user: Option<Uuid>,
     /// When Genesys Cloud said so.
     pub since: Timestamp,
 }
 
-/// Why a user has a turn.
+/// The reason of a turn, the most pressing first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// A presence is to be sent that somebody waits for: the user takes conversations, or stops to.
+    /// A presence is to be sent, and the user begins or stops to take conversations.
     Urgent,
     /// Another presence is to be sent.
     Change,
-    /// A presence is to be sent, and nobody knows who the user is in Teams.
+    /// A presence is to be sent, and the user's link to Teams is to be looked up first.
     Unlinked,
-    /// What was sent has lived half of its life.
+    /// The presence that was sent has lived half of its life, and is to be sent again.
     Renewal,
 }
 
-/// When a user is looked at next, and why.
+/// The time from which on a user's presence is to be worked on, and the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
-    /// Why.
+    /// The kind of work.
     pub reason: Reason,
     /// Not before this time; within a reason, the earliest comes first.
     pub at: Timestamp,
 }
 
-/// Another turn for a user about whom no newer event is known.
+/// The next turn of a user, and what was noted for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
-    /// The turn; without one, the user is not looked at until the next event.
+pub struct TurnPlan {
+    /// The turn; `None` when nothing is to be done until the next event.
     pub turn: Option<Turn>,
-    /// How often in a row the sending has failed.
+    /// Failed attempts to send in a row.
     pub tries: u32,
-    /// Since when nobody has said that the user still is what was sent.
+    /// When an event last said that the user has this presence.
     pub seen: Timestamp,
 }
 
-/// All that is known of a user.
+/// The record of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastPresence {
-    /// What the newest event wants.
-    pub wanted: Wanted,
-    /// What was sent last, if anything was.
-    pub sent: Option<Sent>,
-    /// Who the user is in Teams, as far as it was looked up.
-    pub link: Option<Link>,
-    /// What is planned.
-    pub plan: Plan,
+    /// The presence that follows from the newest event.
+    pub wanted: WantedPresence,
+    /// The presence that Graph took last, if it took any.
+    pub sent: Option<SentPresence>,
+    /// The link to the Teams user, if it was looked up or loaded.
+    pub link: Option<TeamsLink>,
+    /// The next turn.
+    pub plan: TurnPlan,
 }
 
 impl LastPresence {
@@ -114,38 +113,32 @@ impl LastPresence {
         let waits = self.plan.turn.is_some_and(|turn| turn.reason != Reason::Renewal);
         !waits && self.sent.as_ref().is_some_and(|sent| sent.target == self.wanted.target)
     }
-
-    /// Whether it is a presence that was sent, not its end.
-    #[must_use]
-    pub fn is_shown(&self) -> bool {
-        self.is_settled() && [Target::Clear, Target::Leave].iter().all(|none| self.wanted.target != none.to_string())
-    }
 }
 
-/// How an event was received.
+/// The answer to an event: whether it is the newest of its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advanced {
-    /// It is the newest; what was known before it.
+    /// It is the newest and was noted; with the record as it was before.
     Newest(Option<LastPresence>),
-    /// An event of the same time or a later one had come before.
+    /// An event of the same time or a later one was noted before; with the record.
     Known(LastPresence),
 }
 
-/// How the end of a sending was received.
+/// The answer to a presence that was sent: whether a newer one is wanted by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// Nothing newer is known.
+    /// No newer event is known.
     Done,
-    /// A later event came meanwhile; all that is known now.
+    /// A later event was noted meanwhile; with the record as it is now.
     Overtaken(LastPresence),
 }
 
-/// How far the links of the org have been read.
+/// How far the links of the org were loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reading {
-    /// The user that comes next; the first is 1.
+pub struct LinkReading {
+    /// The place of the next user in Genesys Cloud's list; the first is 1.
     pub next: usize,
-    /// When to go on.
+    /// When the next page is to be loaded.
     pub at: Timestamp,
 }
 
@@ -184,7 +177,7 @@ pub trait LastPresences: Send + Sync {
         &self,
         cx: &RequestContext,
         user: Uuid,
-        wanted: &Wanted,
+        wanted: &WantedPresence,
         turn: Option<Turn>,
         now: Timestamp,
     ) -> impl Future<Output = Result<Advanced, StoreError>> + Send;
@@ -195,7 +188,7 @@ pub trait LastPresences: Send + Sync {
         cx: &RequestContext,
         user: Uuid,
         modified: Timestamp,
-        plan: &Plan,
+        plan: &TurnPlan,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Notes what was sent for the event of this time, and the next turn.
@@ -204,7 +197,7 @@ pub trait LastPresences: Send + Sync {
         cx: &RequestContext,
         user: Uuid,
         modified: Timestamp,
-        sent: &Sent,
+        sent: &SentPresence,
         next: Option<Turn>,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
@@ -226,19 +219,23 @@ pub trait LastPresences: Send + Sync {
 }
 
 /// The links from Genesys Cloud users to Teams users, kept in the users' records.
-pub trait TeamsLinks: Send + Sync {
+pub trait LinkTable: Send + Sync {
     /// Keeps a link, also of a user who never had an event.
-    fn link(&self, cx: &RequestContext, user: Uuid, link: &Link)
-    -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn link(
+        &self,
+        cx: &RequestContext,
+        user: Uuid,
+        link: &TeamsLink,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// How far the links of the org have been read; nothing, when that was never begun.
-    fn reading(&self, cx: &RequestContext) -> impl Future<Output = Result<Option<Reading>, StoreError>> + Send;
+    fn reading(&self, cx: &RequestContext) -> impl Future<Output = Result<Option<LinkReading>, StoreError>> + Send;
 
     /// Notes how far the links have been read.
     fn keep_reading(
         &self,
         cx: &RequestContext,
-        reading: &Reading,
+        reading: &LinkReading,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 

@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bridge::config::Environment;
-use bridge::presence::mirror::{Decision, MirrorSettings, Tally, decide, newest, wanted};
+use bridge::presence::mirror::{Decision, MirrorSettings, MirrorTally, decide, newest, wanted};
 use bridge::queue::Message;
-use bridge::store::last_presence::{Advanced, LastPresence, Plan, Sent};
+use bridge::store::last_presence::{Advanced, LastPresence, SentPresence, TurnPlan};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -37,14 +37,14 @@ pub(crate) fn measure(input: &str) -> Result<[Duration; 2], Failure> {
         Ok(())
     };
     let mut batch = || {
-        let (newest, _) = newest(messages.clone(), None, &mut Tally::default());
+        let (newest, _) = newest(messages.clone(), None, &mut MirrorTally::default());
         let (mut jobs, now) = (0, Timestamp::UNIX_EPOCH);
         for newest in newest {
             let event = &newest.event;
             let Some(target) = settings.presence.target(event.definition, event.system) else { continue };
             let (wanted, turn) = wanted(event, target, now);
-            let sent = Sent { target: "Away/Away".into(), mode: None, until: Timestamp::MAX };
-            let plan = Plan { turn: None, tries: 0, seen: now };
+            let sent = SentPresence { target: "Away/Away".into(), mode: None, until: Timestamp::MAX };
+            let plan = TurnPlan { turn: None, tries: 0, seen: now };
             let before = LastPresence { wanted: wanted.clone(), sent: Some(sent), link: None, plan };
             let advanced = Advanced::Newest(Some(before));
             let decision = decide(&newest, &wanted, turn, advanced, &settings.presence, now);

@@ -5,12 +5,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
 use bridge::http::{Deadline, RequestContext};
-use bridge::presence::PresenceMode;
 use bridge::store::chat_names::{ChatNames, DynamoChatNames, MemoryChatNames, Writer};
 use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, LeaseEnd, MemoryDeliveries};
 use bridge::store::last_presence::{
-    Advanced, DueTurns, DynamoLastPresences, LastPresence, LastPresences, LeaseAnswer, Link, MemoryLastPresences, Plan,
-    Reading, Reason, SenderLease, Sent, Settled, TeamsLinks, Turn, Wanted,
+    Advanced, DueTurns, DynamoLastPresences, LastPresence, LastPresences, LeaseAnswer, LinkReading, LinkTable,
+    MemoryLastPresences, Reason, SenderLease, SentPresence, Settled, TeamsLink, Turn, TurnPlan, WantedPresence,
 };
 use bridge::store::meetings::{DynamoMeetingNotes, MeetingNote, MeetingNotes, MemoryMeetingNotes, note_key};
 use bridge::store::subscriptions::{
@@ -232,13 +231,13 @@ fn the_backlog_gives_those_whose_turn_has_come_in_their_order() {
     });
 }
 
-async fn whose_turn_it_is(last: &(impl LastPresences + TeamsLinks)) {
+async fn whose_turn_it_is(last: &(impl LastPresences + LinkTable)) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
     // Times of their own, before those of other tests, which share the table; and nobody whom the function would serve.
     let at = |second: i64| Timestamp::from_second(second).unwrap();
     let turn = |reason, second| Some(Turn { reason, at: at(second) });
-    let wanted = |second| Wanted { modified: at(second), target: "Away/Away".into(), urgent: false };
-    let plan = |turn| Plan { turn, tries: 2, seen: at(100) };
+    let wanted = |second| WantedPresence { modified: at(second), target: "Away/Away".into(), urgent: false };
+    let plan = |turn| TurnPlan { turn, tries: 2, seen: at(100) };
     let users: Vec<_> = std::iter::repeat_with(Uuid::new_v4).take(9).collect();
     for (second, user) in (10..).zip(&users) {
         last.advance(&cx, *user, &wanted(second), turn(Reason::Renewal, second), at(100)).await.unwrap();
@@ -259,7 +258,7 @@ async fn whose_turn_it_is(last: &(impl LastPresences + TeamsLinks)) {
     // One gets another turn, one is done with, one is sent what it wants and renewed later; of the fourth, newer is known.
     last.plan(&cx, users[0], at(10), &plan(turn(Reason::Urgent, 10))).await.unwrap();
     last.plan(&cx, users[1], at(11), &plan(None)).await.unwrap();
-    let sent = Sent { target: "Away/Away".into(), mode: Some(PresenceMode::Both), until: at(90) };
+    let sent = SentPresence { target: "Away/Away".into(), mode: Some("both".into()), until: at(90) };
     let settled = last.settle(&cx, users[2], at(12), &sent, turn(Reason::Renewal, 17)).await.unwrap();
     assert_eq!(settled, Settled::Done);
     last.plan(&cx, users[3], at(1), &plan(None)).await.unwrap();
@@ -268,7 +267,7 @@ async fn whose_turn_it_is(last: &(impl LastPresences + TeamsLinks)) {
     assert_eq!(due(Reason::Renewal, 18).await.len(), 7);
 
     // A link is kept beside that, and before any event.
-    let (stranger, link) = (Uuid::new_v4(), Link { teams_user: Some(users[0]), since: at(50) });
+    let (stranger, link) = (Uuid::new_v4(), TeamsLink { teams_user: Some(users[0]), since: at(50) });
     for user in [users[0], stranger] {
         last.link(&cx, user, &link).await.unwrap();
     }
@@ -278,7 +277,7 @@ async fn whose_turn_it_is(last: &(impl LastPresences + TeamsLinks)) {
     let advanced = last.advance(&cx, stranger, &wanted(10), None, at(100)).await.unwrap();
     assert_eq!(advanced, Advanced::Newest(None));
     assert_eq!(last.read(&cx, &[stranger]).await.unwrap()[0].1.link, Some(link));
-    let nobody = Link { teams_user: None, since: at(60) };
+    let nobody = TeamsLink { teams_user: None, since: at(60) };
     last.link(&cx, stranger, &nobody).await.unwrap();
     assert_eq!(last.read(&cx, &[stranger]).await.unwrap()[0].1.link, Some(nobody));
     for (second, user) in (10..).zip(&users) {
@@ -295,7 +294,7 @@ fn one_instance_sends_at_a_time() {
     });
 }
 
-async fn who_sends(last: &(impl SenderLease + TeamsLinks)) {
+async fn who_sends(last: &(impl SenderLease + LinkTable)) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
     // Far ahead, so that whatever was held before has ended.
     let at = |second: i64| Timestamp::from_second(4_000_000_000 + second).unwrap();
@@ -331,7 +330,7 @@ async fn who_sends(last: &(impl SenderLease + TeamsLinks)) {
     assert!(last.give_back(&cx, one, Timestamp::UNIX_EPOCH, false).await.unwrap());
 
     // Beside it stands how far the links were read. The deployed function has no reason to begin again.
-    let reading = Reading { next: 26, at: at(0) };
+    let reading = LinkReading { next: 26, at: at(0) };
     last.keep_reading(&cx, &reading).await.unwrap();
     assert_eq!(last.reading(&cx).await.unwrap(), Some(reading));
 }
@@ -340,10 +339,13 @@ async fn the_last_presence_s_rules(last: &impl LastPresences) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
     let user = Uuid::new_v4();
     let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
-    let wanted =
-        |second, target: &str| Wanted { modified: at(second), target: target.into(), urgent: target == "Busy/Busy" };
-    let sent = |target: &str| Sent { target: target.into(), mode: Some(PresenceMode::Session), until: at(9000) };
-    let plan = Plan { turn: None, tries: 0, seen: at(100) };
+    let wanted = |second, target: &str| WantedPresence {
+        modified: at(second),
+        target: target.into(),
+        urgent: target == "Busy/Busy",
+    };
+    let sent = |target: &str| SentPresence { target: target.into(), mode: Some("session".into()), until: at(9000) };
+    let plan = TurnPlan { turn: None, tries: 0, seen: at(100) };
     let known = |wanted, sent| LastPresence { wanted, sent, link: None, plan };
     let advance = async |wanted| last.advance(&cx, user, wanted, None, at(100)).await.unwrap();
     let settle = async |second, target| last.settle(&cx, user, at(second), &sent(target), None).await.unwrap();

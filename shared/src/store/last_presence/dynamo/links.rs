@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::super::{Link, Reading, TeamsLinks};
+use super::super::{LinkReading, LinkTable, TeamsLink};
 use super::{DynamoLastPresences, expires, key};
 use crate::http::RequestContext;
 use crate::store::dynamo::{Item, number, text, timed};
@@ -17,8 +17,8 @@ fn progress() -> String {
     format!("{}#links", kind::PRESENCE)
 }
 
-impl TeamsLinks for DynamoLastPresences {
-    async fn link(&self, cx: &RequestContext, user: Uuid, link: &Link) -> Result<(), StoreError> {
+impl LinkTable for DynamoLastPresences {
+    async fn link(&self, cx: &RequestContext, user: Uuid, link: &TeamsLink) -> Result<(), StoreError> {
         let teams_user = link.teams_user.map(|id| id.to_string()).unwrap_or_default();
         let request = self
             .update(&key(user))
@@ -29,7 +29,7 @@ impl TeamsLinks for DynamoLastPresences {
         Ok(timed(cx, "link presence", request.send()).await.map(drop)?)
     }
 
-    async fn reading(&self, cx: &RequestContext) -> Result<Option<Reading>, StoreError> {
+    async fn reading(&self, cx: &RequestContext) -> Result<Option<LinkReading>, StoreError> {
         let keys = KeysAndAttributes::builder().keys(HashMap::from([("id".to_owned(), text(&progress()))])).build();
         let keys = keys.map_err(|error| StoreError(error.to_string()))?;
         let request = self.client.batch_get_item().request_items(&self.table, keys);
@@ -37,11 +37,11 @@ impl TeamsLinks for DynamoLastPresences {
         let number = |item: &Item, name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
         Ok(found.values().flatten().next().and_then(|item| {
             let at = Timestamp::from_millisecond(number(item, "next_at")?).ok()?;
-            Some(Reading { next: number(item, "next_user")?.try_into().ok()?, at })
+            Some(LinkReading { next: number(item, "next_user")?.try_into().ok()?, at })
         }))
     }
 
-    async fn keep_reading(&self, cx: &RequestContext, reading: &Reading) -> Result<(), StoreError> {
+    async fn keep_reading(&self, cx: &RequestContext, reading: &LinkReading) -> Result<(), StoreError> {
         let request = self
             .update(&progress())
             .update_expression("SET next_user = :next, next_at = :at, expires = :expires")

@@ -12,9 +12,11 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Advanced, DueTurns, LastPresence, LastPresences, Link, Plan, Reason, Sent, Settled, Turn, Wanted};
+use super::{
+    Advanced, DueTurns, LastPresence, LastPresences, Reason, SentPresence, Settled, TeamsLink, Turn, TurnPlan,
+    WantedPresence,
+};
 use crate::http::RequestContext;
-use crate::presence::PresenceMode;
 use crate::startup::Startup;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::state_table;
@@ -104,7 +106,7 @@ impl LastPresences for DynamoLastPresences {
         &self,
         cx: &RequestContext,
         user: Uuid,
-        wanted: &Wanted,
+        wanted: &WantedPresence,
         turn: Option<Turn>,
         now: Timestamp,
     ) -> Result<Advanced, StoreError> {
@@ -130,7 +132,13 @@ impl LastPresences for DynamoLastPresences {
         }
     }
 
-    async fn plan(&self, cx: &RequestContext, user: Uuid, modified: Timestamp, plan: &Plan) -> Result<(), StoreError> {
+    async fn plan(
+        &self,
+        cx: &RequestContext,
+        user: Uuid,
+        modified: Timestamp,
+        plan: &TurnPlan,
+    ) -> Result<(), StoreError> {
         let request = with_turn!(self.update(&key(user)), user, "SET tries = :tries, seen = :seen", plan.turn)
             .condition_expression("modified = :modified")
             .expression_attribute_values(":modified", number(modified.as_millisecond()))
@@ -147,7 +155,7 @@ impl LastPresences for DynamoLastPresences {
         cx: &RequestContext,
         user: Uuid,
         modified: Timestamp,
-        sent: &Sent,
+        sent: &SentPresence,
         next: Option<Turn>,
     ) -> Result<Settled, StoreError> {
         let set = "SET sent = :sent, sent_mode = :mode, sent_until = :until, tries = :none";
@@ -155,7 +163,7 @@ impl LastPresences for DynamoLastPresences {
             .condition_expression("modified = :modified")
             .expression_attribute_values(":modified", number(modified.as_millisecond()))
             .expression_attribute_values(":sent", text(&sent.target))
-            .expression_attribute_values(":mode", text(sent.mode.map_or("", PresenceMode::name)))
+            .expression_attribute_values(":mode", text(sent.mode.as_deref().unwrap_or_default()))
             .expression_attribute_values(":until", number(sent.until.as_millisecond()))
             .expression_attribute_values(":none", number(0))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -243,12 +251,12 @@ fn last_presence(item: &Item) -> Option<LastPresence> {
     let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
     let time = |name: &str| Timestamp::from_millisecond(number(name)?).ok();
     let modified = time("modified")?;
-    let wanted = Wanted { modified, target: text("wanted")?, urgent: number("urgent")? != 0 };
+    let wanted = WantedPresence { modified, target: text("wanted")?, urgent: number("urgent")? != 0 };
     let sent = || {
-        let mode = text("sent_mode").and_then(|mode| mode.parse().ok());
-        Some(Sent { target: text("sent")?, mode, until: time("sent_until")? })
+        let mode = text("sent_mode").filter(|mode| !mode.is_empty());
+        Some(SentPresence { target: text("sent")?, mode, until: time("sent_until")? })
     };
-    let link = || Some(Link { teams_user: text("teams_user")?.parse().ok(), since: time("linked")? });
+    let link = || Some(TeamsLink { teams_user: text("teams_user")?.parse().ok(), since: time("linked")? });
     let turn = || {
         let name = text("turn")?;
         let reasons = [Reason::Urgent, Reason::Change, Reason::Unlinked, Reason::Renewal];
@@ -256,6 +264,6 @@ fn last_presence(item: &Item) -> Option<LastPresence> {
         Some(Turn { reason: reasons.into_iter().find(is_named)?, at: time("turn_at")? })
     };
     let tries = number("tries").and_then(|tries| tries.try_into().ok()).unwrap_or_default();
-    let plan = Plan { turn: turn(), tries, seen: time("seen").unwrap_or(modified) };
+    let plan = TurnPlan { turn: turn(), tries, seen: time("seen").unwrap_or(modified) };
     Some(LastPresence { wanted, sent: sent(), link: link(), plan })
 }
