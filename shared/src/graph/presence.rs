@@ -3,6 +3,7 @@
 //! Every call needs `Presence.ReadWrite.All`. A change may be sent twice: the second says what the first said.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -165,6 +166,28 @@ pub fn batch_outcomes(changes: &[PresenceChange], body: &[u8]) -> Result<Vec<Res
     Ok(outcomes)
 }
 
+/// Changes presences in Teams.
+pub trait Presences: Send + Sync {
+    /// The client id of the bridge's app: the only session that it may set.
+    ///
+    /// # Errors
+    /// [`GraphError::Auth`]
+    fn app_id(&self, cx: &RequestContext) -> impl Future<Output = Result<Arc<str>, GraphError>> + Send;
+
+    /// `POST /$batch`: makes these changes, at most [`BATCH_SIZE`], in one round trip, and gives what became of each. A
+    /// change that Graph throttled is not repeated here.
+    ///
+    /// <https://learn.microsoft.com/graph/json-batching>
+    ///
+    /// # Errors
+    /// [`GraphError`], when none of them was made, or it cannot be told.
+    fn batch_presence_changes(
+        &self,
+        cx: &RequestContext,
+        changes: &[PresenceChange],
+    ) -> impl Future<Output = Result<Vec<Result<(), GraphError>>, GraphError>> + Send;
+}
+
 impl GraphClient {
     /// Makes one change.
     ///
@@ -191,15 +214,14 @@ impl GraphClient {
             _ => self.batch_presence_changes(cx, changes).await,
         }
     }
+}
 
-    /// `POST /$batch`: makes these changes, at most [`BATCH_SIZE`], in one round trip, and gives what became of each. A
-    /// change that Graph throttled is not repeated here.
-    ///
-    /// <https://learn.microsoft.com/graph/json-batching>
-    ///
-    /// # Errors
-    /// [`GraphError`], when none of them was made, or nobody knows.
-    pub async fn batch_presence_changes(
+impl Presences for GraphClient {
+    async fn app_id(&self, cx: &RequestContext) -> Result<Arc<str>, GraphError> {
+        Ok(self.remote.app(cx).await?.client_id.as_str().into())
+    }
+
+    async fn batch_presence_changes(
         &self,
         cx: &RequestContext,
         changes: &[PresenceChange],
@@ -207,13 +229,5 @@ impl GraphClient {
         let request = self.remote.http.post(self.base.join(["$batch"])).json(&batch_body(changes));
         let reply = self.send(cx, "presence $batch", PERMISSION, request).await?;
         batch_outcomes(changes, &reply.body)
-    }
-
-    /// The client id of the bridge's app: the only session that it may set.
-    ///
-    /// # Errors
-    /// [`GraphError::Auth`]
-    pub async fn app_id(&self, cx: &RequestContext) -> Result<Arc<str>, GraphError> {
-        Ok(self.remote.app(cx).await?.client_id.as_str().into())
     }
 }

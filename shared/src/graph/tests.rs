@@ -161,7 +161,7 @@ async fn an_answer_of_another_shape_is_an_error_and_no_panic() {
 }
 
 mod presence_changes {
-    use super::super::presence::{PresenceAction, PresenceChange, batch_body, batch_outcomes};
+    use super::super::presence::{PresenceAction, PresenceChange, Presences, batch_body, batch_outcomes};
     use super::*;
 
     fn changes() -> Vec<PresenceChange> {

@@ -1,4 +1,4 @@
-//! From Genesys Cloud user to Teams user.
+//! The links from Genesys Cloud users to Teams users that this process has found, for presences on request.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -11,16 +11,16 @@ use uuid::Uuid;
 use crate::genesys::{ExternalIds, GenesysError};
 use crate::http::RequestContext;
 
-/// Users remembered per process, about a hundred bytes each.
+/// How many users one process remembers, at about a hundred bytes each.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 
-/// How long a link is believed.
+/// How long a link is used before it is looked up again.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
-/// How long its absence is: somebody may be about to make it.
+/// How long it is remembered that a user has no link: an administrator may be about to make one.
 const ABSENCE_LIFE: Duration = Duration::from_secs(5 * 60);
 
-/// The links found so far.
+/// The Teams users that were found, by Genesys Cloud user.
 #[derive(Debug)]
 pub struct TeamsUsers(Mutex<LruCache<Uuid, (Option<Uuid>, Instant)>>);
 
@@ -49,7 +49,7 @@ impl TeamsUsers {
         Ok(found)
     }
 
-    /// Forgets a link that led nowhere.
+    /// Forgets the link of a user, because Graph does not know its Teams user.
     pub fn forget(&self, user: Uuid) {
         self.links().pop(&user);
     }

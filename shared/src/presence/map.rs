@@ -1,7 +1,7 @@
-//! Which Teams presence a Genesys Cloud presence becomes.
+//! The map from a Genesys Cloud presence to what Teams shows.
 //!
 //! Genesys Cloud has a closed set of system presences, spelled differently by every interface, and open sets of
-//! presence definitions below them. The map goes by definition id first and by system presence second.
+//! presence definitions below them. The map is searched for the definition's id first, then for its system presence.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::config::Environment;
 /// How long a presence lasts when nothing renews it, in minutes, unless the deployment says otherwise.
 const PREFERRED_MINUTES: u32 = 480;
 
-/// Graph's bounds for a session.
+/// How many minutes Graph lets a session last.
 const SESSION_MINUTES: std::ops::RangeInclusive<u32> = 5..=240;
 
 /// A Genesys Cloud system presence.
@@ -78,7 +78,7 @@ impl SystemPresence {
         }
     }
 
-    /// Whether people change here who take conversations or stop to: their presence is waited for.
+    /// Whether an agent begins or stops to take conversations with this presence, so that others wait for it.
     #[must_use]
     pub const fn is_urgent(self) -> bool {
         matches!(self, Self::OnQueue | Self::Offline)
@@ -118,14 +118,14 @@ impl FromStr for SystemPresence {
     }
 }
 
-/// What becomes of a presence in Teams.
+/// What Teams is to do with a presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// It is set.
+    /// Show these pairs.
     Show(Shown),
-    /// What the bridge has set is cleared.
+    /// Clear what the bridge has set.
     Clear,
-    /// Teams is left as it is.
+    /// Leave Teams as it is.
     Leave,
 }
 
@@ -133,7 +133,7 @@ impl Target {
     /// Reads `Busy`, `Busy/InACall`, `clear` or `leave`.
     ///
     /// # Errors
-    /// What was expected.
+    /// A text that says which values are allowed.
     pub fn parse(text: &str, mode: PresenceMode) -> Result<Self, String> {
         match text.trim() {
             "clear" => Ok(Self::Clear),
@@ -188,10 +188,10 @@ impl FromStr for Overrides {
     }
 }
 
-/// How this deployment sets presences.
+/// The settings for presences: mode, map, life.
 #[derive(Debug, Clone)]
 pub struct PresenceSettings {
-    /// By which of Graph's actions.
+    /// Which of Graph's actions set a presence.
     pub mode: PresenceMode,
     /// The mode that was in use before, when the mode was changed lately: what it has set is taken back.
     pub mode_before: Option<PresenceMode>,
@@ -247,7 +247,7 @@ impl PresenceSettings {
         Some(settings)
     }
 
-    /// What a presence becomes. Nothing, when neither the definition nor the system presence is known.
+    /// The target of a presence; `None` when neither its definition nor its system presence is known.
     #[must_use]
     pub fn target(&self, definition: Option<Uuid>, system: Option<SystemPresence>) -> Option<Target> {
         let by_definition = definition.and_then(|id| self.by_definition.get(&id));

@@ -1,8 +1,7 @@
 //! An agent's Genesys Cloud presence, shown in Microsoft Teams.
 //!
-//! Two ways lead here: one presence on request ([`PresenceUpdater`]), and every presence of the org from a queue of events
-//! ([`mirror`]). Both go by the same map. An expiry is always sent, so that nobody stays Busy for days because an event
-//! got lost.
+//! There are two ways: one presence on request ([`PresenceUpdater`]), and every presence of the org from a queue of events
+//! ([`mirror`]). Both use the same map. An expiry is always sent, so that a lost event leaves nobody Busy for days.
 
 mod directory;
 mod figures;
@@ -32,20 +31,20 @@ impl PresenceSettings {
     }
 }
 
-/// Whose presence is changed, and as whom.
+/// The Teams user whose presence is changed, and the session that changes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whom {
-    /// The Entra object id.
+pub struct ChangedUser {
+    /// The user's object id in Entra.
     pub user: Uuid,
-    /// The client id of the bridge's app.
+    /// The client id of the bridge's app, which names its session.
     pub session_id: Arc<str>,
 }
 
-/// What Graph is asked for, so that the user shows the target: one change for each action that the mode uses, and one to
-/// take back what an action of the mode before had set that this mode does not use.
+/// The changes by which a user shows the target: one for each action that the mode uses, and one to clear what an action of
+/// the mode before had set, if this mode does not use that action.
 #[must_use]
 pub fn changes(
-    whom: &Whom,
+    whom: &ChangedUser,
     target: Target,
     settings: &PresenceSettings,
     before: Option<PresenceMode>,

@@ -1,13 +1,13 @@
-//! Which availability goes with which activity: Graph's two actions allow different pairs.
+//! The pairs of availability and activity that Graph's two actions allow, which differ.
 
 use std::fmt;
 
 /// An availability with its activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
-    /// Availability.
+    /// The availability, such as `Busy`.
     pub availability: &'static str,
-    /// Activity.
+    /// The activity, such as `InACall`.
     pub activity: &'static str,
 }
 
@@ -21,7 +21,7 @@ const fn pair(availability: &'static str, activity: &'static str) -> Pair {
     Pair { availability, activity }
 }
 
-/// What `setUserPreferredPresence` allows.
+/// The pairs that `setUserPreferredPresence` allows.
 ///
 /// <https://learn.microsoft.com/graph/api/presence-setuserpreferredpresence>
 pub const PREFERRED: &[Pair] = &[
@@ -33,7 +33,7 @@ pub const PREFERRED: &[Pair] = &[
     pair("Offline", "OffWork"),
 ];
 
-/// What `setPresence` allows.
+/// The pairs that `setPresence` allows.
 ///
 /// <https://learn.microsoft.com/graph/api/presence-setpresence>
 pub const SESSION: &[Pair] = &[
@@ -57,7 +57,7 @@ pub enum PresenceMode {
 }
 
 impl PresenceMode {
-    /// As `PRESENCE_MODE` has it.
+    /// The value of `PRESENCE_MODE` for this mode.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -90,12 +90,12 @@ impl std::str::FromStr for PresenceMode {
     }
 }
 
-/// What is to be shown: a pair for each action that the mode uses, at least one.
+/// A presence to show: a pair for each action that the mode uses, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
-    /// For `setUserPreferredPresence`.
+    /// The pair for `setUserPreferredPresence`.
     pub preferred: Option<Pair>,
-    /// For `setPresence`.
+    /// The pair for `setPresence`.
     pub session: Option<Pair>,
 }
 
@@ -118,7 +118,7 @@ impl Shown {
     /// one of them; the other takes its own for the same availability.
     ///
     /// # Errors
-    /// Which pairs are allowed.
+    /// A text that says which pairs are allowed.
     pub fn of(mode: PresenceMode, availability: &str, activity: Option<&str>) -> Result<Self, String> {
         let preferred = |activity| find(PREFERRED, availability, activity);
         let session = |activity| find(SESSION, availability, activity);
@@ -149,7 +149,7 @@ impl Shown {
         })
     }
 
-    /// What a person sees.
+    /// The pair that Teams shows: the preferred one before the session's.
     #[must_use]
     pub fn pair(&self) -> Pair {
         self.preferred.or(self.session).unwrap_or(pair("PresenceUnknown", "PresenceUnknown"))

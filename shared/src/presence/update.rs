@@ -1,4 +1,4 @@
-//! One presence, on request.
+//! Sets one user's presence on request: `POST /presence`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,30 +8,31 @@ use uuid::Uuid;
 use super::directory::TeamsUsers;
 use super::map::{PresenceSettings, SystemPresence, Target};
 use super::pair::Shown;
-use super::{Whom, changes};
+use super::{ChangedUser, changes};
 use crate::error::{Code, Error};
 use crate::fields::Fields;
 use crate::genesys::ExternalIds;
+use crate::graph::presence::Presences;
 use crate::graph::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::invisible::is_blank;
 
-/// A presence to set, as far as the request's fields go.
+/// The presence that a request asks for, and its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceOrder {
-    whom: User,
-    wanted: Wanted,
+    whom: OrderedUser,
+    wanted: OrderedPresence,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum User {
+enum OrderedUser {
     Genesys(Uuid),
     Teams(Uuid),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
-    /// What the map makes of it.
+enum OrderedPresence {
+    /// A system presence or presence definition, to be mapped.
     Mapped(String),
     Shown(Shown),
 }
@@ -45,8 +46,8 @@ impl PresenceOrder {
         let availability = fields.optional_text("availability");
         let activity = fields.optional_text("activity");
         let whom = match (teams, genesys) {
-            (Some(id), _) => Some(User::Teams(id)),
-            (None, Some(id)) => Some(User::Genesys(id)),
+            (Some(id), _) => Some(OrderedUser::Teams(id)),
+            (None, Some(id)) => Some(OrderedUser::Genesys(id)),
             (None, None) => {
                 if !fields.has_problem("userId") && !fields.has_problem("user") {
                     fields.problem("userId", "required: the Genesys Cloud user, or `user`, the Entra user");
@@ -55,10 +56,10 @@ impl PresenceOrder {
             }
         };
         let wanted = match (system, availability, activity) {
-            (Some(system), None, None) => Some(Wanted::Mapped(system)),
+            (Some(system), None, None) => Some(OrderedPresence::Mapped(system)),
             (None, Some(availability), activity) => {
                 match Shown::of(settings.mode, &availability, activity.as_deref()) {
-                    Ok(shown) => Some(Wanted::Shown(shown)),
+                    Ok(shown) => Some(OrderedPresence::Shown(shown)),
                     Err(allowed) => {
                         fields.problem("availability", format!("the pair is not allowed; {allowed}"));
                         None
@@ -85,8 +86,8 @@ impl PresenceOrder {
 
     fn target(&self, settings: &PresenceSettings) -> Result<Target, Error> {
         match &self.wanted {
-            Wanted::Shown(shown) => Ok(Target::Show(*shown)),
-            Wanted::Mapped(text) => {
+            OrderedPresence::Shown(shown) => Ok(Target::Show(*shown)),
+            OrderedPresence::Mapped(text) => {
                 let (definition, system) = (text.parse().ok(), text.parse::<SystemPresence>().ok());
                 settings.target(definition, system).ok_or_else(|| {
                     Error::new(
@@ -109,30 +110,30 @@ fn object_id(fields: &mut Fields, name: &'static str, expected: &str) -> Option<
     id
 }
 
-/// The fields of the answer.
+/// The fields of the answer, beside code and message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PresenceFields {
     /// The Teams user's object id.
     pub teams_user_id: String,
-    /// As it was set; empty when nothing was.
+    /// The availability that was set; empty when none was.
     pub availability: &'static str,
-    /// As it was set; empty when nothing was.
+    /// The activity that was set; empty when none was.
     pub activity: &'static str,
-    /// Until when it lasts, UTC; empty when nothing was set.
+    /// When the presence ends, in UTC; empty when none was set.
     pub expires_at: String,
 }
 
-/// Sets single presences.
+/// Sets the presence of one user after the other, as requests ask for it.
 #[derive(Debug)]
 pub struct PresenceUpdater<'a, I> {
-    /// Microsoft Graph.
+    /// Sets presences in Teams.
     pub graph: &'a GraphClient,
-    /// Genesys Cloud.
+    /// Finds the Teams user of a Genesys Cloud user.
     pub ids: &'a I,
-    /// The links between the two that are known.
+    /// The links that this process has found before.
     pub users: &'a TeamsUsers,
-    /// How this deployment shows presences.
+    /// The deployment's settings: mode, map, life.
     pub settings: &'a PresenceSettings,
 }
 
@@ -152,13 +153,13 @@ impl<I: ExternalIds> PresenceUpdater<'_, I> {
             return Ok((Code::UNCHANGED, "The map leaves Teams as it is.", PresenceFields::default()));
         }
         let mut user = match order.whom {
-            User::Teams(id) => id,
-            User::Genesys(id) => users.find(ids, cx, id).await?.ok_or_else(not_linked)?,
+            OrderedUser::Teams(id) => id,
+            OrderedUser::Genesys(id) => users.find(ids, cx, id).await?.ok_or_else(not_linked)?,
         };
         let now = Timestamp::now();
         let mut outcome = self.set(cx, user, target).await;
         // The link may be an old one: the user may have been linked anew since it was found.
-        if let (Err(GraphError::NotFound { .. }), User::Genesys(id)) = (&outcome, order.whom) {
+        if let (Err(GraphError::NotFound { .. }), OrderedUser::Genesys(id)) = (&outcome, order.whom) {
             users.forget(id);
             if let Some(linked) = users.find(ids, cx, id).await?.filter(|linked| *linked != user) {
                 user = linked;
@@ -200,7 +201,7 @@ impl<I: ExternalIds> PresenceUpdater<'_, I> {
 impl<I> PresenceUpdater<'_, I> {
     /// Makes every change that shows the target of a Teams user.
     async fn set(&self, cx: &RequestContext, user: Uuid, target: Target) -> Result<(), GraphError> {
-        let whom = Whom { user, session_id: self.graph.app_id(cx).await? };
+        let whom = ChangedUser { user, session_id: self.graph.app_id(cx).await? };
         let changes = changes(&whom, target, self.settings, self.settings.mode_before);
         let outcomes = self.graph.change_presences(cx, &changes).await?;
         outcomes.into_iter().collect()

@@ -221,22 +221,6 @@ impl Cloud {
         self.cli().call("sqs", "set_queue_attributes", &[set]).await.map(drop)
     }
 
-    /// Gives a function another value of a variable. Its processes end, so that new ones read it.
-    ///
-    /// # Errors
-    /// When there is no such function.
-    pub async fn set_variable(&self, function: &str, name: &str, value: &str) -> Result<(), Trouble> {
-        let of = json!({"FunctionName": format!("{STACK}-{function}")});
-        let mut configured = self.cli().call("lambda", "get_function_configuration", &[of]).await?;
-        let mut variables = configured.first_mut().map(|answer| answer["Environment"]["Variables"].take());
-        if let Some(variables) = &mut variables {
-            variables[name] = value.into();
-        }
-        let configure = json!({"FunctionName": format!("{STACK}-{function}"), "Environment": {"Variables": variables}});
-        self.cli().call("lambda", "update_function_configuration", &[configure]).await?;
-        self.kill_function(function).map(drop)
-    }
-
     /// Its command line.
     #[must_use]
     pub fn cli(&self) -> Cli {

@@ -8,9 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use bridge::genesys::GenesysError;
 use bridge::graph::GraphError;
-use bridge::graph::presence::{PresenceChange, batch_body, batch_outcomes};
+use bridge::graph::presence::{PresenceChange, Presences, batch_body, batch_outcomes};
 use bridge::http::RequestContext;
-use bridge::presence::mirror::Presences;
 use bridge::presence::{ExternalIds, LinkList, LinksPage};
 use sandbox::stand_ins::{BRIDGE_APP, GraphInProcess, World};
 use tokio::time::{Instant, sleep};
@@ -53,7 +52,7 @@ impl Presences for Graph {
         Ok(BRIDGE_APP.into())
     }
 
-    async fn change(
+    async fn batch_presence_changes(
         &self,
         _cx: &RequestContext,
         changes: &[PresenceChange],

@@ -1,4 +1,4 @@
-//! A batch of presences on its way to Graph, and what is noted of each afterwards.
+//! Sends a batch of presences to Graph, and notes the outcome of each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use super::{Mirror, MirrorTally, PresenceTable, Presences, STATE_CONCURRENCY};
 use crate::graph::GraphError;
 use crate::graph::presence::PresenceChange;
 use crate::http::RequestContext;
-use crate::presence::{ExternalIds, LinkList, Target, Whom, changes};
+use crate::presence::{ChangedUser, ExternalIds, LinkList, Target, changes};
 use crate::store::StoreError;
 use crate::store::last_presence::{LastPresence, Reason, SentPresence, Settled, TeamsLink, Turn, TurnPlan};
 
-/// How long after a failure a presence is tried again: twice as long after each, up to the longest.
+/// The pause after the first failure of a presence. It doubles with each failure in a row, up to the longest.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// A presence that could not be sent for so long says nothing any more.
+/// How old a presence may become before it is given up: after so long it says nothing any more.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// A presence to send.
@@ -30,12 +30,12 @@ pub(super) struct Job {
     pub(super) user: Uuid,
     pub(super) teams_user: Uuid,
     pub(super) last: LastPresence,
-    /// What Graph is asked for: one change for each action.
+    /// The requests to Graph: one for each action that the mode uses.
     pub(super) changes: Vec<PresenceChange>,
 }
 
 impl Job {
-    /// The end of a job that nothing became of.
+    /// The end of a job that Graph did not answer.
     fn kept(&self) -> JobEnd {
         JobEnd { user: self.user, ended: Ended::Kept, next: self.last.plan.turn }
     }
@@ -49,14 +49,14 @@ pub(super) enum Ended {
         overtaken: bool,
         lag_ms: i64,
     },
-    /// Graph asked to slow down, or did not answer: the presence keeps its turn.
+    /// Graph throttled the request or did not answer it: the presence keeps its turn.
     Kept,
     PutOff,
     GivenUp,
     Unlinked,
 }
 
-/// How a job ended, and the turn that its user has by now.
+/// How a job ended, and the user's next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct JobEnd {
     pub(super) user: Uuid,
@@ -76,7 +76,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
     ) -> Result<Linked<Job>, StoreError> {
         Ok(match self.linked(cx, user, &last, now).await? {
             Linked::To(teams_user) => {
-                let whom = Whom { user: teams_user, session_id: session_id.clone() };
+                let whom = ChangedUser { user: teams_user, session_id: session_id.clone() };
                 let target = Target::read_back(&last.wanted.target, self.settings.presence.mode);
                 let before = last.sent.as_ref().filter(|sent| sent.target != Target::Clear.to_string());
                 let changes = changes(
@@ -92,14 +92,14 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         })
     }
 
-    /// Sends a batch, and gives how each of its jobs ended.
+    /// Sends a batch; gives how each of its jobs ended.
     pub(super) async fn send(&self, cx: &RequestContext, jobs: Vec<Job>) -> Vec<JobEnd> {
         let counts: Vec<_> = jobs.iter().map(|job| job.changes.len()).collect();
         let requests: Vec<_> = jobs.iter().flat_map(|job| job.changes.iter().cloned()).collect();
-        let outcomes = match self.presences.change(cx, &requests).await {
+        let outcomes = match self.presences.batch_presence_changes(cx, &requests).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                tracing::warn!(%error, "Graph took no presence");
+                tracing::warn!(%error, "Graph did not answer a batch of presences: it is sent again");
                 let asked = if let GraphError::Throttled { retry_after, .. } = error { retry_after } else { None };
                 self.settings.pace.pause(asked.unwrap_or(FIRST_PAUSE));
                 return jobs.iter().map(Job::kept).collect();
@@ -126,7 +126,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
             .await
     }
 
-    /// Slows the sending down as Graph asks to.
+    /// Pauses the sending when Graph throttled a request of the batch.
     fn keep_pace(&self, outcomes: &[Result<(), GraphError>]) {
         let asked = outcomes.iter().filter_map(|outcome| match outcome {
             Err(GraphError::Throttled { retry_after, .. }) => Some(retry_after.unwrap_or(FIRST_PAUSE)),
@@ -218,7 +218,7 @@ pub(super) fn put_off(last: &LastPresence, pause: Duration, now: Timestamp) -> T
     TurnPlan { turn, tries: last.plan.tries.saturating_add(1), seen: last.plan.seen }
 }
 
-/// Counts an end.
+/// Adds the end of a job to the tally.
 pub(super) fn count(ended: Ended, tally: &mut MirrorTally) {
     match ended {
         Ended::Sent { renewed, overtaken, lag_ms } => {

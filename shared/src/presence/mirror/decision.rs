@@ -1,4 +1,4 @@
-//! What is to be done about an event: rules without a clock, a network or a state of their own.
+//! The rules that say what follows from an event. They have no clock, no network and no state.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,67 +11,67 @@ use crate::presence::{PresenceMode, PresenceSettings, Target};
 use crate::queue::Message;
 use crate::store::last_presence::{Advanced, LastPresence, Reason, SentPresence, Turn, TurnPlan, WantedPresence};
 
-/// A presence is renewed no longer than this after an event said that the user still is it: a shift and a half. Should the
-/// event that ends it have been lost, it must not stand forever.
+/// How long a presence is renewed after the last event that confirmed it: a shift and a half. If the event that ends it was
+/// lost, it must not be renewed forever.
 const RENEWED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// What became of a batch.
+/// The counts of one invocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MirrorTally {
-    /// Messages.
+    /// Messages in the batch.
     pub events: usize,
-    /// Another topic, another source, a user who is not on the list.
+    /// Events that are not mirrored: another topic, another source of presence, a user outside the pilot.
     pub not_ours: usize,
-    /// No event at all.
+    /// Messages that are no event of Genesys Cloud.
     pub poison: usize,
-    /// A later event of the same user was in the same batch.
+    /// Events that had a later one of the same user in the batch.
     pub superseded: usize,
-    /// A later event, or this one, had been served before.
+    /// Events that were noted before, or whose user had a later one.
     pub stale: usize,
-    /// Teams already shows it, or the map leaves it alone.
+    /// Events whose presence Teams shows already, or which the map leaves alone.
     pub unchanged: usize,
-    /// The map does not know the presence.
+    /// Events with a presence that the map does not know.
     pub unmapped: usize,
-    /// Nobody in Teams.
+    /// Presences of users who are linked to no Teams user.
     pub no_teams_user: usize,
-    /// Presences set or cleared.
+    /// Presences that Graph took, renewals apart.
     pub sent: usize,
-    /// Presences renewed.
+    /// Presences that Graph took once more at half of their life.
     pub renewed: usize,
-    /// Reminders to look at the backlog.
+    /// Messages that remind of the backlog.
     pub reminders: usize,
-    /// Presences to be sent once more, because a later event came meanwhile.
+    /// Presences that were older than a later event by the time Graph took them.
     pub overtaken: usize,
     /// Messages that went back to the queue.
     pub failed: usize,
-    /// Presences that could not be sent now, and wait for another try.
+    /// Presences that Graph did not take and that are tried again later.
     pub put_off: usize,
-    /// Presences that could not be sent for so long that they were given up.
+    /// Presences that are not tried again, because Graph did not take them for twelve hours.
     pub given_up: usize,
-    /// Users looked up in Genesys Cloud.
+    /// Users who were looked up one by one in Genesys Cloud.
     pub looked_up: usize,
-    /// Users whose link was loaded with many others.
+    /// Users whose links were loaded in pages.
     pub linked: usize,
-    /// Turns in which Graph or Entra ID gave no answer at all.
+    /// Invocations that could send nothing, because Entra ID gave no token.
     pub outages: usize,
-    /// Since when the oldest presence waited that was to be sent, in milliseconds.
+    /// How long the oldest presence of the backlog has waited, in milliseconds.
     pub waited_ms: i64,
-    /// From the change in Genesys Cloud to its sending, the longest, in milliseconds.
+    /// The longest time from a change in Genesys Cloud until Graph took it, in milliseconds.
     pub worst_lag_ms: i64,
 }
 
 /// The newest event of a user in a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewestEvent {
-    /// The event.
+    /// The event as it was read.
     pub event: PresenceEvent,
-    /// The message that brought it.
+    /// The id of its message.
     pub message: String,
-    /// How often that was received.
+    /// How often that message was received, this time included.
     pub receives: u32,
 }
 
-/// Reads a batch and leaves the newest event of each user. Gives the messages that are no events beside it.
+/// Reads a batch. Gives the newest event of each user, and the ids of the messages that are no events.
 pub fn newest(
     messages: Vec<Message>,
     only: Option<&HashSet<Uuid>>,
@@ -92,7 +92,7 @@ pub fn newest(
                 continue;
             }
             Err(error) => {
-                tracing::warn!(message_id = id, %error, "a message that cannot be served");
+                tracing::warn!(message_id = id, %error, "a message is no event of Genesys Cloud: it goes back, and then to the dead-letter queue");
                 tally.poison += 1;
                 poison.push(id);
                 continue;
@@ -112,7 +112,7 @@ pub fn newest(
     (newest.into_values().collect(), poison)
 }
 
-/// What an event wants, and when it is its turn: earlier changes come first. A presence that leaves Teams alone has none.
+/// The presence of an event, and its turn: earlier changes come first. A presence that leaves Teams alone has no turn.
 #[must_use]
 pub fn wanted(event: &PresenceEvent, target: Target, now: Timestamp) -> (WantedPresence, Option<Turn>) {
     let urgent = event.system.is_some_and(crate::presence::SystemPresence::is_urgent);
@@ -121,32 +121,32 @@ pub fn wanted(event: &PresenceEvent, target: Target, now: Timestamp) -> (WantedP
     (wanted, turn)
 }
 
-/// The turn of a change of this time. A clock that is ahead must not put it off.
+/// The turn of a change. If Genesys Cloud's clock is ahead of this one, the turn is now.
 pub(super) fn turn(urgent: bool, modified: Timestamp, now: Timestamp) -> Turn {
     Turn { reason: if urgent { Reason::Urgent } else { Reason::Change }, at: modified.min(now) }
 }
 
-/// When a presence is renewed that is sent now, and was last confirmed by an event at that time.
+/// The turn to renew a presence that is sent now and was confirmed at `seen`; `None` when that is too long ago.
 pub(super) fn renewal(settings: &PresenceSettings, seen: Timestamp, now: Timestamp) -> Option<Turn> {
     let at = now.checked_add(settings.life() / 2).unwrap_or(Timestamp::MAX);
     let ends = seen.checked_add(RENEWED_FOR).unwrap_or(Timestamp::MAX);
     (at < ends).then_some(Turn { reason: Reason::Renewal, at })
 }
 
-/// What is to be done about an event, once it is known what was there before.
+/// What follows from an event, given the record that was there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The presence waits for its turn, as it was noted.
+    /// The presence waits for the turn that was noted with it.
     Waits(Turn),
-    /// It waits for another turn than was noted: this one, which is to be planned.
+    /// The presence waits for this turn, which is to be planned in place of the noted one.
     WaitsFor(Turn),
     /// The map leaves Teams alone.
     LeftAlone,
-    /// Teams already shows it; the plan of before holds.
+    /// Teams already shows the presence; this plan replaces the noted one.
     Shown(TurnPlan),
-    /// The newest presence, of this time, is to be sent again.
+    /// The newest presence, which is of this time, is to be sent again by this plan.
     Again(Timestamp, TurnPlan),
-    /// Something newer was noted, or this very event.
+    /// A newer event was noted before, or this very one.
     Stale,
 }
 

@@ -8,38 +8,38 @@ use uuid::Uuid;
 
 use crate::presence::SystemPresence;
 
-/// What Amazon EventBridge calls an event that a schedule of its own makes.
+/// The `detail-type` of an event that a schedule of Amazon EventBridge makes.
 ///
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html>
 pub(super) const SCHEDULED: &str = "Scheduled Event";
 
-/// An event: whose presence became what, and when.
+/// A change of a user's presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceEvent {
-    /// The Genesys Cloud user.
+    /// The id of the Genesys Cloud user.
     pub user: Uuid,
     /// When the presence changed.
     pub modified: Timestamp,
-    /// The presence definition.
+    /// The id of the presence definition, if it has one.
     pub definition: Option<Uuid>,
-    /// Its system presence; nothing, when it is one that the bridge does not know.
+    /// The system presence of the definition; `None` when the bridge does not know it.
     pub system: Option<SystemPresence>,
 }
 
-/// What a message is.
+/// A message of the queue, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
-    /// A presence to mirror.
+    /// An event with a presence that may be mirrored.
     Presence(PresenceEvent),
-    /// The clock's reminder to look at the backlog, or that of an invocation which left something.
+    /// A reminder to look at the backlog, from the schedule or from an invocation that could not send everything.
     Reminder,
-    /// Something that is not for us: another topic, another source of presence, a part of an event that is not there.
+    /// An event that is not mirrored: another topic, another source of presence, or no presence in it.
     NotOurs,
 }
 
-/// The message is no event of Genesys Cloud, and never will be.
+/// The message is no event of Genesys Cloud, so a retry is useless.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no Genesys Cloud presence event: {0}")]
+#[error("the message is no presence event of Genesys Cloud: {0}")]
 pub struct NoEvent(String);
 
 #[derive(Deserialize)]
@@ -82,7 +82,7 @@ struct Definition {
     system_presence: Option<String>,
 }
 
-/// Reads a message.
+/// Reads the body of a message.
 ///
 /// # Errors
 /// [`NoEvent`]

@@ -1,8 +1,8 @@
-//! Who the users are in Teams: the links of the whole org, loaded page by page ahead of the events and kept in the state
-//! table, and look-ups of single users.
+//! The links from Genesys Cloud users to Teams users: those of the whole org are loaded page by page ahead of the events and
+//! kept in the state table; a user without one is looked up.
 //!
-//! One by one, 50,000 users would take hours at the 300 requests a minute that Genesys Cloud allows. A pilot's few users are
-//! looked up one by one all the same.
+//! One by one, 50,000 users would take hours at the 300 requests a minute that Genesys Cloud allows. The few users of a pilot
+//! are looked up one by one.
 
 use std::time::Duration;
 
@@ -19,45 +19,45 @@ use crate::presence::{ExternalIds, LinkList, LinksPage};
 use crate::store::StoreError;
 use crate::store::last_presence::{LastPresence, LinkReading, Reason, TeamsLink, Turn, TurnPlan};
 
-/// How long after the last page everything is read again: before the links are a day old.
+/// How long after the last page the first one is loaded again: before the links are a day old.
 const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
 
-/// How long after a failure the reading goes on where it was.
+/// How long after a failure the loading goes on with the page that failed.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(10 * 60);
 
-/// Users on a page. Genesys Cloud may give fewer, or refuse so many.
+/// How many users a page is asked to have. Genesys Cloud may give fewer, or refuse so many.
 pub(super) const PAGE: usize = 100;
 
-/// Users on a page that is never refused for its size.
+/// How many users a page may have without being refused for its size.
 pub(super) const SMALL_PAGE: usize = 25;
 
-/// How far the requests for two pages are apart: 240 a minute, of 300 requests that are allowed.
+/// The time between the requests for two pages: 240 a minute, of 300 requests that are allowed.
 pub(super) const BETWEEN_PAGES: Duration = Duration::from_millis(250);
 
-/// How much older urgent presences count among those whose user is to be looked up.
+/// How much earlier an urgent presence's turn to be looked up is, so that it comes before the others.
 const URGENT_BY: Duration = Duration::from_secs(60 * 60);
 
-/// How long a link from a Genesys Cloud user to a Teams user is believed without a look-up, and how long its absence.
+/// How long a link is used before it is looked up again, and how long it is remembered that a user has none.
 const LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 const ABSENCE_LIFE: Duration = Duration::from_secs(60 * 60);
 
-/// Who a user is in Teams.
+/// The Teams user of a Genesys Cloud user, as far as it is known.
 pub(super) enum Linked<T> {
     To(T),
     Nobody,
-    /// It is to be looked up, at this turn.
+    /// The user is to be looked up, at this turn.
     Unknown(Turn),
 }
 
 /// How a look-up ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The user has a Teams user; the turn is the presence's.
+    /// The user is linked to a Teams user; with the turn of the presence that waited for it.
     Somebody(Turn),
     Nobody,
     /// The user is not to be looked up any more, because another instance has changed the record.
     Over,
-    /// It is tried again at the turn, and no other user is looked up for so long.
+    /// Genesys Cloud or the table failed: the user is looked up again at this turn, and nobody else within this time.
     Failed(Option<Turn>, Duration),
 }
 
@@ -76,14 +76,14 @@ pub(super) enum Page {
     Read(KeptLinks),
     /// Its links were kept; it was the last page.
     Last(KeptLinks),
-    /// The same page is to be asked for again after this time, and be smaller.
+    /// Genesys Cloud refused the page: it is asked for again after this time, with fewer users.
     Throttled(Duration),
-    /// It cannot be read now.
+    /// It could not be read or kept; a later invocation reads it.
     Failed,
 }
 
 impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
-    /// From which user on links are to be read now; nothing, when they have been read, or only a pilot's are wanted.
+    /// The first user of the next page to load; `None` when all were loaded lately, or the deployment is a pilot.
     pub(super) async fn reading(&self, cx: &RequestContext) -> Option<usize> {
         if self.settings.only.is_some() {
             return None;
@@ -92,13 +92,13 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
             Ok(None) => Some(1),
             Ok(Some(reading)) => (reading.at <= (self.now)()).then_some(reading.next),
             Err(error) => {
-                tracing::warn!(%error, "links are not loaded now");
+                tracing::warn!(%error, "it could not be read how far the links were loaded: a later invocation loads them");
                 None
             }
         }
     }
 
-    /// Reads a page of links from this user on and keeps them. Gives the user after them.
+    /// Reads the page of links that begins with this user, and keeps them. Gives the first user of the next page.
     pub(super) async fn read_links(&self, cx: &RequestContext, start: usize, count: usize) -> (usize, Page) {
         let page = match self.ids.links(cx, start, count).await {
             Ok(page) => page,
@@ -106,7 +106,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
                 return (start, Page::Throttled(retry_after.unwrap_or(Duration::from_secs(1))));
             }
             Err(error) => {
-                tracing::warn!(%error, "links are looked up one by one, because they could not be loaded");
+                tracing::warn!(%error, "Genesys Cloud did not list its users: until it does, their links are looked up one by one");
                 self.go_on(cx, start, AFTER_A_FAILURE).await;
                 return (start, Page::Failed);
             }
@@ -123,7 +123,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
                 (next, Page::Read(kept))
             }
             Err(error) => {
-                tracing::warn!(%error, "links could not be kept");
+                tracing::warn!(%error, "the state table did not take the links of a page: a later invocation loads it again");
                 (start, Page::Failed)
             }
         }
@@ -132,7 +132,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
     async fn go_on(&self, cx: &RequestContext, next: usize, after: Duration) {
         let at = (self.now)().checked_add(after).unwrap_or(Timestamp::MAX);
         if let Err(error) = self.last.keep_reading(cx, &LinkReading { next, at }).await {
-            tracing::warn!(%error, "the same links will be loaded again");
+            tracing::warn!(%error, "it could not be noted how far the links were loaded: the last page is loaded again");
         }
     }
 
@@ -157,7 +157,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         Ok(kept)
     }
 
-    /// The Teams user. Without a link that can be believed, the user gets another turn, or none.
+    /// The Teams user of a presence. Without a recent link, the presence is planned anew: to be looked up, or not at all.
     pub(super) async fn linked(
         &self,
         cx: &RequestContext,
@@ -180,7 +180,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         self.last.plan(cx, user, last.wanted.modified, &TurnPlan { turn, ..last.plan }).await.map(|()| linked)
     }
 
-    /// Looks a user up in Genesys Cloud whose turn for that has come, as far as is known.
+    /// Looks a user up in Genesys Cloud, if the record still says so.
     pub(super) async fn look_up(&self, cx: &RequestContext, user: Uuid) -> (Uuid, Found) {
         let known = match self.last.read(cx, &[user]).await {
             Ok(known) => known,
@@ -210,7 +210,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         Found::Failed(Some(Turn { reason: Reason::Unlinked, at }), FIRST_PAUSE)
     }
 
-    /// Keeps what Genesys Cloud has said of a user, and plans the presence's own turn with it.
+    /// Keeps the link that Genesys Cloud gave, and plans the turn of the presence that waited for it.
     async fn keep_found(
         &self,
         cx: &RequestContext,
@@ -229,7 +229,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
     }
 }
 
-/// The turn to be looked up. Urgent presences come first here too: they count as older than they are.
+/// The turn of a presence whose user is to be looked up. Urgent ones come first: their turn is an hour earlier.
 pub(super) fn unlinked_turn(last: &LastPresence, now: Timestamp) -> Turn {
     let is_urgent = last.plan.turn.is_some_and(|turn| turn.reason == Reason::Urgent);
     let changed = last.wanted.modified.min(now);

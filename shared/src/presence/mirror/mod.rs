@@ -1,9 +1,9 @@
-//! Every presence of the org, from a queue of events to Teams.
+//! Mirrors the presence of every user of the org from a queue of Genesys Cloud's events to Teams.
 //!
-//! Of a batch, the newest event of each user is left, and what it wants is noted unless something newer was noted before
-//! ([`crate::store::last_presence`] says how that keeps the order across instances). A noted presence is in the backlog,
-//! and its message is done with. One instance at a time sends what the backlog has ([`sending`]); the others take events in
-//! meanwhile, so that an urgent one is known while thousands wait.
+//! Of each user in a batch, only the newest event counts. Its presence is noted in the state table, unless a newer one was
+//! noted before ([`crate::store::last_presence`] says how that keeps the order across instances). A noted presence is in the
+//! backlog, and its message is acknowledged. One instance at a time sends the backlog ([`sending`]); the others go on noting
+//! events, so that an urgent presence overtakes thousands that wait.
 
 mod backlog;
 mod batch;
@@ -16,8 +16,6 @@ mod reminder;
 mod sending;
 mod settings;
 
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -31,80 +29,52 @@ pub use reminder::Reminder;
 pub use settings::MirrorSettings;
 
 use super::{ExternalIds, LinkList};
-use crate::graph::presence::PresenceChange;
-use crate::graph::{GraphClient, GraphError};
+use crate::graph::presence::Presences;
 use crate::http::RequestContext;
 use crate::queue::Message;
 use crate::store::StoreError;
 use crate::store::last_presence::{LastPresences, LinkTable, SenderLease, Turn, TurnPlan};
 
-/// Requests to the state table at once.
+/// How many requests to the state table one invocation makes at once.
 const STATE_CONCURRENCY: usize = 32;
 
-/// How long the state table is asked again before a message goes back to the queue, which shows it late.
+/// How long a write to the state table is retried before its message goes back to the queue, where it stays hidden for
+/// minutes.
 const PATIENCE_WITH_THE_TABLE: Duration = Duration::from_secs(30);
 
-/// Who changes presences in Teams.
-pub trait Presences: Send + Sync {
-    /// The client id of the app that changes them.
-    fn app_id(&self, cx: &RequestContext) -> impl Future<Output = Result<Arc<str>, GraphError>> + Send;
-
-    /// Makes these changes in one round trip and gives what became of each.
-    fn change(
-        &self,
-        cx: &RequestContext,
-        changes: &[PresenceChange],
-    ) -> impl Future<Output = Result<Vec<Result<(), GraphError>>, GraphError>> + Send;
-}
-
-impl Presences for GraphClient {
-    fn app_id(&self, cx: &RequestContext) -> impl Future<Output = Result<Arc<str>, GraphError>> + Send {
-        self.app_id(cx)
-    }
-
-    fn change(
-        &self,
-        cx: &RequestContext,
-        changes: &[PresenceChange],
-    ) -> impl Future<Output = Result<Vec<Result<(), GraphError>>, GraphError>> + Send {
-        // Always a batch, so that a throttled change comes back here and slows the sending down.
-        self.batch_presence_changes(cx, changes)
-    }
-}
-
-/// What the mirror needs of the state table.
+/// What the mirror does with the state table.
 pub trait PresenceTable: LastPresences + LinkTable + SenderLease {}
 
 impl<T: LastPresences + LinkTable + SenderLease> PresenceTable for T {}
 
-/// What a mirror works with.
+/// Mirrors presences from events to Teams.
 #[derive(Debug)]
 pub struct Mirror<'a, P, I, S> {
-    /// Graph.
+    /// Sets presences in Teams.
     pub presences: &'a P,
-    /// Genesys Cloud.
+    /// Finds the Teams user of a Genesys Cloud user.
     pub ids: &'a I,
-    /// The state table.
+    /// Keeps each user's last presence, the links and the lease of the sending.
     pub last: &'a S,
-    /// How this deployment mirrors.
+    /// The deployment's settings: mode, map, pace, pilot.
     pub settings: &'a MirrorSettings,
-    /// The clock: a simulation has one of its own.
+    /// Gives the time; a simulation has a clock of its own.
     pub now: fn() -> Timestamp,
 }
 
-/// What became of a batch and of the backlog.
+/// The result of one invocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Served {
-    /// The messages that go back to the queue.
+    /// The ids of the messages that go back to the queue.
     pub failed: Vec<String>,
-    /// The figures.
+    /// The figures for log line and metrics.
     pub tally: MirrorTally,
-    /// Whether more is due than could be sent in this time: another invocation is to go on soon.
+    /// Whether presences are due that could not be sent within the invocation: the next one is to be reminded at once.
     pub more: bool,
 }
 
 impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
-    /// Notes what a batch wants, and sends what is due if no other instance does.
+    /// Notes the presences of a batch, and sends what is due unless another instance does.
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> Served {
         let mut tally = MirrorTally::default();
         // A batch without messages is a reminder too.
@@ -118,7 +88,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         Served { failed, tally, more }
     }
 
-    /// Notes what every event wants, and gives whose turn it is with that.
+    /// Notes the presence of each event; gives the turns that follow.
     async fn note(
         &self,
         cx: &RequestContext,
@@ -144,7 +114,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
                 Ok(Some(Decision::Stale)) => tally.stale += 1,
                 Ok(None) => tally.unmapped += 1,
                 Err(error) => {
-                    tracing::warn!(%error, "a presence goes back to the queue");
+                    tracing::warn!(%error, "the state table did not take a presence: its message goes back to the queue");
                     failed.push(newest.message);
                 }
             }
@@ -152,7 +122,7 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         turns
     }
 
-    /// Notes what an event wants; nothing, when the map does not know the presence. A table that fails is asked again.
+    /// Notes the presence of an event; gives `None` when the map does not know it. A write that fails is retried.
     async fn note_one(&self, cx: &RequestContext, newest: &NewestEvent) -> Result<Option<Decision>, StoreError> {
         let settings = &self.settings.presence;
         let event = &newest.event;

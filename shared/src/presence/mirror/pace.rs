@@ -1,4 +1,4 @@
-//! Not faster than Graph's presence budget, whatever comes out of the queue.
+//! Keeps the requests to Graph within its presence budget, however many events come out of the queue.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 use crate::graph::presence::BATCH_SIZE;
 
-/// Over which Graph counts.
+/// The window over which Graph counts requests.
 ///
 /// <https://learn.microsoft.com/graph/throttling-limits>
 const WINDOW_SECONDS: f64 = 30.0;
 
-/// The budget, spent one request after another, a batch at a time.
+/// The pace of the requests: when the next batch may leave.
 #[derive(Debug)]
 pub struct Pace {
     batch: usize,
@@ -23,12 +23,12 @@ pub struct Pace {
 #[derive(Debug)]
 struct Turns {
     next: Instant,
-    /// How often in a row Graph has asked to slow down.
+    /// Batches in a row for which Graph has asked to slow down.
     throttled: u32,
 }
 
 impl Pace {
-    /// A budget of so many requests per second.
+    /// The pace for a budget of so many requests per second.
     ///
     /// A batch leaves at once and its requests count at once, so a window may hold one batch more than the budget: the
     /// pace is that much slower, and by one request more, because a timer is only good to a millisecond.
@@ -46,7 +46,7 @@ impl Pace {
         }
     }
 
-    /// Most requests at once.
+    /// How many requests may leave at once.
     #[must_use]
     pub fn batch(&self) -> usize {
         self.batch
@@ -70,12 +70,12 @@ impl Pace {
         turns.next = turns.next.max(Instant::now()) + self.per_request.saturating_mul(requests);
     }
 
-    /// How long nothing may leave.
+    /// How long no request may leave.
     pub fn rest(&self) -> Duration {
         self.turns().next.saturating_duration_since(Instant::now())
     }
 
-    /// Lets nothing leave for so long, because Graph asked to slow down; for twice as long the second time in a row, and so
+    /// Holds all requests back for so long, because Graph asked to slow down; for twice as long the second time in a row, and so
     /// on, up to the window that Graph counts over. Refused requests count against the budget too, so instances that came
     /// back as soon as they may would keep each other out.
     pub fn pause(&self, retry_after: Duration) {
@@ -86,7 +86,7 @@ impl Pace {
         turns.next = turns.next.max(Instant::now() + pause.mul_f64(1.0 + fastrand::f64() / 4.0));
     }
 
-    /// Graph took everything: the next pause is a first one again.
+    /// Notes that Graph took a whole batch, so that the next pause is not doubled.
     pub fn passed(&self) {
         self.turns().throttled = 0;
     }

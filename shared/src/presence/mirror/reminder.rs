@@ -11,10 +11,10 @@ use crate::aws;
 use crate::http::RequestContext;
 use crate::telemetry::{Call, Upstream};
 
-/// How long Amazon SQS may take. Without an answer, the clock reminds within a minute.
+/// How long Amazon SQS may take to answer. Without this message, the schedule reminds within a minute.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reminds the function by its own queue.
+/// Sends the function a message on its own queue, so that the next invocation goes on with the backlog.
 #[derive(Debug, Clone)]
 pub struct Reminder {
     client: aws_sdk_sqs::Client,
@@ -28,13 +28,13 @@ impl Reminder {
         Self { client: aws_sdk_sqs::Client::new(aws), url }
     }
 
-    /// What the clock says too: look at the backlog.
+    /// The body of the message, in the form of a schedule's event.
     #[must_use]
     pub fn body() -> String {
         json!({"detail-type": SCHEDULED, "source": "teams-bridge", "detail": {}}).to_string()
     }
 
-    /// Sends it. Should that fail, it is logged: the clock goes on.
+    /// Sends the message. A failure is logged only: the schedule reminds too.
     pub async fn send(&self, cx: &RequestContext) {
         let started = Instant::now();
         let request = self.client.send_message().queue_url(&self.url).message_body(Self::body());
@@ -46,7 +46,10 @@ impl Reminder {
             Err(_) => (0, Some("no answer in time".into())),
         };
         if let Some(problem) = problem {
-            tracing::warn!(problem, "the rest of the backlog waits for the clock");
+            tracing::warn!(
+                problem,
+                "the next invocation could not be reminded of the backlog: the schedule does it within a minute"
+            );
         }
         cx.record.call(Call {
             upstream: Upstream::Queue,

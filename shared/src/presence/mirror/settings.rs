@@ -1,4 +1,4 @@
-//! How this deployment mirrors.
+//! The mirror's settings: presence, pace and pilot.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -13,14 +13,14 @@ use crate::presence::PresenceSettings;
 /// deployment says otherwise.
 const REQUESTS_PER_SECOND: u32 = 50;
 
-/// How this deployment mirrors.
+/// The settings of the mirror.
 #[derive(Debug)]
 pub struct MirrorSettings {
-    /// What is set.
+    /// How presences are shown: mode, map, life.
     pub presence: PresenceSettings,
-    /// How fast.
+    /// The pace of the requests to Graph, by the deployment's budget.
     pub pace: Pace,
-    /// Whose presence is mirrored; nothing is everybody's.
+    /// The Genesys Cloud users of a pilot; `None` mirrors everybody.
     pub only: Option<HashSet<Uuid>>,
 }
 

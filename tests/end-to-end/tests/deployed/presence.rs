@@ -9,7 +9,7 @@ use sandbox::stand_ins::{GenesysUser, Vendor};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{alone, beside_others, post, until, user};
+use crate::{alone, beside_others, post, user};
 
 /// An agent in both clouds: the Genesys Cloud user's id and the Entra object id.
 fn agent(sandbox: &Sandbox) -> (String, String) {
@@ -175,25 +175,16 @@ fn nobody_holds_others_up_and_poison_lands_in_the_dead_letter_queue() {
 fn a_budget_that_is_too_small_makes_it_late_and_never_wrong() {
     alone(async |sandbox| {
         sandbox.world.set_presence_budget(20, Duration::from_secs(2));
-        let busy = Some("Busy");
-        for (mode, held) in [("session", [busy, None]), ("both", [busy, busy]), ("preferred", [None, busy])] {
-            sandbox.cloud.set_variable("mirror-presence", "PRESENCE_MODE", mode).await.unwrap();
-            let throttled = sandbox.world.presence_throttled();
-            let agents: Vec<_> = (0..50).map(|_| agent(sandbox)).collect();
-            for (name, second) in [("AVAILABLE", 10), ("ON_QUEUE", 20)] {
-                let events: Vec<_> =
-                    agents.iter().map(|(genesys, _)| GenesysEvent::presence(genesys, name, &at(second))).collect();
-                sandbox.send_genesys_events(&events).await.unwrap();
-            }
-            // The budget is far below the bridge's setting: Graph throttles, and Retry-After holds the whole instance up.
-            for (_, teams) in &agents {
-                shows(sandbox, teams, "Busy").await;
-            }
-            // With two actions, the second one's answer may have been a 429.
-            for (_, teams) in &agents {
-                until(|| (sandbox.world.presence_held(teams) == held).then_some(())).await;
-            }
-            assert!(sandbox.world.presence_throttled() > throttled, "{mode}");
+        let agents: Vec<_> = (0..50).map(|_| agent(sandbox)).collect();
+        for (name, second) in [("AVAILABLE", 10), ("ON_QUEUE", 20)] {
+            let events: Vec<_> =
+                agents.iter().map(|(genesys, _)| GenesysEvent::presence(genesys, name, &at(second))).collect();
+            sandbox.send_genesys_events(&events).await.unwrap();
         }
+        // The budget is far below the bridge's setting: Graph throttles, and Retry-After holds the whole instance up.
+        for (_, teams) in &agents {
+            shows(sandbox, teams, "Busy").await;
+        }
+        assert!(sandbox.world.presence_throttled() > 0);
     });
 }
