@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
@@ -21,7 +22,7 @@ use crate::telemetry::Outcome;
 pub(super) struct Host<A> {
     /// The name of the deployed function, which tells its metrics from those of another deployment.
     name: String,
-    app: Live<A>,
+    pub(super) app: Live<A>,
     served_before: AtomicBool,
 }
 
@@ -51,19 +52,6 @@ impl<A> Host<A> {
         context
     }
 
-    /// Does some work with the app, as the settings are now.
-    ///
-    /// # Errors
-    /// `misconfigured`, when there is no app; and the errors of the work.
-    pub(super) async fn with_app<T>(
-        &self,
-        cx: &RequestContext,
-        work: impl AsyncFnOnce(&A) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let app = self.app.current(cx).await;
-        work(app.as_ref().map_err(misconfigured)?).await
-    }
-
     /// Writes the invocation's log line.
     pub(super) fn write(&self, cx: &RequestContext, outcome: Outcome<'_>) {
         cx.record.write(&self.name, outcome);
@@ -74,13 +62,12 @@ impl<A> Host<A> {
 ///
 /// # Errors
 /// When the Lambda runtime cannot be reached.
-pub(super) async fn run<E: DeserializeOwned, R: Serialize>(
-    answer: impl AsyncFn(E, Context) -> R,
+pub(super) async fn run<E: DeserializeOwned, R: Serialize, F: Future<Output = R>>(
+    answer: impl Fn(E, Context) -> F,
 ) -> Result<(), lambda_runtime::Error> {
     let answer = &answer;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
-        // Boxed: with the runtime's layers around it, its future is too deep for the compiler to lay out.
-        Ok::<_, lambda_runtime::Error>(Box::pin(answer(event.payload, event.context)).await)
+        Ok::<_, lambda_runtime::Error>(answer(event.payload, event.context).await)
     }))
     .await
 }
@@ -92,6 +79,8 @@ pub(super) async fn guarded<T>(
     then: &str,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
+    // Pinned here: it is some kilobytes large, and each layer around it would move it once more.
+    let work = pin!(work);
     let work = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout(cx.deadline.for_the_answer(), work).await {
         Ok(Ok(result)) => result,
@@ -103,6 +92,12 @@ pub(super) async fn guarded<T>(
     }
 }
 
-fn misconfigured(error: &ConfigError) -> Error {
-    Error::new(Code::MISCONFIGURED, format!("The bridge is not set up: {error}. Correct the stack's parameters."))
+/// The app, once its settings are known.
+///
+/// # Errors
+/// `misconfigured`, when they are incomplete or wrong.
+pub(super) fn ready<A>(app: &Result<A, ConfigError>) -> Result<&A, Error> {
+    app.as_ref().map_err(|error| {
+        Error::new(Code::MISCONFIGURED, format!("The bridge is not set up: {error}. Correct the stack's parameters."))
+    })
 }

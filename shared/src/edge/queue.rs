@@ -7,7 +7,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use lambda_runtime::Context;
 use serde::Deserialize;
 
-use super::host::{Host, guarded, run};
+use super::host::{Host, guarded, ready, run};
 use crate::config::{ConfigError, Environment};
 use crate::error::Error;
 use crate::http::RequestContext;
@@ -116,7 +116,7 @@ impl<A> Consumer<A> {
         &self,
         handle: impl AsyncFn(&A, &RequestContext, Vec<Message>) -> Result<BatchAnswer<T>, Error>,
     ) -> Result<(), lambda_runtime::Error> {
-        run(async |event: SqsEvent, lambda| self.answer(event, lambda, &handle).await).await
+        run(|event: SqsEvent, lambda| self.answer(event, lambda, &handle)).await
     }
 
     /// As [`Self::serve`], for a function that also runs on a schedule.
@@ -127,7 +127,7 @@ impl<A> Consumer<A> {
         &self,
         handle: impl AsyncFn(&A, &RequestContext, Trigger) -> Result<BatchAnswer<T>, Error>,
     ) -> Result<(), lambda_runtime::Error> {
-        run(async |event: QueueOrClock, lambda| self.answer_trigger(event, lambda, &handle).await).await
+        run(|event: QueueOrClock, lambda| self.answer_trigger(event, lambda, &handle)).await
     }
 
     /// Serves one batch, and answers Lambda with the messages that return to the queue.
@@ -168,7 +168,8 @@ impl<A> Consumer<A> {
         work: impl AsyncFnOnce(&A) -> Result<BatchAnswer<T>, Error>,
     ) -> SqsBatchResponse {
         let served = guarded(cx, GOES_BACK, async {
-            let BatchAnswer { tally, ended } = self.host.with_app(cx, work).await?;
+            let current = self.host.app.current(cx).await;
+            let BatchAnswer { tally, ended } = work(ready(&current)?).await?;
             cx.record.figures(&tally);
             match ended {
                 Ended::Served(failed) => Ok(failed),

@@ -4,7 +4,7 @@ use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::Context;
 
 use super::event::HttpEvent;
-use super::host::{Host, guarded, run};
+use super::host::{Host, guarded, ready, run};
 use super::{Method, http, roles};
 use crate::config::{ConfigError, Environment};
 use crate::error::Error;
@@ -99,7 +99,7 @@ impl<A> Function<A> {
         &self,
         handle: impl AsyncFn(&A, Request) -> Result<R, Error>,
     ) -> Result<(), lambda_runtime::Error> {
-        run(async |event: HttpEvent, lambda| self.answer(event, lambda, &handle).await).await
+        run(|event: HttpEvent, lambda| self.answer(event, lambda, &handle)).await
     }
 
     /// Answers one request: checks method, roles and size, reads the fields, and calls the handler.
@@ -114,15 +114,13 @@ impl<A> Function<A> {
 
         let served = guarded(&context, SEND_AGAIN, async {
             let method = http::method(&event, &[self.route.method])?;
-            self.host
-                .with_app(&context, async |(app, require_roles)| {
-                    if *require_roles {
-                        roles::check(&event, self.route.roles)?;
-                    }
-                    let fields = fields(method, event)?;
-                    handle(app, Request { fields, context: context.clone() }).await
-                })
-                .await
+            let current = self.host.app.current(&context).await;
+            let (app, require_roles) = ready(&current)?;
+            if *require_roles {
+                roles::check(&event, self.route.roles)?;
+            }
+            let fields = fields(method, event)?;
+            handle(app, Request { fields, context: context.clone() }).await
         });
         let answer = served.await.unwrap_or_else(R::failed).with_request_id(context.request_id.clone());
         self.host.write(&context, answer.outcome());

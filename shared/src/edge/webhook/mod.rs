@@ -16,7 +16,7 @@ use lambda_runtime::Context;
 use serde::Serialize;
 
 use super::event::HttpEvent;
-use super::host::{Host, guarded, run};
+use super::host::{Host, guarded, ready, run};
 use super::http::{allow, body, method, request_id};
 use super::route::RouteAnswer;
 use super::{Answer, Method};
@@ -125,7 +125,7 @@ impl<S: Sender, A> Webhook<S, A> {
         &self,
         handle: impl AsyncFn(&A, &RequestContext, S::Verified) -> Result<T, Error>,
     ) -> Result<(), lambda_runtime::Error> {
-        run(async |event: HttpEvent, lambda| self.answer(event, lambda, &handle).await).await
+        run(|event: HttpEvent, lambda| self.answer(event, lambda, &handle)).await
     }
 
     /// Answers one request: greets it, verifies its sender, and calls the handler.
@@ -143,13 +143,11 @@ impl<S: Sender, A> Webhook<S, A> {
             if let Some(greeting) = S::greet(&request)? {
                 return Ok(Some(greeting));
             }
-            self.host
-                .with_app(&context, async |(sender, app)| {
-                    let verified = sender.verify(&context, request).await?;
-                    context.record.figures(&handle(app, &context, verified).await?);
-                    Ok(None)
-                })
-                .await
+            let current = self.host.app.current(&context).await;
+            let (sender, app) = ready(&current)?;
+            let verified = sender.verify(&context, request).await?;
+            context.record.figures(&handle(app, &context, verified).await?);
+            Ok(None)
         });
         let (code, response) = match served.await {
             Ok(Some(greeting)) => ("handshake", greeting),
