@@ -1,4 +1,4 @@
-//! What Genesys Cloud's refusals mean for the bridge.
+//! What a refusal by Genesys Cloud means for the bridge.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use crate::auth::{AuthError, CallError};
 use crate::error::{Code, Error, when};
 use crate::http::{NoReply, Reply};
 
-/// Why a Genesys Cloud call did not do what it was asked for.
+/// Why a Genesys Cloud call failed.
 ///
-/// `text` is Genesys Cloud's own sentence. It may repeat what was sent, a phone number too, so it goes to the caller and
-/// never to the log.
+/// `text` is Genesys Cloud's own sentence. It may repeat what was sent, even a phone number, so it goes to the caller
+/// and never to the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GenesysError {
     /// There was no token; nothing was sent.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// No connection came about; nothing was sent.
+    /// No connection could be made; nothing was sent.
     #[error("Genesys Cloud: {0}")]
     NotSent(String),
-    /// The request left and no answer says what became of it.
+    /// The request was sent, and no answer tells whether Genesys Cloud accepted it.
     #[error("Genesys Cloud: {0}")]
     Ambiguous(String),
-    /// 429, and the wait does not fit into this request. Nothing was accepted.
+    /// Throttled (429), and the wait does not fit into this request. Nothing was accepted.
     #[error("Genesys Cloud asks to slow down (429 {code})")]
     Throttled {
         /// The wait that `Retry-After` asked for, where there was one.
@@ -43,14 +43,14 @@ pub enum GenesysError {
         /// Genesys Cloud's error code.
         code: String,
     },
-    /// Any other 4xx.
+    /// Genesys Cloud refused the request for another reason: any other 4xx.
     #[error("Genesys Cloud refused the request ({status} {code})")]
     Rejected {
         /// The HTTP status of the answer.
         status: u16,
         /// Genesys Cloud's error code.
         code: String,
-        /// The fields it complains about.
+        /// The fields that it complains about.
         fields: Vec<String>,
         /// Genesys Cloud's own sentence.
         text: String,
@@ -68,7 +68,8 @@ impl From<CallError> for GenesysError {
     }
 }
 
-/// What is the same for every operation that only reads. What may have been done in part is for its use case to say.
+/// The part that is the same for every operation that only reads. A use case that writes tells by itself what may have
+/// been done in part.
 impl From<GenesysError> for Error {
     fn from(error: GenesysError) -> Self {
         let cause = error.to_string();
@@ -99,7 +100,7 @@ impl From<GenesysError> for Error {
     }
 }
 
-/// The platform API's error body. All fields may be missing.
+/// The error body of the platform API. All members may be missing.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct ErrorBody {
@@ -116,7 +117,7 @@ struct ErrorDetail {
 }
 
 impl GenesysError {
-    /// Reads a refusal. Status, code and field names decide; the message is for people.
+    /// Reads a refusal. Status, code and field names decide; the message is only for people.
     pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {
         let body: ErrorBody = reply.json().unwrap_or_default();
         let status = reply.status.as_u16();
@@ -144,7 +145,7 @@ impl GenesysError {
         }
     }
 
-    /// Whether the complaint is about this field.
+    /// Whether Genesys Cloud complains about this field.
     #[must_use]
     pub fn is_about(&self, field: &str) -> bool {
         match self {

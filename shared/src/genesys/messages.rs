@@ -1,4 +1,4 @@
-//! Agentless outbound messages: a text message without an agent's conversation.
+//! Agentless outbound messages: a text message that no agent's conversation is needed for.
 
 use std::future::Future;
 
@@ -9,27 +9,27 @@ use crate::http::retry::Repeat;
 use crate::http::{Call, MAX_ANSWER_BYTES, RequestContext};
 use crate::telemetry::Upstream;
 
-/// Body of the call.
+/// The body of the call that sends an agentless message.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentlessMessage {
-    /// sms: a number of the org in E.164; open: the integration id.
+    /// The sender. For `sms`, a number of the org in E.164; for `open`, the integration's id.
     pub from_address: String,
-    /// sms: E.164 with `+`; open: the user id the integration knows.
+    /// The recipient. For `sms`, a number in E.164 with `+`; for `open`, the user id that the integration knows.
     pub to_address: String,
-    /// `sms` or `open`.
+    /// The messenger: `sms` or `open`.
     pub to_address_messenger_type: &'static str,
-    /// The text.
+    /// The text of the message.
     pub text_body: String,
-    /// Puts the message into a conversation that is open between the two addresses, where its agent sees it.
+    /// Whether the message joins a conversation that is open between the two addresses, where its agent sees it.
     pub use_existing_active_conversation: bool,
 }
 
-/// What Genesys Cloud gives back: the message is queued, not delivered.
+/// Genesys Cloud's receipt: the message is queued, not delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct AgentlessReceipt {
-    /// The message's id.
+    /// Genesys Cloud's id of the message.
     #[serde(deserialize_with = "text_or_null")]
     pub id: String,
     /// The conversation that the message opened or joined.
@@ -41,11 +41,11 @@ pub(super) fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Text messages without a conversation of an agent.
+/// Text messages that need no agent's conversation.
 pub trait AgentlessMessages: Send + Sync {
-    /// `POST /api/v2/conversations/messages/agentless`; needs `conversation:message:create`.
+    /// Sends a text message: `POST /api/v2/conversations/messages/agentless`; needs `conversation:message:create`.
     ///
-    /// Genesys Cloud has no idempotency key for it, so it is repeated only when it certainly was not accepted.
+    /// Genesys Cloud has no idempotency key for it, so it is retried only when it certainly was not accepted.
     ///
     /// # Errors
     /// [`GenesysError`]; only `Ambiguous` leaves open whether the message was sent.
@@ -75,7 +75,8 @@ impl AgentlessMessages for GenesysClient {
         if !reply.status.is_success() {
             return Err(GenesysError::from_reply(&reply, "conversation:message:create"));
         }
-        // Whatever the body says, a 2xx means accepted: an answer that cannot be read costs the id, not a second message.
+        // Whatever the body says, 2xx means accepted. A body that cannot be read costs the id; it must not cost a
+        // second message.
         Ok(reply.json().unwrap_or_default())
     }
 }

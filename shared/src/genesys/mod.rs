@@ -1,4 +1,4 @@
-//! The Genesys Cloud platform API, as far as the bridge calls it.
+//! The client of the Genesys Cloud platform API, with the calls that the bridge makes.
 
 mod error;
 mod messages;
@@ -21,7 +21,7 @@ use crate::http::RequestContext;
 use crate::secrets::Secret;
 use crate::startup::Startup;
 
-/// The client. What a use case takes of it is a trait beside its implementation, in the file of the resource; every method is
+/// The client. Each resource's file has a trait for a use case to ask for, beside its implementation; every method is
 /// one remote operation. Clones share the token and the connections.
 #[derive(Debug, Clone)]
 pub struct GenesysClient {
@@ -30,7 +30,7 @@ pub struct GenesysClient {
 }
 
 impl GenesysClient {
-    /// Calls go to the region's API host.
+    /// A client whose calls go to the region's API host.
     #[must_use]
     pub fn new(remote: Authorized, base: Origin) -> Self {
         Self { remote: Arc::new(remote), base }
@@ -48,12 +48,11 @@ impl GenesysClient {
         Some(Self::new(Authorized::new(http, Issuer::Genesys(login)), api))
     }
 
-    /// Fetches the token and opens the connection, so that the first call finds both. Failure is of no consequence but
-    /// the log entry.
+    /// Fetches the token and opens the connection, so that the first call finds both. A failure is only logged.
     pub async fn warm_up(&self, cx: &RequestContext) {
         let ((), token) = tokio::join!(self.remote.http.connect(self.base.join([])), self.remote.warm_up(cx));
         if let Err(error) = token {
-            tracing::warn!(%error, "no token ahead of time");
+            tracing::warn!(%error, "the Genesys Cloud token could not be fetched ahead of time");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Open Messaging: messages of a messenger that Genesys Cloud does not know by itself.
+//! Open Messaging: messages of a messenger that Genesys Cloud does not know itself.
 //!
 //! <https://developer.genesys.cloud/commdigital/digital/openmessaging/inboundMessages>
 
@@ -12,49 +12,50 @@ use crate::http::retry::Repeat;
 use crate::http::{Call, MAX_ANSWER_BYTES, RequestContext};
 use crate::telemetry::Upstream;
 
-/// Body of the call. It has no `Debug`, so that its text cannot reach a log. All of it in JSON may have 512,000 bytes.
+/// The body of the call. It has no `Debug`, so that its text cannot reach a log. As JSON it may have at most 512,000
+/// bytes.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct InboundMessage {
-    /// Who sent it, and when.
+    /// The sender, and the time of sending.
     pub channel: InboundChannel,
-    /// The text.
+    /// The text of the message.
     pub text: String,
-    /// What is attached.
+    /// The attached files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub content: Vec<InboundContent>,
-    /// Whatever flows and scripts may want to know: texts alone, anything nested is refused.
+    /// Values for flows and scripts: texts only, because Genesys Cloud refuses anything nested.
     pub metadata: BTreeMap<&'static str, String>,
 }
 
-/// Who sent it, and when.
+/// The sender of a message, and the time of sending.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InboundChannel {
-    /// Our id of the message.
+    /// The bridge's own id of the message.
     pub message_id: String,
-    /// Who sent it.
+    /// The sender of the message.
     pub from: InboundSender,
-    /// ISO 8601, in UTC.
+    /// The time of sending: ISO 8601, in UTC.
     pub time: String,
 }
 
-/// Who sent it. Messages of one id make one conversation, for as long as the org's threading window says.
+/// The sender. Messages of one id make one conversation, for as long as the org's threading window says.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InboundSender {
-    /// Whom an answer will go to.
+    /// The sender's id, which a reply will be addressed to.
     pub id: String,
-    /// `Opaque`, `Email` or `Phone`.
+    /// The kind of the id: `Opaque`, `Email` or `Phone`.
     pub id_type: &'static str,
     /// The name that the agent sees.
     pub nickname: String,
 }
 
-/// A part of a message that is no text. `contentType` belongs to outbound messages and to an older endpoint: whether this
-/// one bears it is written nowhere, and the vendor's own clients never send it.
+/// A file in a message. `contentType` belongs to outbound messages and to an older endpoint: no documentation says
+/// whether this one accepts it, and the vendor's own clients never send it.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct InboundContent {
-    /// The file.
+    /// The file, by its URL.
     pub attachment: InboundAttachment,
 }
 
@@ -62,19 +63,19 @@ pub struct InboundContent {
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InboundAttachment {
-    /// `Image`, `Video`, `Audio` or `File`.
+    /// The kind of file: `Image`, `Video`, `Audio` or `File`.
     pub media_type: &'static str,
-    /// Where it is; fetched without credentials.
+    /// The URL of the file, which Genesys Cloud fetches without credentials.
     pub url: String,
-    /// Its media type.
+    /// The media type of the file.
     pub mime: String,
-    /// Its name.
+    /// The name of the file.
     pub filename: String,
-    /// The SHA-256 of its content, in hexadecimal.
+    /// The SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
 
-/// What Genesys Cloud gives back.
+/// Genesys Cloud's receipt of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct InboundReceipt {
@@ -87,14 +88,15 @@ pub struct InboundReceipt {
 }
 
 impl GenesysClient {
-    /// `POST /api/v2/conversations/messages/{integrationId}/inbound/open/message`; needs `conversation:message:receive`.
+    /// Hands in a message: `POST /api/v2/conversations/messages/{integrationId}/inbound/open/message`; needs
+    /// `conversation:message:receive`.
     ///
-    /// It is not repeated once Genesys Cloud may have taken it: Genesys Cloud asks for a unique `channel.messageId` and does
-    /// not document what it does with a second message of the same. Whether a copy is better than a gap is for the caller to
-    /// say, and how many.
+    /// It is not retried once Genesys Cloud may have accepted it: Genesys Cloud asks for a unique `channel.messageId`
+    /// and does not document what a second message with the same one does. The caller decides whether a copy is better
+    /// than a gap, and how many copies.
     ///
     /// # Errors
-    /// [`GenesysError`]; only `Ambiguous` leaves open whether it was taken.
+    /// [`GenesysError`]; only `Ambiguous` leaves open whether the message was accepted.
     pub async fn send_inbound_open_message(
         &self,
         cx: &RequestContext,
@@ -114,21 +116,22 @@ impl GenesysClient {
         if !reply.status.is_success() {
             return Err(GenesysError::from_reply(&reply, "conversation:message:receive"));
         }
-        // Whatever the body says, a 2xx means taken.
+        // Whatever the body says, 2xx means accepted.
         Ok(reply.json().unwrap_or_default())
     }
 
-    /// Whether Genesys Cloud's Open Messaging is there: `GET /api/v2/conversations/messaging/integrations/open/{id}`. Any answer
-    /// that is no outage says so, a refusal too: the call may lack `messaging:integration:view`.
+    /// Whether Genesys Cloud's Open Messaging can be reached: `GET
+    /// /api/v2/conversations/messaging/integrations/open/{id}`. Any answer that is no outage says so, even a refusal:
+    /// the call may lack `messaging:integration:view`.
     ///
     /// # Errors
-    /// [`GenesysError`] when it does not answer, asks to slow down, or takes no token.
+    /// [`GenesysError`] when it does not answer, throttles the call, or refuses the token.
     pub async fn open_messaging_answers(&self, cx: &RequestContext, integration_id: &str) -> Result<(), GenesysError> {
         let path = ["api", "v2", "conversations", "messaging", "integrations", "open", integration_id];
         let call = Call {
             upstream: Upstream::Genesys,
             operation: "get open integration",
-            // Once is enough: the message waits in the queue.
+            // One attempt is enough: the message waits in the queue.
             repeat: Repeat::UnlessAccepted,
             remote_id_header: "inin-correlation-id",
             max_answer_bytes: MAX_ANSWER_BYTES,

@@ -1,4 +1,4 @@
-//! External ids: who a Genesys Cloud user is elsewhere.
+//! External ids: which Teams user a Genesys Cloud user is.
 
 use std::future::Future;
 
@@ -11,10 +11,10 @@ use crate::http::retry::Repeat;
 use crate::http::{Call, MAX_ANSWER_BYTES, Reply, RequestContext};
 use crate::telemetry::Upstream;
 
-/// Under which name the Microsoft Teams integration and Entra's provisioning keep the Entra object id.
+/// The authority name under which the Microsoft Teams integration and Entra's provisioning keep the Entra object id.
 const TEAMS: &str = "microsoftteams";
 
-/// What both ways of asking need.
+/// The permission that both ways of asking need.
 const PERMISSION: &str = "directory:user:view";
 
 /// The SCIM extension that external ids live in.
@@ -74,10 +74,10 @@ struct ScimExternalId {
     value: String,
 }
 
-/// Under which external id a user is in Teams.
+/// The external id that links a Genesys Cloud user to a Teams user.
 pub trait ExternalIds: Send + Sync {
-    /// The user's Entra object id as Genesys Cloud has it, if it has one: the platform's external id, and where there is
-    /// none, SCIM's. An id that is no object id is none, and a user who does not exist has none.
+    /// The user's Entra object id as Genesys Cloud has it: the platform's external id, or else SCIM's. `None` for an id
+    /// that is no object id, and for a user who does not exist.
     ///
     /// # Errors
     /// [`GenesysError`]
@@ -98,10 +98,10 @@ impl ExternalIds for GenesysClient {
     }
 }
 
-/// The links of the whole org.
+/// The links of all users of the org.
 pub trait LinkList: Send + Sync {
-    /// `GET /api/v2/scim/v2/users`, external ids alone: the links of `count` users at most, from the `start`th on (the first
-    /// is 1). Of more than 25, SCIM gives a page only without other attributes.
+    /// Reads a page of the links: `GET /api/v2/scim/v2/users`, external ids alone. It has `count` users at most, from
+    /// the `start`th on (the first is 1). SCIM gives a page of more than 25 only without other attributes.
     ///
     /// # Errors
     /// [`GenesysError`]
@@ -129,7 +129,7 @@ impl LinkList for GenesysClient {
 }
 
 impl GenesysClient {
-    /// `GET /api/v2/users/externalid/microsoftteams/{object id}`: whether a user of the org is this Teams user.
+    /// Whether a user of the org is this Teams user: `GET /api/v2/users/externalid/microsoftteams/{object id}`.
     ///
     /// # Errors
     /// [`GenesysError`]
@@ -145,7 +145,7 @@ impl GenesysClient {
         Ok(!user.id.is_empty())
     }
 
-    /// `GET /api/v2/users/{id}/externalid`
+    /// Reads the platform's external id: `GET /api/v2/users/{id}/externalid`.
     async fn get_teams_external_id(&self, cx: &RequestContext, user_id: &str) -> Result<Option<String>, GenesysError> {
         let url = self.base.join(["api", "v2", "users", user_id, "externalid"]);
         let ids: Vec<ExternalId> = self.look_up(cx, "get external ids", url).await?;
@@ -153,7 +153,7 @@ impl GenesysClient {
         Ok(teams.map(|id| id.external_key))
     }
 
-    /// `GET /api/v2/scim/v2/users/{id}`, external ids alone: the same, where provisioning has put it only there.
+    /// Reads SCIM's external id, where provisioning has put the id only there: `GET /api/v2/scim/v2/users/{id}`.
     async fn get_teams_id_from_scim(&self, cx: &RequestContext, user_id: &str) -> Result<Option<String>, GenesysError> {
         let mut url = self.base.join(["api", "v2", "scim", "v2", "users", user_id]);
         url.query_pairs_mut().append_pair("attributes", &format!("{EXTENSION}:externalIds"));
@@ -161,7 +161,7 @@ impl GenesysClient {
         Ok(user.into_teams_id())
     }
 
-    /// Reads; what does not exist reads as its default.
+    /// Reads a resource; one that does not exist reads as its default.
     async fn look_up<T: serde::de::DeserializeOwned + Default>(
         &self,
         cx: &RequestContext,

@@ -1,4 +1,4 @@
-//! Chat messages, as far as they are listed to find those that no notification came for. What is in them is not read.
+//! Lists of chat messages, read to find messages that no notification came for. The text of a message is not read here.
 //!
 //! Every call needs `Chat.Read.All`.
 
@@ -12,16 +12,16 @@ use crate::http::RequestContext;
 
 const PERMISSION: &str = CHAT_MESSAGE.read_permission;
 
-/// A message of a chat.
+/// A message of a chat, as a list has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChatMessage {
-    /// Its id, unique in its chat.
+    /// The id of the message, unique in its chat.
     pub id: String,
-    /// Another one after each change.
+    /// The tag of the message's state; each change makes another one.
     #[serde(default)]
     pub etag: Option<String>,
-    /// Its chat. Not there in messages of channels.
+    /// The id of its chat; absent for a message of a channel.
     #[serde(default)]
     pub chat_id: Option<String>,
     /// When it was written.
@@ -36,9 +36,8 @@ pub struct ChatMessage {
 }
 
 impl GraphClient {
-    /// `GET /users/{user}/chats/getAllMessages/delta`: a page of what has changed in all chats of a user; of eight
-    /// months at most. It may give a message twice.
-    ///
+    /// Reads a page of the changes in all chats of a user: `GET /users/{user}/chats/getAllMessages/delta`; eight months
+    /// at most. A message may be on it twice.
     /// <https://learn.microsoft.com/graph/api/chatmessage-delta>
     ///
     /// # Errors
@@ -60,8 +59,8 @@ impl GraphClient {
         self.fetch(cx, "getAllMessages delta", PERMISSION, request).await.map(|(_, page)| page)
     }
 
-    /// `GET /chats/{chat}/messages`: a page of the messages that have changed since a time, the latest first. Graph
-    /// allows one request a second for each chat.
+    /// Reads a page of a chat's messages that have changed since a time, the latest first: `GET
+    /// /chats/{chat}/messages`. Graph allows one request a second for each chat.
     ///
     /// <https://learn.microsoft.com/graph/api/chat-list-messages>
     ///
@@ -84,7 +83,8 @@ impl GraphClient {
                 return self.fetch(cx, "list chat messages", PERMISSION, request).await.map(|(_, page)| page);
             }
         };
-        // The filter is ignored, without a word, unless the order is by the same property; only this direction is taken.
+        // Graph ignores the filter, without a word, unless the order is by the same property, and takes only this
+        // direction.
         let query = [("$top", "50"), ("$orderby", "lastModifiedDateTime desc"), ("$filter", filter.as_str())];
         let url = with_query(self.base.join(["chats", chat, "messages"]), &query);
         let request = self.remote.http.get(url);

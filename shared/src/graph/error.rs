@@ -1,4 +1,4 @@
-//! What Graph's refusals mean for the bridge.
+//! What a refusal by Microsoft Graph means for the bridge.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::auth::{AuthError, CallError};
 use crate::error::{Code, Error, when};
 use crate::http::{NoReply, Reply};
 
-/// Why a Graph call did not do what it was asked for.
+/// Why a Graph call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
-    /// There was no token.
+    /// No token could be had; nothing was sent.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// No answer came, with all repetitions.
+    /// No answer came, after all retries.
     #[error("Microsoft Graph: {0}")]
     NoReply(#[from] NoReply),
-    /// 429, and the wait does not fit into this request.
+    /// Throttled (429), and the wait does not fit into this request.
     #[error("Microsoft Graph asks to slow down (429 {code})")]
     Throttled {
         /// The wait that `Retry-After` asked for, where there was one.
@@ -26,7 +26,7 @@ pub enum GraphError {
         /// Graph's error code.
         code: String,
     },
-    /// 5xx, with all repetitions.
+    /// Graph answered 5xx, after all retries.
     #[error("Microsoft Graph failed ({status} {code})")]
     Unavailable {
         /// The HTTP status of the answer.
@@ -48,38 +48,40 @@ pub enum GraphError {
         code: String,
     },
     /// 404: the user, meeting or event does not exist.
-    #[error("Microsoft Graph does not know it (404 {code})")]
+    #[error("Microsoft Graph does not know what the request names (404 {code})")]
     NotFound {
         /// Graph's error code.
         code: String,
     },
     /// The user may not organize Teams meetings, or has no mailbox.
-    #[error("the user has no licence or mailbox for it ({code})")]
+    #[error("the user has no licence for Teams meetings, or no mailbox ({code})")]
     NotLicensed {
         /// Graph's error code.
         code: String,
     },
-    /// An event with this `transactionId` exists.
-    #[error("an event with this transactionId exists")]
+    /// An event with this `transactionId` exists already.
+    #[error("an event with this transactionId exists already")]
     DuplicateTransaction {
-        /// The existing event's id, which some deployments of Exchange tell.
+        /// The id of the existing event, which some deployments of Exchange tell.
         existing: Option<String>,
     },
     /// 409: the app has a subscription for this resource and these change types.
     #[error("the app already has a subscription for this resource and these change types")]
     SubscriptionExists,
     /// 403: the tenant, the mailbox or the app has as many subscriptions as Microsoft allows.
-    #[error("there are as many subscriptions as Microsoft allows ({code})")]
+    #[error(
+        "no further subscription is allowed: the tenant, the mailbox or the app has as many as Microsoft allows ({code})"
+    )]
     SubscriptionQuota {
         /// Graph's error code.
         code: String,
     },
-    /// 400: Graph called the webhook while it made the subscription, and did not get its token back.
+    /// 400: Graph called the webhook while it made the subscription, and did not get its validation token back.
     #[error("the webhook did not answer Microsoft Graph's validation request as it should ({code}: {message})")]
     WebhookNotValidated {
         /// Graph's error code.
         code: String,
-        /// Graph's words: which URL, and what was wrong with its answer.
+        /// Graph's own words: which URL, and what was wrong with its answer.
         message: String,
     },
     /// 410: Graph has forgotten the state behind a delta link, so that everything has to be listed again.
@@ -88,20 +90,20 @@ pub enum GraphError {
         /// Graph's error code.
         code: String,
     },
-    /// Any other 4xx.
+    /// Graph refused the request for another reason: any other 4xx.
     #[error("Microsoft Graph refused the request ({status} {code})")]
     Rejected {
         /// The HTTP status of the answer.
         status: u16,
         /// Graph's error code.
         code: String,
-        /// Graph's words.
+        /// Graph's own words.
         message: String,
     },
-    /// A 2xx whose body is not what it should be.
+    /// A 2xx whose body does not have the expected form.
     #[error("Microsoft Graph's answer could not be read: {problem}")]
     Unreadable {
-        /// What is wrong with it.
+        /// The part of the body that is wrong.
         problem: String,
     },
 }
@@ -115,7 +117,7 @@ impl From<CallError> for GraphError {
     }
 }
 
-/// What is the same for every operation. What a refusal means for the operation at hand is for its use case to say.
+/// The part that is the same for every operation. Each use case tells what a refusal means for its own operation.
 impl From<GraphError> for Error {
     fn from(error: GraphError) -> Self {
         let cause = error.to_string();
@@ -180,7 +182,8 @@ impl From<GraphError> for Error {
     }
 }
 
-/// <https://learn.microsoft.com/graph/errors>; read leniently, because gateways answer with HTML or with nothing.
+/// Graph's error body (<https://learn.microsoft.com/graph/errors>), read leniently, because gateways answer with HTML
+/// or with nothing.
 #[derive(Deserialize, Default)]
 struct ErrorBody {
     #[serde(default)]
@@ -197,14 +200,14 @@ struct ErrorDetail {
 }
 
 impl GraphError {
-    /// Whether what the call was about does not exist.
+    /// Whether the resource that the call named does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 
-    /// Reads a refusal to make or renew a subscription. A quota and a missing permission are both `Forbidden`, and a
-    /// failed validation has no code of its own; the words tell them apart.
+    /// Reads the refusal of a subscription. A quota and a missing permission are both `Forbidden`, and a failed
+    /// validation has no code of its own; the words tell them apart.
     ///
     /// <https://learn.microsoft.com/graph/api/subscription-post-subscriptions>
     pub(super) fn of_subscription(reply: &Reply, permission: &'static str) -> Self {
@@ -224,8 +227,8 @@ impl GraphError {
         }
     }
 
-    /// Reads a refusal. Codes and status decide. The two exceptions are the access policy and the licence, for which
-    /// Graph has no code of their own but `Forbidden`.
+    /// Reads a refusal. Codes and status decide, with two exceptions: for the access policy and the licence, Graph has
+    /// no code of its own but `Forbidden`.
     pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {
         let ErrorDetail { code, message, existing_event_id } = reply.json::<ErrorBody>().unwrap_or_default().error;
         let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
@@ -253,7 +256,7 @@ impl GraphError {
     }
 }
 
-/// Codes that say the same as 410.
+/// Codes that mean the same as 410.
 const SYNC_STATE_GONE: [&str; 3] = ["syncStateNotFound", "resyncRequired", "SyncStateNotFound"];
 
 #[cfg(test)]

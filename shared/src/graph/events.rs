@@ -1,4 +1,4 @@
-//! Calendar events that carry an online meeting: the way that needs no Teams application access policy.
+//! Calendar events that carry an online meeting, which need no Teams application access policy.
 //!
 //! Every call needs `Calendars.ReadWrite`; `{user}` may be an object id or a user principal name.
 
@@ -13,27 +13,27 @@ use crate::http::RequestContext;
 
 const PERMISSION: &str = "Calendars.ReadWrite";
 
-/// What is read of an event.
+/// The properties of an event that are read.
 const SELECT: &str = "id,transactionId,isOnlineMeeting,onlineMeetingProvider,onlineMeeting,start,end";
 
-/// Pages of a calendar that are searched for an event, 50 events each. A day of one agent fits into the first.
+/// The most pages of a calendar that are searched for an event, 50 events each. A day of one agent fits into the first.
 const MAX_PAGES: usize = 10;
 
 /// An event to create. Times are UTC without offset, as `dateTimeTimeZone` wants them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// Replaying a create with the same value creates nothing.
+    /// The event's key: a second event with the same value is not created.
     pub transaction_id: String,
-    /// Subject.
+    /// The subject of the event.
     pub subject: String,
-    /// Start.
+    /// The start of the event.
     pub start: String,
-    /// End.
+    /// The end of the event.
     pub end: String,
 }
 
 impl NewEvent {
-    /// Nobody is invited: the link travels by text message, and invitations would leave at once.
+    /// Nobody is invited: the link travels by text message, and an invitation would be sent at once.
     fn body(&self) -> Value {
         json!({
             "subject": self.subject,
@@ -51,15 +51,15 @@ impl NewEvent {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// Graph's id.
+    /// Graph's id of the event.
     pub id: String,
-    /// Echoed if it was set.
+    /// The event's key, if it was set.
     #[serde(default)]
     pub transaction_id: Option<String>,
-    /// `false` where Graph has silently made a plain event of it.
+    /// Whether the event has an online meeting. `false` where Graph has silently left it out.
     #[serde(default)]
     pub is_online_meeting: Option<bool>,
-    /// `teamsForBusiness`, or `unknown` after the silent downgrade.
+    /// The provider: `teamsForBusiness`, or `unknown` where Graph has silently left the meeting out.
     #[serde(default)]
     pub online_meeting_provider: Option<String>,
     #[serde(default)]
@@ -90,19 +90,19 @@ impl Event {
         self.online_meeting.as_ref()?.join_url.as_deref().filter(|url| !url.is_empty())
     }
 
-    /// Whether Graph has silently made a plain event of it, because the organizer cannot use Teams.
+    /// Whether Graph has silently made an event without a meeting, because the organizer cannot use Teams.
     #[must_use]
     pub fn is_downgraded(&self) -> bool {
         self.is_online_meeting == Some(false) || self.online_meeting_provider.as_deref() == Some("unknown")
     }
 
-    /// Start, UTC without offset.
+    /// The start, in UTC without offset.
     #[must_use]
     pub fn start(&self) -> Option<&str> {
         self.start.as_ref().map(|start| start.date_time.as_str())
     }
 
-    /// End, UTC without offset.
+    /// The end, in UTC without offset.
     #[must_use]
     pub fn end(&self) -> Option<&str> {
         self.end.as_ref().map(|end| end.date_time.as_str())
@@ -116,15 +116,15 @@ struct Page {
     next_link: Option<String>,
 }
 
-/// Calendar events of Outlook.
+/// Calendar events in Outlook mailboxes.
 pub trait CalendarEvents: Send + Sync {
-    /// `POST /users/{user}/events`
+    /// Creates an event: `POST /users/{user}/events`.
     ///
     /// <https://learn.microsoft.com/graph/api/user-post-events>
     ///
     /// # Errors
     /// [`GraphError::DuplicateTransaction`], [`GraphError::NotLicensed`] (no mailbox), [`GraphError::NotFound`], any
-    /// other.
+    /// other [`GraphError`].
     fn create_event(
         &self,
         cx: &RequestContext,
@@ -132,7 +132,7 @@ pub trait CalendarEvents: Send + Sync {
         event: &NewEvent,
     ) -> impl Future<Output = Result<Event, GraphError>> + Send;
 
-    /// `GET /users/{user}/events/{id}`
+    /// Reads an event: `GET /users/{user}/events/{id}`.
     ///
     /// <https://learn.microsoft.com/graph/api/event-get>
     ///
@@ -145,7 +145,7 @@ pub trait CalendarEvents: Send + Sync {
         event_id: &str,
     ) -> impl Future<Output = Result<Event, GraphError>> + Send;
 
-    /// `DELETE /users/{user}/events/{id}`; an event that is gone already is as good as deleted.
+    /// Deletes an event: `DELETE /users/{user}/events/{id}`. An event that is gone already counts as deleted.
     ///
     /// <https://learn.microsoft.com/graph/api/event-delete>
     ///
@@ -158,8 +158,8 @@ pub trait CalendarEvents: Send + Sync {
         event_id: &str,
     ) -> impl Future<Output = Result<(), GraphError>> + Send;
 
-    /// `GET /users/{user}/calendarView`: the event with this `transactionId` among those between two UTC times. Graph
-    /// cannot filter by it, so the pages are searched here.
+    /// Finds the event with this `transactionId` among those between two UTC times: `GET /users/{user}/calendarView`.
+    /// Graph cannot filter by it, so the pages are searched here.
     ///
     /// <https://learn.microsoft.com/graph/api/user-list-calendarview>
     ///
@@ -213,7 +213,7 @@ impl CalendarEvents for GraphClient {
             {
                 return Ok(event);
             }
-            // The link is followed as it came; the token goes with it, so it must lead to Graph.
+            // The link is followed as it is. The token goes with it, so it must lead to Graph.
             next = page.next_link.and_then(|link| Url::parse(&link).ok()).filter(|url| self.base.is_origin_of(url));
         }
         Err(GraphError::NotFound { code: "no event has this transactionId".into() })

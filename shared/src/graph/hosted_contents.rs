@@ -1,4 +1,4 @@
-//! Images in chat messages, which Graph keeps and gives to whom it gives the message.
+//! Images in chat messages: Graph keeps them and gives them to every app that may read the message.
 
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
@@ -12,17 +12,17 @@ use crate::http::retry::Repeat;
 /// The bytes of a hosted content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HostedContent {
-    /// Their media type in lower case, without parameters; empty when Graph did not say.
+    /// Its media type in lower case, without parameters; empty when Graph did not say.
     pub content_type: String,
-    /// The bytes.
+    /// The bytes of the content.
     pub bytes: Vec<u8>,
 }
 
-/// Where a hosted content is.
+/// The place of a hosted content in Graph.
 ///
-/// Messages name it by a URL, and whoever writes a message writes the URL. So nothing of the URL is used but the ids,
-/// and only if it stands exactly below the Graph that we call: the token goes nowhere else. Whose ids they are is for
-/// the caller to look at: the app may read every chat, the writer of a message may not.
+/// A message names it by a URL, which its sender can write at will. So only the ids of the URL are used, and only if it
+/// stands exactly below the Graph that we call: the token goes nowhere else. The caller has to check whose ids they
+/// are: the app may read every chat, the sender of a message may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostedContentUrl {
     segments: Vec<String>,
@@ -58,7 +58,7 @@ impl HostedContentUrl {
         is_hosted.then_some(Self { segments })
     }
 
-    /// Whether it belongs to a message of this chat or channel.
+    /// Whether the content belongs to a message of this chat or channel.
     #[must_use]
     pub fn is_in(&self, conversation: &str) -> bool {
         let place = if self.segments.first().is_some_and(|first| first == "chats") { 1 } else { 3 };
@@ -66,7 +66,8 @@ impl HostedContentUrl {
     }
 }
 
-/// A segment of a path, if it can be an id: nothing that some server would take for a slash, a dot segment or an end.
+/// A decoded segment of a path, if it can be an id: it holds nothing that a server would take for a slash, a dot
+/// segment or an end.
 fn decoded(segment: &str) -> Option<String> {
     let text = percent_decode_str(segment).decode_utf8().ok()?;
     let is_id = !text.is_empty()
@@ -76,19 +77,19 @@ fn decoded(segment: &str) -> Option<String> {
 }
 
 impl GraphClient {
-    /// Where a message's image is, when it is below the Graph that this client calls.
+    /// The place of a message's image, if it is below the Graph that this client calls.
     #[must_use]
     pub fn hosted_content_url(&self, text: &str) -> Option<HostedContentUrl> {
         HostedContentUrl::read(&self.base, text)
     }
 
-    /// `GET …/hostedContents/{id}/$value`, at most `max_bytes`; needs `Chat.Read.All`, in channels
-    /// `ChannelMessage.Read.All`.
+    /// Reads a hosted content of at most `max_bytes`: `GET …/hostedContents/{id}/$value`; needs `Chat.Read.All`, in
+    /// channels `ChannelMessage.Read.All`.
     ///
     /// <https://learn.microsoft.com/graph/api/chatmessagehostedcontent-get>
     ///
     /// # Errors
-    /// [`GraphError::NoReply`] with [`TooLarge`](crate::http::NoReply::TooLarge) when it has more; any other
+    /// [`GraphError::NoReply`] with [`TooLarge`](crate::http::NoReply::TooLarge) when it has more bytes; any other
     /// [`GraphError`].
     pub async fn get_hosted_content(
         &self,

@@ -1,4 +1,4 @@
-//! Mail, as far as it is listed to find messages that no notification came for. What is in them is not read.
+//! Lists of mail, read to find messages that no notification came for. The text of a message is not read here.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -9,29 +9,29 @@ use super::resource::MAIL_MESSAGE;
 use super::{GraphClient, GraphError, with_query};
 use crate::http::RequestContext;
 
-/// A message of a mail folder, or what is left of it.
+/// A message of a mail folder, or a note that it has left the folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailMessage {
-    /// Its id, which is another one after the message was moved.
+    /// The id of the message; a message that is moved gets another one.
     pub id: String,
-    /// Another one after each change.
+    /// The tag of the message's state; each change makes another one.
     #[serde(rename = "@odata.etag", default)]
     pub etag: Option<String>,
-    /// When it came into the mailbox.
+    /// When the message came into the mailbox.
     #[serde(rename = "createdDateTime", default, deserialize_with = "time")]
     pub created: Option<Timestamp>,
-    /// When it was last changed.
+    /// When the message was last changed.
     #[serde(rename = "lastModifiedDateTime", default, deserialize_with = "time")]
     pub modified: Option<Timestamp>,
-    /// There when it left the folder.
+    /// Present when the message has left the folder.
     #[serde(rename = "@removed", default)]
     pub removed: Option<Value>,
 }
 
 impl GraphClient {
-    /// `GET /users/{user}/mailFolders/{folder}/messages/delta`: a page of what has changed in a mail folder, of
-    /// messages received since a time. It may give a message twice.
+    /// Reads a page of the changes in a mail folder, of messages received since a time: `GET
+    /// /users/{user}/mailFolders/{folder}/messages/delta`. A message may be on it twice.
     ///
     /// <https://learn.microsoft.com/graph/api/message-delta>
     ///

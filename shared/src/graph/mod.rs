@@ -1,4 +1,4 @@
-//! Microsoft Graph v1.0, as far as the bridge calls it.
+//! The client of Microsoft Graph v1.0, with the calls that the bridge makes.
 
 mod chat_messages;
 mod error;
@@ -37,7 +37,7 @@ use crate::startup::Startup;
 use crate::telemetry::Upstream;
 use users::ObjectIds;
 
-/// The client. What a use case takes of it is a trait beside its implementation, in the file of the resource; every method is
+/// The client. Each resource's file has a trait for a use case to ask for, beside its implementation; every method is
 /// one remote operation. Clones share the token, the connections and what was looked up.
 #[derive(Debug, Clone)]
 pub struct GraphClient {
@@ -47,7 +47,7 @@ pub struct GraphClient {
 }
 
 impl GraphClient {
-    /// Calls go to `base` (with `/v1.0`).
+    /// A client whose calls go to `base`, which includes `/v1.0`.
     #[must_use]
     pub fn new(remote: Authorized, base: BaseUrl) -> Self {
         Self { remote: Arc::new(remote), base, object_ids: Arc::default() }
@@ -64,16 +64,15 @@ impl GraphClient {
         Some(Self::new(Authorized::new(http, Issuer::Entra(entra)), base))
     }
 
-    /// Fetches the token and opens the connection, so that the first call finds both. Failure is of no consequence but
-    /// the log entry.
+    /// Fetches the token and opens the connection, so that the first call finds both. A failure is only logged.
     pub async fn warm_up(&self, cx: &RequestContext) {
         let ((), token) = tokio::join!(self.remote.http.connect(self.base.join([])), self.remote.warm_up(cx));
         if let Err(error) = token {
-            tracing::warn!(%error, "no token ahead of time");
+            tracing::warn!(%error, "the Microsoft Graph token could not be fetched ahead of time");
         }
     }
 
-    /// The app and the tenant that calls are made as.
+    /// The app and the tenant that the calls are made as.
     ///
     /// # Errors
     /// [`GraphError::Auth`]
@@ -81,7 +80,7 @@ impl GraphClient {
         Ok(self.remote.app(cx).await?)
     }
 
-    /// `GET` of whatever these path segments name; gives its JSON. `permission` is the application permission that it
+    /// Reads the resource that these path segments name, as JSON. `permission` is the application permission that it
     /// needs.
     ///
     /// # Errors
@@ -96,7 +95,8 @@ impl GraphClient {
         Ok(self.send(cx, "get resource", permission, request).await?.body)
     }
 
-    /// Makes a call; `permission` is the application permission that it needs, for the message when it is missing.
+    /// Makes a call. `permission` is the application permission that it needs, which the error names when it is
+    /// missing.
     async fn send(
         &self,
         cx: &RequestContext,
@@ -108,8 +108,8 @@ impl GraphClient {
         if reply.status.is_success() { Ok(reply) } else { Err(GraphError::from_reply(&reply, permission)) }
     }
 
-    /// Makes a call that Graph recognises when it comes twice, or that changes nothing, and gives the answer whatever its
-    /// status.
+    /// Makes a call that may be retried, because Graph recognises the repetition or it changes nothing. Returns the
+    /// answer, whatever its status.
     async fn reply(
         &self,
         cx: &RequestContext,
@@ -130,7 +130,7 @@ impl GraphClient {
         self.reply_up_to(cx, operation, repeat, request, MAX_ANSWER_BYTES).await
     }
 
-    /// As [`Self::reply_to`], for an answer that may have so many bytes.
+    /// As [`Self::reply_to`], for an answer of at most this many bytes.
     async fn reply_up_to(
         &self,
         cx: &RequestContext,
@@ -150,7 +150,7 @@ impl GraphClient {
         Ok(self.remote.send(cx, call).await?)
     }
 
-    /// As [`Self::send`], and reads the answer.
+    /// As [`Self::send`], and reads the answer's JSON.
     async fn fetch<T: DeserializeOwned>(
         &self,
         cx: &RequestContext,

@@ -12,58 +12,58 @@ use crate::http::RequestContext;
 
 const PERMISSION: &str = "OnlineMeetings.ReadWrite.All";
 
-/// Body of `createOrGet`. Times are UTC with `Z`.
+/// The body of `createOrGet`. Times are UTC with `Z`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewOnlineMeeting {
-    /// The key under which the same organizer's meeting is found again.
+    /// The key by which the organizer's meeting is found again.
     pub external_id: String,
-    /// Start.
+    /// The start of the meeting.
     pub start_date_time: String,
-    /// End.
+    /// The end of the meeting.
     pub end_date_time: String,
-    /// Subject.
+    /// The subject of the meeting.
     pub subject: String,
 }
 
-/// What is set on a meeting after it was created; `createOrGet` does not take it.
+/// The options of a meeting that are set after it was created, because `createOrGet` does not take them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MeetingOptions {
-    /// Who does not wait in the lobby.
+    /// Which participants bypass the lobby.
     pub lobby_bypass_settings: LobbyBypassSettings,
-    /// Who may present.
+    /// Which participants may present.
     pub allowed_presenters: String,
 }
 
-/// Who does not wait in the lobby.
+/// Which participants bypass the lobby.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LobbyBypassSettings {
-    /// `everyone`, `organization` and so on.
+    /// The scope of participants: `everyone`, `organization` and so on.
     pub scope: String,
-    /// Whether callers by phone pass too.
+    /// Whether callers by phone bypass it too.
     pub is_dial_in_bypass_enabled: bool,
 }
 
-/// A meeting as Graph gives it back. Everything but the id may be missing; enums are texts, because they grow.
+/// A meeting as Graph returns it. Everything but the id may be missing; enumerations are texts, because they grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OnlineMeeting {
-    /// Graph's id.
+    /// Graph's id of the meeting.
     pub id: String,
-    /// The join URL.
+    /// The URL by which participants join.
     #[serde(default)]
     pub join_web_url: Option<String>,
-    /// Start, UTC.
+    /// The start, in UTC.
     #[serde(default)]
     pub start_date_time: Option<String>,
-    /// End, UTC.
+    /// The end, in UTC.
     #[serde(default)]
     pub end_date_time: Option<String>,
     #[serde(default)]
     lobby_bypass_settings: Option<ReadLobby>,
-    /// Who may present.
+    /// Which participants may present.
     #[serde(default)]
     pub allowed_presenters: Option<String>,
 }
@@ -75,7 +75,7 @@ struct ReadLobby {
 }
 
 impl OnlineMeeting {
-    /// Who does not wait in the lobby, if Graph said so.
+    /// Which participants bypass the lobby, if Graph said so.
     #[must_use]
     pub fn lobby_scope(&self) -> Option<&str> {
         self.lobby_bypass_settings.as_ref()?.scope.as_deref()
@@ -89,13 +89,15 @@ struct Page {
 
 /// Online meetings of Microsoft Teams.
 pub trait OnlineMeetings: Send + Sync {
-    /// `POST /users/{id}/onlineMeetings/createOrGet`: the meeting, and whether it is new. The key is tenant, user and
-    /// `externalId`; on a repetition the first meeting's own times and subject come back.
+    /// Creates a meeting or finds it again: `POST /users/{id}/onlineMeetings/createOrGet`. Returns the meeting, and
+    /// whether it is new. The key is tenant, user and `externalId`; a repetition returns the first meeting's own times
+    /// and subject.
     ///
     /// <https://learn.microsoft.com/graph/api/onlinemeeting-createorget>
     ///
     /// # Errors
-    /// [`GraphError::AccessPolicyMissing`], [`GraphError::NotFound`] (no such user, or none with Teams), any other.
+    /// [`GraphError::AccessPolicyMissing`], [`GraphError::NotFound`] (no such user, or none with Teams), any other
+    /// [`GraphError`].
     fn create_or_get_online_meeting(
         &self,
         cx: &RequestContext,
@@ -103,7 +105,7 @@ pub trait OnlineMeetings: Send + Sync {
         meeting: &NewOnlineMeeting,
     ) -> impl Future<Output = Result<(bool, OnlineMeeting), GraphError>> + Send;
 
-    /// `PATCH /users/{id}/onlineMeetings/{id}`: sets the options and gives the meeting back as it now is.
+    /// Sets the options: `PATCH /users/{id}/onlineMeetings/{id}`. Returns the meeting as it is now.
     ///
     /// <https://learn.microsoft.com/graph/api/onlinemeeting-update>
     ///
@@ -117,7 +119,7 @@ pub trait OnlineMeetings: Send + Sync {
         options: &MeetingOptions,
     ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
 
-    /// `GET /users/{id}/onlineMeetings/{id}`
+    /// Reads a meeting: `GET /users/{id}/onlineMeetings/{id}`.
     ///
     /// <https://learn.microsoft.com/graph/api/onlinemeeting-get>
     ///
@@ -130,8 +132,8 @@ pub trait OnlineMeetings: Send + Sync {
         meeting_id: &str,
     ) -> impl Future<Output = Result<OnlineMeeting, GraphError>> + Send;
 
-    /// `GET /users/{id}/onlineMeetings?$filter=JoinWebUrl eq '…'`: the meeting behind a link, also behind a calendar
-    /// event's.
+    /// Finds the meeting behind a join link, even a calendar event's: `GET
+    /// /users/{id}/onlineMeetings?$filter=JoinWebUrl eq '…'`.
     ///
     /// <https://learn.microsoft.com/graph/api/onlinemeeting-get>
     ///

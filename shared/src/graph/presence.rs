@@ -1,6 +1,6 @@
-//! Presence: what Teams shows beside a name.
+//! Presence: the status that Teams shows beside a name.
 //!
-//! Every call needs `Presence.ReadWrite.All`. A change may be sent twice: the second says what the first said.
+//! Every call needs `Presence.ReadWrite.All`. A change may be sent twice: the second has the same effect as the first.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -14,7 +14,7 @@ use crate::http::{Reply, RequestContext};
 
 const PERMISSION: &str = "Presence.ReadWrite.All";
 
-/// Most requests that Graph takes in one batch.
+/// The most requests that Graph takes in one batch.
 ///
 /// <https://learn.microsoft.com/graph/json-batching>
 pub const BATCH_SIZE: usize = 20;
@@ -24,24 +24,24 @@ pub const BATCH_SIZE: usize = 20;
 pub struct PresenceChange {
     /// The user's object id.
     pub user_id: String,
-    /// What to do.
+    /// The action, with its values.
     pub action: PresenceAction,
 }
 
-/// Graph's actions on a presence. `minutes` is how long it lasts.
+/// Graph's actions on a presence. `minutes` is how long the effect lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PresenceAction {
-    /// The session of this app: one voice among the user's devices.
+    /// Sets the presence of this app's session, which Teams weighs against the user's devices.
     ///
     /// <https://learn.microsoft.com/graph/api/presence-setpresence>
     SetPresence {
         /// The app's client id.
         session_id: Arc<str>,
-        /// Availability.
+        /// The availability, in Graph's spelling.
         availability: &'static str,
-        /// Activity.
+        /// The activity, in Graph's spelling.
         activity: &'static str,
-        /// 5 to 240.
+        /// How long it lasts, 5 to 240 minutes.
         minutes: u32,
     },
     /// Ends the session of this app.
@@ -51,18 +51,18 @@ pub enum PresenceAction {
         /// The app's client id.
         session_id: Arc<str>,
     },
-    /// What the user is shown as, whatever the devices say.
+    /// Sets the preferred presence, which Teams shows whatever the devices report.
     ///
     /// <https://learn.microsoft.com/graph/api/presence-setuserpreferredpresence>
     SetUserPreferredPresence {
-        /// Availability.
+        /// The availability, in Graph's spelling.
         availability: &'static str,
-        /// Activity.
+        /// The activity, in Graph's spelling.
         activity: &'static str,
-        /// How long.
+        /// How long it lasts, in minutes.
         minutes: u32,
     },
-    /// Lets the devices speak again.
+    /// Clears the preferred presence, so that sessions and devices count again.
     ///
     /// <https://learn.microsoft.com/graph/api/presence-clearuserpreferredpresence>
     ClearUserPreferredPresence,
@@ -93,7 +93,7 @@ impl PresenceAction {
         }
     }
 
-    /// A session that is already gone needs no clearing.
+    /// The outcome of the action by its answer. A session that is gone already counts as cleared.
     fn outcome(&self, reply: &Reply) -> Result<(), GraphError> {
         let gone = matches!(self, Self::ClearPresence { .. }) && reply.status.as_u16() == 404;
         if gone || reply.status.is_success() { Ok(()) } else { Err(GraphError::from_reply(reply, PERMISSION)) }
@@ -133,7 +133,7 @@ impl InnerReply {
     }
 }
 
-/// The body of `POST /$batch` for these changes; the ids are their places in the list.
+/// The body of `POST /$batch` for these changes; their ids are their places in the list.
 #[must_use]
 pub fn batch_body(changes: &[PresenceChange]) -> Value {
     let request = |(place, change): (usize, &PresenceChange)| {
@@ -148,10 +148,10 @@ pub fn batch_body(changes: &[PresenceChange]) -> Value {
     json!(Batch { requests: changes.iter().enumerate().map(request).collect() })
 }
 
-/// What became of each change, in their order. One that Graph did not answer counts as failed.
+/// The outcome of each change, in order. A change that Graph did not answer counts as failed.
 ///
 /// # Errors
-/// [`GraphError::Unreadable`], when it is no answer to a batch.
+/// [`GraphError::Unreadable`], when the body is no answer to a batch.
 pub fn batch_outcomes(changes: &[PresenceChange], body: &[u8]) -> Result<Vec<Result<(), GraphError>>, GraphError> {
     let reply: BatchReply =
         serde_json::from_slice(body).map_err(|error| GraphError::Unreadable { problem: error.to_string() })?;
@@ -168,14 +168,14 @@ pub fn batch_outcomes(changes: &[PresenceChange], body: &[u8]) -> Result<Vec<Res
 
 /// Changes presences in Teams.
 pub trait Presences: Send + Sync {
-    /// The client id of the bridge's app: the only session that it may set.
+    /// The client id of the bridge's app, whose session is the only one that it may set.
     ///
     /// # Errors
     /// [`GraphError::Auth`]
     fn app_id(&self, cx: &RequestContext) -> impl Future<Output = Result<Arc<str>, GraphError>> + Send;
 
-    /// `POST /$batch`: makes these changes, at most [`BATCH_SIZE`], in one round trip, and gives what became of each. A
-    /// change that Graph throttled is not repeated here.
+    /// Makes at most [`BATCH_SIZE`] changes in one round trip: `POST /$batch`. Returns the outcome of each. A change
+    /// that Graph throttled is not retried here.
     ///
     /// <https://learn.microsoft.com/graph/json-batching>
     ///
@@ -189,7 +189,7 @@ pub trait Presences: Send + Sync {
 }
 
 impl GraphClient {
-    /// Makes one change.
+    /// Makes one change of one user's presence.
     ///
     /// # Errors
     /// [`GraphError::NotFound`] when there is no such user; any other [`GraphError`].
@@ -200,7 +200,7 @@ impl GraphClient {
         action.outcome(&self.reply(cx, action.name(), request).await?)
     }
 
-    /// Makes these changes, at most [`BATCH_SIZE`], in one round trip: one alone by its own call, several by a batch.
+    /// Makes at most [`BATCH_SIZE`] changes in one round trip: a single one by its own call, several by a batch.
     ///
     /// # Errors
     /// As for [`Self::batch_presence_changes`].

@@ -15,45 +15,46 @@ use super::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::http::retry::Repeat;
 
-/// While a subscription is made or renewed, Graph calls both URLs of the webhook, and waits ten seconds for each.
+/// The time limit of a call that makes or renews a subscription: meanwhile Graph calls both URLs of the webhook, and
+/// waits ten seconds for each.
 const WITH_VALIDATION: Duration = Duration::from_secs(30);
 
-/// Pages of the list. An app has no more subscriptions than a tenant allows.
+/// The most pages of the list that are read. An app has no more subscriptions than a tenant allows.
 const MAX_PAGES: usize = 100;
 
-/// Which permission the list needs, in the sentence that tells of it.
+/// The permission that the list needs, as the sentence of the error names it.
 const LIST_PERMISSION: &str = "of each resource that SUBSCRIPTIONS names";
 
-/// A subscription as Graph gives it back.
+/// A subscription as Graph returns it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
-    /// Graph's id.
+    /// Graph's id of the subscription.
     pub id: String,
-    /// What it watches.
+    /// The path of the watched resource.
     #[serde(default)]
     pub resource: String,
-    /// `created,updated,deleted` or some of it, in any order.
+    /// The kinds of changes, in any order: `created,updated,deleted`, or some of them.
     #[serde(default)]
     pub change_type: String,
-    /// Where its notifications go.
+    /// The URL that its notifications go to.
     #[serde(default)]
     pub notification_url: Option<String>,
-    /// Where its lifecycle notifications go.
+    /// The URL that its lifecycle notifications go to.
     #[serde(default)]
     pub lifecycle_notification_url: Option<String>,
-    /// When it ends; this may be another time than was asked for.
+    /// When it expires, which may differ from the time that was asked for.
     #[serde(rename = "expirationDateTime", default, deserialize_with = "time")]
     pub expires: Option<Timestamp>,
     /// Whether its notifications carry the resource itself.
     #[serde(default)]
     pub include_resource_data: Option<bool>,
-    /// With which certificate.
+    /// The label of the certificate that the resource is encrypted with.
     #[serde(default)]
     pub encryption_certificate_id: Option<String>,
 }
 
-/// The public half of the key that notifications are encrypted with.
+/// The certificate that Graph encrypts notifications with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptionCertificate {
     /// A label of our own, which each notification repeats.
@@ -65,21 +66,21 @@ pub struct EncryptionCertificate {
 /// A subscription to create.
 #[derive(Debug, Clone)]
 pub struct NewSubscription<'a> {
-    /// What to watch.
+    /// The path of the resource to watch.
     pub resource: &'a str,
-    /// `created,updated,deleted` or some of it.
+    /// The kinds of changes: `created,updated,deleted`, or some of them.
     pub change_type: &'a str,
-    /// Where its notifications are to go.
+    /// The URL that its notifications are to go to.
     pub notification_url: &'a str,
-    /// Where its lifecycle notifications are to go.
+    /// The URL that its lifecycle notifications are to go to.
     pub lifecycle_notification_url: &'a str,
-    /// When it is to end.
+    /// When it is to expire.
     pub expires: Timestamp,
-    /// What each notification is to repeat.
+    /// The client state, which each notification is to repeat.
     pub client_state: &'a SecretString,
-    /// With it, notifications carry the resource itself.
+    /// The certificate for rich notifications, which carry the resource itself.
     pub encryption: Option<&'a EncryptionCertificate>,
-    /// The application permission that the resource needs, for the message when it is missing.
+    /// The application permission that the resource needs, which the error names when it is missing.
     pub permission: &'static str,
 }
 
@@ -109,32 +110,34 @@ fn encrypt_with(body: &mut Value, certificate: &EncryptionCertificate) {
 
 /// Subscriptions to change notifications.
 pub trait Subscriptions: Send + Sync {
-    /// `GET /subscriptions`, all pages: the subscriptions of this app in the tenant. Graph allows 25 requests in 20 s.
+    /// Lists the app's subscriptions in the tenant, all pages: `GET /subscriptions`. Graph allows 25 requests in 20 s.
     ///
     /// <https://learn.microsoft.com/graph/api/subscription-list>
     ///
     /// # Errors
-    /// [`GraphError`]. A list that cannot be read to its end is an error: what is not on it would be created again.
+    /// [`GraphError`]. A list that cannot be read to its end is an error: a subscription that is not on it would be
+    /// created again.
     fn list_subscriptions(
         &self,
         cx: &RequestContext,
     ) -> impl Future<Output = Result<Vec<Subscription>, GraphError>> + Send;
 
-    /// `POST /subscriptions`. It is not repeated when its outcome is unknown: whoever asked looks into the list.
+    /// Creates a subscription: `POST /subscriptions`. It is not retried when its outcome is unknown: the caller reads
+    /// the list.
     ///
     /// <https://learn.microsoft.com/graph/api/subscription-post-subscriptions>
     ///
     /// # Errors
     /// [`GraphError::SubscriptionExists`], [`GraphError::SubscriptionQuota`], [`GraphError::WebhookNotValidated`], any
-    /// other.
+    /// other [`GraphError`].
     fn create_subscription(
         &self,
         cx: &RequestContext,
         new: &NewSubscription<'_>,
     ) -> impl Future<Output = Result<Subscription, GraphError>> + Send;
 
-    /// `PATCH /subscriptions/{id}`: lets it live until `expires`, authorizes it anew, and gives it another certificate
-    /// where there is one. In place of `reauthorize`, which must not come within ten minutes of it.
+    /// Renews a subscription until `expires`, authorizes it anew, and gives it another certificate where there is one:
+    /// `PATCH /subscriptions/{id}`. It replaces `reauthorize`, which must not be called within ten minutes of it.
     ///
     /// <https://learn.microsoft.com/graph/api/subscription-update>
     ///
@@ -149,7 +152,7 @@ pub trait Subscriptions: Send + Sync {
         permission: &'static str,
     ) -> impl Future<Output = Result<Subscription, GraphError>> + Send;
 
-    /// `DELETE /subscriptions/{id}`; one that is gone already is as good as deleted.
+    /// Deletes a subscription: `DELETE /subscriptions/{id}`. One that is gone already counts as deleted.
     ///
     /// <https://learn.microsoft.com/graph/api/subscription-delete>
     ///
@@ -182,7 +185,7 @@ impl Subscriptions for GraphClient {
         new: &NewSubscription<'_>,
     ) -> Result<Subscription, GraphError> {
         let url = self.base.join(["subscriptions"]);
-        // Without it, messages of the system come as `unknownFutureValue`.
+        // Without this header, messages of the system come as `unknownFutureValue`.
         let prefer = ("Prefer", "include-unknown-enum-members");
         let request = self.remote.http.post(url).header(prefer.0, prefer.1).json(&new.body()).timeout(WITH_VALIDATION);
         let reply = self.reply_to(cx, "create subscription", Repeat::UnlessAccepted, request).await?;

@@ -1,4 +1,4 @@
-//! How a user is named in a path, and from user principal name to object id: online-meeting paths take nothing else.
+//! Names of users in paths, and the way from user principal name to object id, which online-meeting paths require.
 
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use super::{GraphClient, GraphError, with_query};
 use crate::http::RequestContext;
 
-/// Names remembered per process; an agent's takes some hundred bytes.
+/// The most names remembered per process; one takes some hundred bytes.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
-/// A name may be given to somebody else, rarely.
+/// How long a name is remembered. In rare cases it is given to another user.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// Object ids already found, by lower-case user principal name.
@@ -42,7 +42,7 @@ impl GraphClient {
     pub(super) fn user_url(&self, user: &str, rest: &[&str]) -> Url {
         let rest = rest.iter().copied();
         if user.starts_with('$') {
-            // A quote within a key is written twice.
+            // A quote within a key is doubled.
             let key = format!("users('{}')", user.replace('\'', "''"));
             self.base.join([key.as_str()].into_iter().chain(rest))
         } else {
@@ -51,9 +51,9 @@ impl GraphClient {
     }
 }
 
-/// The users of the tenant.
+/// The directory of the tenant's users.
 pub trait UserDirectory: Send + Sync {
-    /// `GET /users/{upn}?$select=id`: the user's object id, remembered for an hour.
+    /// The object id of a user, remembered for an hour: `GET /users/{upn}?$select=id`.
     ///
     /// <https://learn.microsoft.com/graph/api/user-get>
     ///

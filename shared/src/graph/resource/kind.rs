@@ -1,8 +1,9 @@
-//! The table of kinds.
+//! The table of the kinds of resources: permissions, terms of subscriptions, paths.
 //!
-//! Lives have changed from year to year, so what Graph answers is what counts; here stands what may be asked for.
+//! Microsoft has changed the longest lives from year to year. Graph's answer counts; the table holds what may be asked
+//! for.
 
-/// An id in a path of the table.
+/// The placeholder of an id in a path of the table.
 pub(super) const ID: &str = "{}";
 
 /// What Microsoft says about the resources of a kind.
@@ -11,26 +12,27 @@ pub(super) const ID: &str = "{}";
 /// <https://learn.microsoft.com/graph/api/resources/subscription>
 #[derive(Debug, PartialEq, Eq)]
 pub struct ResourceKind {
-    /// What a resource of this kind is, in words.
+    /// The name of a resource of this kind, in words.
     pub name: &'static str,
-    /// The least application permission that lets the app read one.
+    /// The least application permission that lets the app read such a resource.
     pub read_permission: &'static str,
-    /// On which terms an app may subscribe; nothing where only a signed-in user may.
+    /// The terms on which an app may subscribe; `None` where only a signed-in user may.
     pub subscription: Option<SubscriptionTerms>,
-    /// What is subscribed to.
+    /// The paths that can be subscribed to.
     pub watched: &'static [WatchedPath],
-    /// How notifications name one, an id being `{}`.
+    /// The paths by which notifications name such a resource; `{}` is an id.
     pub items: &'static [&'static str],
 }
 
-/// On which terms an app may subscribe to resources of a kind.
+/// The terms on which an app may subscribe to resources of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubscriptionTerms {
     /// The least application permission that lets the app subscribe.
     pub permission: &'static str,
-    /// Longest life of a subscription, in minutes.
+    /// The longest life of a subscription, in minutes.
     pub minutes: u32,
-    /// The same where notifications are rich, which is to say carry the resource, encrypted; nothing where they cannot be.
+    /// The longest life where notifications are rich, that is, carry the resource, encrypted; `None` where they cannot
+    /// be.
     pub rich_minutes: Option<u32>,
     /// Whether rich notifications carry only what the resource's `$select` names.
     pub rich_needs_select: bool,
@@ -39,20 +41,20 @@ pub struct SubscriptionTerms {
 /// A path that can be subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchedPath {
-    /// Without a slash before it, an id being `{}`.
+    /// The path, without a leading slash; `{}` is an id.
     pub path: &'static str,
-    /// How what has changed can be listed, to close a gap; nothing where it cannot.
+    /// How changes can be listed, to close a gap; `None` where they cannot be.
     pub listed: Option<ListedBy>,
 }
 
-/// The ways in which what has changed can be listed.
+/// The ways in which changes can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListedBy {
-    /// All chats of a user, by delta.
+    /// All chats of a user, by delta query.
     UserChats,
     /// One chat, from the latest message back.
     Chat,
-    /// A mail folder, by delta.
+    /// A mail folder, by delta query.
     MailFolder,
 }
 
@@ -76,7 +78,7 @@ const fn listed(path: &'static str, by: ListedBy) -> WatchedPath {
     WatchedPath { path, listed: Some(by) }
 }
 
-/// Messages of chats.
+/// The kind of a message in a chat.
 pub const CHAT_MESSAGE: ResourceKind = ResourceKind {
     name: "chat message",
     read_permission: "Chat.Read.All",
@@ -89,7 +91,7 @@ pub const CHAT_MESSAGE: ResourceKind = ResourceKind {
     items: &["chats/{}/messages/{}", "users/{}/chats/{}/messages/{}"],
 };
 
-/// Messages of channels.
+/// The kind of a message in a channel.
 pub const CHANNEL_MESSAGE: ResourceKind = ResourceKind {
     name: "channel message",
     read_permission: "ChannelMessage.Read.All",
@@ -98,7 +100,7 @@ pub const CHANNEL_MESSAGE: ResourceKind = ResourceKind {
     items: &["teams/{}/channels/{}/messages/{}", "teams/{}/channels/{}/messages/{}/replies/{}"],
 };
 
-/// Messages of a mailbox.
+/// The kind of a message in a mailbox.
 pub const MAIL_MESSAGE: ResourceKind = ResourceKind {
     name: "mail message",
     read_permission: "Mail.Read",
@@ -110,7 +112,7 @@ pub const MAIL_MESSAGE: ResourceKind = ResourceKind {
     items: &["users/{}/messages/{}", "users/{}/mailFolders/{}/messages/{}"],
 };
 
-/// Presences, which Graph lets nobody subscribe to but a signed-in user.
+/// The kind of a presence, which Graph lets only a signed-in user subscribe to.
 pub const PRESENCE: ResourceKind = ResourceKind {
     name: "presence",
     read_permission: "Presence.Read.All",
@@ -119,7 +121,7 @@ pub const PRESENCE: ResourceKind = ResourceKind {
     items: &["communications/presences/{}", "users/{}/presence"],
 };
 
-/// The table.
+/// The table, one row for each kind.
 pub const KINDS: &[ResourceKind] = &[
     CHAT_MESSAGE,
     CHANNEL_MESSAGE,
@@ -219,18 +221,18 @@ pub const KINDS: &[ResourceKind] = &[
     },
 ];
 
-/// Where in its row a path of the table stands.
+/// The place of a path in its row of the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// The path.
+    /// The path with its placeholders.
     pub text: &'static str,
     /// Whether notifications name a resource by it.
     pub is_item: bool,
-    /// What can be subscribed to by it.
+    /// The path's entry for subscriptions, if it can be subscribed to.
     pub watched: Option<WatchedPath>,
 }
 
-/// The row and the path in it that fit. At most one does: `{}` takes no function's name.
+/// The row and the path that fit. At most one does, because `{}` does not match the name of a function.
 pub(super) fn find(fits: impl Fn(&str) -> bool) -> Option<(&'static ResourceKind, Place)> {
     KINDS.iter().find_map(|kind| {
         let watched = kind.watched.iter().find(|watched| fits(watched.path)).copied();

@@ -1,4 +1,4 @@
-//! A resource's name, read.
+//! Reads the name of a resource, in all its spellings.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::kind::{self, CHAT_MESSAGE, Place, ResourceKind};
 
-/// Longest name that is read, in bytes and without its query. Mail ids take some 150 characters, chat ids some 100.
+/// The longest name that is read, in bytes and without its query. Mail ids have some 150 characters, chat ids some 100.
 const MAX_NAME_BYTES: usize = 2048;
 
-/// Most segments of a name. The longest of Graph's that the bridge knows, a reply in a channel, has eight.
+/// The most segments of a name. The longest that the bridge knows, a reply in a channel, has eight.
 const MAX_SEGMENTS: usize = 16;
 
-/// Graph's hosts, in its clouds. A name may be a URL of theirs; nothing of the URL is used but the path.
+/// Graph's hosts in its clouds. A name may be a URL of one of them; only the path of the URL is used.
 const GRAPH_HOSTS: [&str; 4] =
     ["graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"];
 
@@ -24,16 +24,16 @@ pub struct ResourceName<'a> {
     segments: Vec<Cow<'a, str>>,
 }
 
-/// The text is not the name of a resource.
+/// The error for a text that is not the name of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it does not name a resource")]
+#[error("the text does not name a resource of Microsoft Graph")]
 pub struct InvalidResourceName;
 
 impl<'a> ResourceName<'a> {
     /// Reads the name of a single resource, as a notification writes it: a collection and an id at least, no query.
     ///
     /// # Errors
-    /// [`InvalidResourceName`], also for what is longer than any name of Graph's or could lead a request elsewhere.
+    /// [`InvalidResourceName`], also for a name that is longer than any of Graph's or could lead a request elsewhere.
     pub fn read(text: &'a str) -> Result<Self, InvalidResourceName> {
         match Self::read_with_query(text)? {
             (name, None) if name.segments.len() > 1 => Ok(name),
@@ -41,7 +41,7 @@ impl<'a> ResourceName<'a> {
         }
     }
 
-    /// Reads the name of a resource or a collection, and gives the query behind it as it is.
+    /// Reads the name of a resource or of a collection, and returns the query behind it unchanged.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -54,20 +54,20 @@ impl<'a> ResourceName<'a> {
         Ok((Self { segments: without_tenant(segments) }, query))
     }
 
-    /// The segments of the path, decoded, their names in the case in which they were written.
+    /// The segments of the path, decoded; names of collections keep their case.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().map(AsRef::as_ref)
     }
 
-    /// The segments in normal form: names of collections and functions in lower case, ids as they are. All spellings of a
-    /// resource come to one normal form.
+    /// The segments in normal form: names of collections and functions in lower case, ids unchanged. All spellings of a
+    /// resource have the same normal form.
     pub fn normal_segments(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let path = self.row().map(|(_, path)| path.text);
         let mut pattern = path.map(|path| path.split('/'));
         self.segments.iter().enumerate().map(move |(index, segment)| {
             let is_id = match &mut pattern {
                 Some(pattern) => pattern.next() == Some(kind::ID),
-                // Where the table does not tell, a name and an id take turns.
+                // Where the table does not know the path, names and ids alternate.
                 None => index % 2 == 1 && !is_function(segment),
             };
             if is_id || !segment.contains(|c: char| c.is_ascii_uppercase()) {
@@ -78,26 +78,27 @@ impl<'a> ResourceName<'a> {
         })
     }
 
-    /// The normal form: its segments with slashes between them. It is a name itself, and its own normal form.
+    /// The normal form: its segments joined by slashes. It is a name too, and its own normal form.
     #[must_use]
     pub fn normal(&self) -> String {
         self.normal_segments().collect::<Vec<_>>().join("/")
     }
 
-    /// The id that follows this collection's name: of `chats`, `19:a` in `users/u/chats('19:a')/messages('7')`.
+    /// The id that follows the name of this collection: for `chats` it is `19:a` in
+    /// `users/u/chats('19:a')/messages('7')`.
     #[must_use]
     pub fn id_in(&self, collection: &str) -> Option<&str> {
         let index = self.segments.iter().position(|segment| segment.eq_ignore_ascii_case(collection))?;
         self.segments.get(index + 1).map(AsRef::as_ref).filter(|id| !is_function(id))
     }
 
-    /// Of which kind the resource is, or what the collection holds; nothing for one that the table does not have.
+    /// The kind of the resource, or of the collection's members; `None` for one that the table does not have.
     #[must_use]
     pub fn kind(&self) -> Option<&'static ResourceKind> {
         self.row().map(|(kind, _)| kind)
     }
 
-    /// The chat's and the message's id, when it is a message of a chat.
+    /// The ids of the chat and of the message, if it is a message of a chat.
     #[must_use]
     pub fn chat_message(&self) -> Option<(&str, &str)> {
         let (kind, path) = self.row()?;
@@ -107,13 +108,13 @@ impl<'a> ResourceName<'a> {
         }
     }
 
-    /// The application permission that reading it needs, for the message when it is missing.
+    /// The application permission that reading it needs, which the error names when it is missing.
     #[must_use]
     pub fn read_permission(&self) -> &'static str {
         self.kind().map_or("for reading the resource", |kind| kind.read_permission)
     }
 
-    /// The table's row and the path in it that the name follows.
+    /// The row of the table, and the path in it, that the name follows.
     pub(super) fn row(&self) -> Option<(&'static ResourceKind, Place)> {
         kind::find(|pattern| {
             let mut segments = self.segments.iter();
@@ -133,7 +134,7 @@ fn is_function(segment: &str) -> bool {
     segment.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("getall"))
 }
 
-/// What follows a Graph host and a version; anything else as it is.
+/// The part of a path after a Graph host and a version; any other path unchanged.
 fn below_graph(path: &str) -> &str {
     let below = || {
         let (host, path) = path.strip_prefix("https://")?.split_once('/')?;
@@ -143,7 +144,7 @@ fn below_graph(path: &str) -> &str {
     below().unwrap_or(path)
 }
 
-/// The segments of a path; a key in parentheses is one of its own.
+/// The segments of a path; a key in parentheses is a segment of its own.
 fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
     let mut segments = Vec::with_capacity(4);
     let mut rest = path.strip_prefix('/').unwrap_or(path);
@@ -167,11 +168,11 @@ fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
     }
 }
 
-/// A key, and what follows its closing parenthesis. Between quotes, a quote that belongs to the key is written twice.
+/// A key, and the text after its closing parenthesis. Between quotes, a quote that belongs to the key is written twice.
 fn key(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let Some(quoted) = text.strip_prefix('\'') else {
         let (bare, tail) = text.split_once(')')?;
-        // `(name='…')` is a call of a function.
+        // `(name='…')` is the call of a function.
         return (!bare.contains('\'')).then_some((decoded(bare)?, tail));
     };
     let mut end = 0;
@@ -195,7 +196,7 @@ fn decoded(segment: &str) -> Option<Cow<'_, str>> {
     if segment.contains('%') { percent_decode_str(segment).decode_utf8().ok() } else { Some(segment.into()) }
 }
 
-/// Whether a segment can be a part of a path and nothing else: what some server would take for a slash, a dot segment, an
+/// Whether a segment can only be one part of a path. Anything that a server might take for a slash, a dot segment, an
 /// end or one more layer of encoding is refused.
 fn is_harmless(segment: &str) -> bool {
     let is_odd = |byte: u8| byte.is_ascii_control() || matches!(byte, b'(' | b')' | b'/' | b'\\' | b'%' | b'?' | b'#');
@@ -205,8 +206,8 @@ fn is_harmless(segment: &str) -> bool {
         && (segment.is_ascii() || !segment.contains(char::is_control))
 }
 
-/// `users/{id}@{tenant}` is how mail's notifications name a user, and is no path. A user principal name, whose domain is no
-/// GUID, stays what it is.
+/// Removes the tenant: notifications of mail name a user as `users/{id}@{tenant}`, which is no path. A user principal
+/// name is not changed, because its domain is no GUID.
 fn without_tenant(mut segments: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
     let is_tenant = |text: &str| text.len() == 36 && Uuid::try_parse(text).is_ok();
     if let [users, user, ..] = segments.as_mut_slice()

@@ -1,52 +1,52 @@
-//! What a subscription watches.
+//! The resource that a subscription watches.
 
 use super::kind::{ListedBy, PRESENCE, ResourceKind};
 use super::name::ResourceName;
 
-/// A resource or a collection to watch: a path with its query. What Graph is told, and what the state table knows a
-/// subscription by, is the text as somebody wrote it; what it names is compared in normal form.
+/// A resource or a collection to watch: a path with its query. Graph and the state table know a subscription by this
+/// text, as it was written; comparisons use the normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchedResource {
-    /// With a slash before it, as Graph is told.
+    /// The path with a leading slash, as Graph is told.
     path: String,
 }
 
-/// How what has changed in a resource is listed.
+/// How the changes of a resource are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listing {
-    /// Of all chats of a user, by delta.
+    /// All chats of a user, by delta query.
     UserChats {
-        /// Object id.
+        /// The user's object id.
         user: String,
     },
-    /// Of one chat, from the latest message back.
+    /// One chat, from the latest message back.
     Chat {
-        /// Chat id.
+        /// The chat's id.
         chat: String,
     },
-    /// Of a mail folder, by delta.
+    /// A mail folder, by delta query.
     MailFolder {
-        /// Object id or user principal name.
+        /// The user's object id or user principal name.
         user: String,
-        /// Folder id or well-known name.
+        /// The folder's id or well-known name.
         folder: String,
     },
 }
 
 impl WatchedResource {
-    /// A resource by its path, with or without a slash before it.
+    /// A resource by its path, with or without a leading slash.
     #[must_use]
     pub fn new(path: &str) -> Self {
         Self { path: format!("/{}", path.trim().trim_start_matches('/')) }
     }
 
-    /// The path, with a slash before it and with its query.
+    /// The path with its query and a leading slash.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether a text names the same resource with the same query, in whichever spelling.
+    /// Whether a text names the same resource with the same query, however it is spelled.
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
         let other = Self::new(text);
@@ -55,27 +55,27 @@ impl WatchedResource {
             || (self.query() == other.query() && normal(self).is_some() && normal(self) == normal(&other))
     }
 
-    /// Whether it names the properties that its notifications are to carry.
+    /// Whether a `$select` names the properties that its notifications carry.
     #[must_use]
     pub fn has_select(&self) -> bool {
         self.query().to_ascii_lowercase().contains("$select=")
     }
 
-    /// Whether it is a presence, which Graph lets nobody subscribe to but a signed-in user.
+    /// Whether it is a presence, which Graph lets only a signed-in user subscribe to.
     #[must_use]
     pub fn is_presence(&self) -> bool {
         self.kind() == Some(&PRESENCE)
     }
 
-    /// Of which kind it is; nothing for one that the table does not have, or has not as something to subscribe to.
+    /// Its kind; `None` for one that the table does not have, or not as something to subscribe to.
     #[must_use]
     pub fn kind(&self) -> Option<&'static ResourceKind> {
         let (kind, place) = self.name()?.row()?;
         place.watched.map(|_| kind)
     }
 
-    /// How what has changed can be listed, where it can. Of a whole mailbox that is the inbox: Graph lists changes
-    /// folder by folder. Where only a part is wanted, a list would tell of everything.
+    /// How its changes can be listed, where they can be. For a whole mailbox that is the inbox: Graph lists changes by
+    /// folder. `None` where the query asks for a part only, because a list would tell of everything.
     #[must_use]
     pub fn listing(&self) -> Option<Listing> {
         if self.may_be_a_part() {
@@ -94,18 +94,18 @@ impl WatchedResource {
         })
     }
 
-    /// The name of the resource; a slash behind it makes no difference. Nothing for what cannot be read.
+    /// The name of the resource, without a trailing slash. `None` for a text that cannot be read.
     fn name(&self) -> Option<ResourceName<'_>> {
         let path = self.path.split('?').next()?.trim_end_matches('/');
         ResourceName::read_with_query(path).ok().map(|(name, _)| name)
     }
 
-    /// What stands behind the question mark.
+    /// The text after the question mark.
     fn query(&self) -> &str {
         self.path.split_once('?').map_or("", |(_, query)| query)
     }
 
-    /// Whether it may be a part of what its path names: what a filter or a search finds.
+    /// Whether it may be a part of what its path names: the result of a filter or a search.
     fn may_be_a_part(&self) -> bool {
         let query = self.query().to_ascii_lowercase();
         !query.split('&').all(|it| it.is_empty() || it.starts_with("$select=") || it.starts_with("model="))
