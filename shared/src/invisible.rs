@@ -1,5 +1,5 @@
-//! Characters that show nothing. They come along when somebody copies a number from a web page or a chat, and a text that
-//! is made of nothing else is a blank text.
+//! Invisible characters. They are copied along with a number from a web page or a chat, and a text of nothing else is a
+//! blank text.
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
@@ -14,7 +14,7 @@ pub(crate) fn is_invisible(c: char) -> bool {
         || ('\u{fff9}'..='\u{fffb}').contains(&c)
 }
 
-/// Whether a character shows nothing, or nothing but room.
+/// Whether a character is blank: invisible, or white space.
 #[must_use]
 pub(crate) fn is_blank(c: char) -> bool {
     // The Braille pattern without a dot is a letter to Unicode and a space to the eye.

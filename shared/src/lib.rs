@@ -1,12 +1,12 @@
-//! What the functions of the bridge share.
+//! The library of the bridge between Microsoft Teams and Genesys Cloud: all of its functions share it.
 //!
 //! Dependencies point one way: `functions -> use cases -> clients -> http/auth -> config/secrets`. A use case
-//! ([`meeting`], [`sms`], [`escalation`], [`presence`], [`subscriptions`]) knows no Lambda; a client ([`graph`], [`genesys`]) knows no use case; only the edge
-//! ([`edge`]) knows AWS event types.
+//! ([`meeting`], [`sms`], [`escalation`], [`presence`], [`subscriptions`]) knows no Lambda; a client ([`graph`],
+//! [`genesys`]) knows no use case; only the edge ([`edge`]) knows AWS event types.
 //!
-//! A use case is a struct of what it works with (clients, stores, settings, all borrowed) and the methods that do it. What it
-//! takes of a client is a trait, one for each capability; the trait stands in the client's own file, above the client's
-//! implementation, so that a test can put something else in its place.
+//! A use case is a struct that borrows its clients, stores and settings, and the methods that do the work. It asks for
+//! a client by a trait, one for each capability. The trait stands in the client's own file, above its implementation,
+//! so that a test can put a stand-in in its place.
 
 pub mod auth;
 mod aws;

@@ -1,7 +1,8 @@
-//! What a function works with, made anew when a setting that lies elsewhere has changed.
+//! An app that follows its settings: it is built anew when a setting in a parameter or an object has changed.
 //!
-//! Nobody redeploys for one more subscription, and an instance may live for hours. So each looks again once a minute, and
-//! goes on as a new instance would. While it cannot look, or what it finds is wrong, it goes on with what it has.
+//! Nobody redeploys to add one subscription, and an instance may live for hours. So each instance reads such settings
+//! again once a minute, and goes on as a new instance would. While they cannot be read, or are wrong, it goes on with
+//! the settings it has.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,18 +17,18 @@ use crate::config::{ConfigError, Environment};
 use crate::http::{Deadline, HttpClient, RequestContext};
 use crate::parameters::{Parameters, Read};
 
-/// For how long an instance goes by what it has read.
+/// How long an instance uses settings before it reads them again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// How long the settings may take to be read when an instance starts, and within a request.
+/// How long reading the settings may take, when an instance starts and within a request.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 type Remake<A> = Box<dyn Fn(Environment) -> LocalBoxFuture<'static, Result<A, ConfigError>>>;
 
-/// An app, and how it is made.
+/// An app, and the way to build it anew.
 pub(crate) struct Live<A> {
     state: RwLock<State<A>>,
-    /// `None` when no setting lies elsewhere.
+    /// The settings to follow; `None` when all of them are in the environment.
     follows: Option<Follows<A>>,
 }
 
@@ -51,12 +52,12 @@ impl<A> fmt::Debug for Live<A> {
 }
 
 impl<A> Live<A> {
-    /// An app that stays as it is, or what is wrong with its settings.
+    /// An app that stays as it is, or the problems with its settings.
     pub(crate) fn of(app: Result<A, ConfigError>) -> Self {
         Self::with(app, Vec::new(), None)
     }
 
-    /// An app of these settings, those included that lie elsewhere.
+    /// An app of these settings, including those in parameters and objects.
     pub(crate) async fn start(
         mut env: Environment,
         aws: impl AsyncFnOnce(&HttpClient) -> SdkConfig,
@@ -88,11 +89,12 @@ impl<A> Live<A> {
         Self { state: RwLock::new(state), follows }
     }
 
-    /// The app as the settings are now, or what is wrong with them.
+    /// The app as the settings are now, or the problems with them.
     pub(crate) async fn current(&self, cx: &RequestContext) -> RwLockReadGuard<'_, Result<A, ConfigError>> {
         if let Some(follows) = &self.follows {
             let state = self.state.read().await;
-            // An instance that cannot work looks each time, so that it works as soon as somebody has mended it.
+            // An instance that cannot work reads its settings each time, so that it works as soon as they are
+            // corrected.
             let is_due = state.app.is_err() || state.look_again <= Instant::now();
             drop(state);
             if is_due {
@@ -119,12 +121,12 @@ impl<A> Live<A> {
         }
         match follows.make(&read).await {
             Ok(app) => {
-                tracing::info!("the settings have changed, and the function goes by the new ones");
+                tracing::info!("the settings have changed, and the function uses the new ones");
                 state.app = Ok(app);
                 state.read = read;
             }
             Err(error) if state.app.is_ok() => {
-                tracing::error!(%error, "the settings cannot be used as they are now, and the function goes by those it has");
+                tracing::error!(%error, "the changed settings cannot be used, and the function keeps those it has");
                 cx.record.fallback("settingsNotRead");
             }
             Err(error) => state.app = Err(error),

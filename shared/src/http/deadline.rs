@@ -1,26 +1,26 @@
-//! How long this request may still take.
+//! How much time an invocation has left.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Kept back from outbound calls so that the outcome can still be stored and answered.
+/// Kept back from outbound calls, so that the outcome can still be stored and answered.
 const MARGIN_TO_STORE: Duration = Duration::from_millis(700);
 
-/// Kept back from everything, so that the answer itself leaves in time.
+/// Kept back from all work, so that the answer itself leaves in time.
 const MARGIN_TO_ANSWER: Duration = Duration::from_millis(300);
 
-/// What a request gets when the runtime does not say: `cargo lambda watch` announces a deadline in 1970.
+/// The time for a request when the runtime does not tell it: `cargo lambda watch` announces a deadline in 1970.
 const WHEN_UNKNOWN: Duration = Duration::from_secs(25);
 
-/// The moment at which Lambda ends this invocation. Everything that waits asks here how long it may.
+/// The moment at which Lambda ends this invocation. All code that waits asks here for how long it may.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     ends_at: Instant,
 }
 
 impl Deadline {
-    /// From the deadline that the Lambda runtime announces, in milliseconds since the Unix epoch.
+    /// The deadline that the Lambda runtime announces, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn of_invocation(deadline_ms: u64) -> Self {
         let until = UNIX_EPOCH + Duration::from_millis(deadline_ms);
@@ -33,19 +33,19 @@ impl Deadline {
         Self { ends_at: Instant::now() + duration }
     }
 
-    /// What an outbound call may take.
+    /// How long an outbound call may take.
     #[must_use]
     pub fn for_a_call(&self) -> Duration {
         self.until_end().saturating_sub(MARGIN_TO_STORE)
     }
 
-    /// What is left until the answer has to be on its way.
+    /// How long until the answer has to be on its way.
     #[must_use]
     pub fn for_the_answer(&self) -> Duration {
         self.until_end().saturating_sub(MARGIN_TO_ANSWER)
     }
 
-    /// What is left until Lambda ends the process.
+    /// How long until Lambda ends the process.
     #[must_use]
     pub fn until_end(&self) -> Duration {
         self.ends_at.saturating_duration_since(Instant::now())

@@ -1,7 +1,7 @@
-//! The one outbound HTTP client: deadline, retries, and a note of every call.
+//! The one outbound HTTP client, with deadline, retries, and a record of every call.
 //!
-//! A process has one [`HttpClient`]; each request it serves has one [`RequestContext`], which travels with every call
-//! made for it.
+//! A process has one [`HttpClient`]. Each request that it serves has one [`RequestContext`], which goes along with
+//! every call made for it.
 
 mod deadline;
 pub mod retry;
@@ -23,30 +23,33 @@ use crate::config::Environment;
 use crate::telemetry::{self, Record, Upstream};
 use retry::{Ending, Repeat};
 
-/// Below the 60 s after which the remotes' load balancers, and far below the 350 s after which NAT gateways, forget an
-/// idle connection: a request on a forgotten one ends in doubt.
+/// Shorter than the 60 s after which the remotes' load balancers forget an idle connection, and much shorter than the
+/// 350 s of NAT gateways. The outcome of a request on a forgotten connection is not known.
 const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(50);
 
-/// A connection that takes longer comes about no more, and "not connected" is a certainty that a text message needs.
+/// A connection that takes longer will not be made. "Not connected" must be certain, so that a text message may be sent
+/// again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long one attempt may take, and how much longer for each MiB that its answer may have, where the call may be
-/// repeated: 8 s for an answer in JSON. Graph and Genesys Cloud take one to three; a connection that hangs leaves time for
+/// How long one attempt may take, where the call may be retried, and how much longer for each MiB that its answer may
+/// have: 8 s for an answer in JSON. Graph and Genesys Cloud take one to three seconds; a connection that hangs leaves
+/// time for another attempt. A call that must not be sent twice has all the time there is, because giving up early
+/// would only leave its outcome open.
 /// another. What must not be sent twice has all the time there is: giving up early would only leave its end in doubt.
 const ATTEMPT: Duration = Duration::from_secs(4);
 const ATTEMPT_PER_MIB: Duration = Duration::from_secs(1);
 
-/// What is read of an answer in JSON. The largest we ask for is a page of calendar events, some tens of kilobytes.
+/// The most bytes of an answer in JSON that are read. The largest is a page of calendar events, some tens of kilobytes.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// What everything that works on a request has to know about it.
+/// The context of a request, for all code that works on it.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
-    /// The id the caller and the log know the request by.
+    /// The id by which the caller and the log know the request.
     pub request_id: String,
     /// When Lambda ends the invocation.
     pub deadline: Deadline,
-    /// What the request leaves behind.
+    /// The record of the request, which becomes its log line.
     pub record: Arc<Record>,
 }
 
@@ -65,39 +68,39 @@ impl RequestContext {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     inner: reqwest::Client,
-    /// [`ATTEMPT`], but in tests.
+    /// The time limit [`ATTEMPT`]; tests set another.
     attempt: Duration,
 }
 
-/// A call to make.
+/// A call to make, with the rules for its retries.
 #[derive(Debug)]
 pub struct Call {
-    /// Whom it goes to.
+    /// The remote that it goes to.
     pub upstream: Upstream,
     /// The remote operation's name, for the log.
     pub operation: &'static str,
-    /// Whether it may reach the remote twice.
+    /// Whether it may be sent a second time.
     pub repeat: Repeat,
     /// Response header that carries the remote's own id of the call.
     pub remote_id_header: &'static str,
-    /// Most bytes of an answer that are read; [`MAX_ANSWER_BYTES`] for all but files.
+    /// The most bytes of an answer that are read: [`MAX_ANSWER_BYTES`], except for files.
     pub max_answer_bytes: usize,
-    /// The request itself.
+    /// The HTTP request to send.
     pub request: reqwest::RequestBuilder,
 }
 
-/// An answer, whatever its status.
+/// The answer to a call, whatever its status.
 #[derive(Debug, Default)]
 pub struct Reply {
     /// The HTTP status of the answer.
     pub status: StatusCode,
-    /// `Retry-After`, if there was one that could be read.
+    /// The wait that `Retry-After` asked for, if it could be read.
     pub retry_after: Option<Duration>,
-    /// The remote's own id of the call, or empty.
+    /// The remote's own id of the call; empty where it has none.
     pub remote_id: String,
-    /// `Content-Type`, or empty.
+    /// The header `Content-Type`; empty where it is absent.
     pub content_type: String,
-    /// The body.
+    /// The body of the answer.
     pub body: Vec<u8>,
 }
 
@@ -111,29 +114,29 @@ impl Reply {
     }
 }
 
-/// Why a call brought no answer.
+/// Why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoReply {
-    /// The request never left: the remote certainly did nothing.
-    #[error("no connection came about ({0})")]
+    /// The request was not sent: the remote certainly did nothing.
+    #[error("no connection could be made ({0})")]
     NotSent(String),
-    /// The request left, or may have left: the remote may have done what it asked for.
+    /// The request was sent, or may have been: the remote may have done what it asked for.
     #[error("no answer came ({0})")]
     Ambiguous(String),
-    /// The remote did what it asked for, and its answer has more bytes than this.
+    /// The remote did what the request asked for, and its answer has more bytes than this.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
 }
 
 impl HttpClient {
-    /// A client that trusts Mozilla's roots alone.
+    /// A client that trusts only Mozilla's roots.
     #[cfg(test)]
     pub(crate) fn new() -> Result<Self, reqwest::Error> {
         Self::trusting(roots::compiled_in())
     }
 
-    /// A client that trusts Mozilla's roots and the authorities in the file `SSL_CERT_FILE`; a file that cannot be used is
-    /// noted as a problem. `None` when TLS cannot be set up, which is noted too.
+    /// A client that trusts Mozilla's roots and the authorities in the file `SSL_CERT_FILE`. `None` when TLS cannot be
+    /// set up. That, and a file that cannot be used, are noted as problems.
     pub fn from_env(env: &mut Environment) -> Option<Self> {
         let roots = roots::of(env);
         Self::trusting(roots).map_err(|error| env.problem(format!("outbound TLS cannot be set up ({error})"))).ok()
@@ -141,7 +144,7 @@ impl HttpClient {
 
     /// HTTP/1.1, rustls, no proxy, no redirects (a bearer token must not follow one).
     fn trusting(roots: rustls::RootCertStore) -> Result<Self, reqwest::Error> {
-        // A second installation is refused; the first was ours or equal.
+        // A second installation is refused; the first was ours, or equal to it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let inner = reqwest::Client::builder()
@@ -156,44 +159,44 @@ impl HttpClient {
         Ok(Self { inner, attempt: ATTEMPT })
     }
 
-    /// Its connections, for the AWS SDK.
+    /// The client's connections, for the AWS SDK to share.
     pub(crate) fn connections(&self) -> reqwest::Client {
         self.inner.clone()
     }
 
-    /// Starts a GET.
+    /// Starts a GET request.
     pub fn get(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.get(url)
     }
 
-    /// Starts a POST.
+    /// Starts a POST request.
     pub fn post(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.post(url)
     }
 
-    /// Starts a PUT.
+    /// Starts a PUT request.
     pub fn put(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.put(url)
     }
 
-    /// Starts a PATCH.
+    /// Starts a PATCH request.
     pub fn patch(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.patch(url)
     }
 
-    /// Starts a DELETE.
+    /// Starts a DELETE request.
     pub fn delete(&self, url: Url) -> reqwest::RequestBuilder {
         self.inner.delete(url)
     }
 
-    /// Opens a connection to a host so that the first call finds one. Failure is of no consequence.
+    /// Opens a connection to a host, so that the first call finds one. A failure is ignored.
     pub async fn connect(&self, url: Url) {
         if let Err(error) = self.inner.head(url).send().await {
-            tracing::debug!(error = %causes(&error), "no connection ahead of time");
+            tracing::debug!(error = %causes(&error), "no connection could be made ahead of time");
         }
     }
 
-    /// How long an attempt of a call may take.
+    /// How long one attempt of a call may take.
     fn limit(&self, call: &Call) -> Duration {
         match call.repeat {
             Repeat::UnlessAccepted => Duration::MAX,
@@ -204,8 +207,8 @@ impl HttpClient {
         }
     }
 
-    /// Makes a call within the request's deadline, with this bearer token, repeated as [`retry::pause`] allows. The last
-    /// answer is given back whatever its status; what it means is for the client that asked.
+    /// Makes a call within the request's deadline, with this bearer token, retried as [`retry::pause`] allows. The last
+    /// answer is returned whatever its status; the client that calls decides what it means.
     ///
     /// # Errors
     /// [`NoReply`] when the last attempt ended without an answer.
@@ -228,7 +231,7 @@ impl HttpClient {
                 Ok(reply) => Ending::Answered { status: reply.status.as_u16(), retry_after: reply.retry_after },
                 Err(NoReply::NotSent(_)) => Ending::NotSent,
                 Err(NoReply::Ambiguous(_)) => Ending::Ambiguous,
-                // It would be as large the second time.
+                // The answer would be as large the second time.
                 Err(NoReply::TooLarge(_)) => return result,
             };
             let left = cx.deadline.for_a_call();
@@ -295,8 +298,7 @@ async fn exchange(request: reqwest::RequestBuilder, call: &Call) -> Result<Reply
         match response.chunk().await {
             Ok(Some(chunk)) if reply.body.len() + chunk.len() <= limit => reply.body.extend_from_slice(&chunk),
             Ok(None) => return Ok(reply),
-            // A refusal whose text was lost is a refusal all the same, and what must not be sent twice was accepted all the
-            // same.
+            // A refusal without its text is still a refusal, and a call that must not be sent twice was still accepted.
             Ok(Some(_)) | Err(_) if !status.is_success() => return Ok(reply),
             Err(_) if call.repeat == Repeat::UnlessAccepted => return Ok(reply),
             Ok(Some(_)) => return Err(NoReply::TooLarge(limit)),
@@ -305,7 +307,7 @@ async fn exchange(request: reqwest::RequestBuilder, call: &Call) -> Result<Reply
     }
 }
 
-/// An error with what lies beneath it, without the URL: a path names users, a query may hold more.
+/// An error and its causes, without the URL: a path names users, and a query may hold more.
 fn causes(error: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut source = std::error::Error::source(error);
@@ -413,7 +415,7 @@ mod tests {
             let call = Call { max_answer_bytes: 0, ..call(&client, &server.uri(), repeat) };
             let result = client.send(&cx, &call, None).await;
             assert_eq!(server.received_requests().await.unwrap().len(), calls);
-            // What must not be sent twice is waited for.
+            // A call that must not be sent twice is waited for.
             assert_eq!(result.is_ok(), repeat == Repeat::Always, "{result:?}");
         }
     }

@@ -1,26 +1,26 @@
-//! Whether a call is repeated, and when: a rule without clock, network or state.
+//! Whether a call is retried, and when: a rule without clock, network or state.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-/// Attempts in all, the first one included.
+/// The most attempts at a call, the first one included.
 pub const MAX_ATTEMPTS: u32 = 3;
 
-/// First pause after a failure that names none; doubled each time, then shortened by the jitter.
+/// The pause after a first failure that names none. It doubles each time, and is then shortened by the jitter.
 const BASE_PAUSE: Duration = Duration::from_millis(400);
 
-/// First pause after a 429 without `Retry-After`.
+/// The pause after a first 429 without `Retry-After`.
 const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
 
-/// A repeated call needs at least this long to be worth a try.
+/// The least time that must be left for another attempt.
 const SHORTEST_USEFUL_CALL: Duration = Duration::from_millis(250);
 
-/// Whether a request may reach the remote twice.
+/// Whether a request may be sent to the remote a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// It may: the remote recognises the repetition, or it changes nothing.
+    /// Always: the remote recognises the repetition, or the request changes nothing.
     Always,
     /// Only when the remote certainly did not accept it.
     UnlessAccepted,
@@ -36,15 +36,15 @@ pub enum Ending {
         /// `Retry-After`, if it could be read.
         retry_after: Option<Duration>,
     },
-    /// The request did not leave: no connection came about.
+    /// The request was not sent: no connection could be made.
     NotSent,
-    /// The request may have been taken; no answer came.
+    /// The request may have been accepted; no answer came.
     Ambiguous,
 }
 
-/// The pause before the next attempt, or `None` when there shall be none.
+/// The pause before the next attempt; `None` when there is to be none.
 ///
-/// `attempt` counts from 1; `left` is what an outbound call may still take; `jitter` is a number from 0 to 1.
+/// `attempt` counts from 1; `left` is the time that an outbound call may still take; `jitter` is a number from 0 to 1.
 #[must_use]
 pub fn pause(ending: Ending, attempt: u32, repeat: Repeat, left: Duration, jitter: f64) -> Option<Duration> {
     if attempt >= MAX_ATTEMPTS {
@@ -52,7 +52,7 @@ pub fn pause(ending: Ending, attempt: u32, repeat: Repeat, left: Duration, jitte
     }
     let backoff = |base: Duration| {
         let full = base.saturating_mul(1 << (attempt - 1).min(16));
-        // Between half and all of it: spread out, and never so short that it is no pause.
+        // Between half and all of the pause: spread out, and never too short.
         full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
     };
     let pause = match ending {

@@ -1,7 +1,8 @@
-//! Whom outbound TLS trusts: Mozilla's roots, which are compiled in, and the authorities that `SSL_CERT_FILE` adds.
+//! The authorities that outbound TLS trusts: Mozilla's roots, which are compiled in, and those that `SSL_CERT_FILE`
+//! adds.
 //!
-//! A company that inspects what leaves its network signs every connection with an authority of its own. One file names
-//! it for Microsoft, for Genesys Cloud and for AWS alike, because all three are called with the same client.
+//! A company that inspects the traffic leaving its network signs every connection with an authority of its own. One
+//! file names it for Microsoft, Genesys Cloud and AWS alike, because all three are called with the same client.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use crate::config::{Environment, Setting};
 /// The variable that names a PEM file of further authorities. OpenSSL and the AWS SDKs know it by the same name.
 const VARIABLE: &str = "SSL_CERT_FILE";
 
-/// Mozilla's roots. Reading the system's would cost every cold start 2 ms.
+/// Mozilla's roots, compiled in. To read the system's would cost every cold start 2 ms.
 pub(super) fn compiled_in() -> RootCertStore {
     RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() }
 }
@@ -34,10 +35,14 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
     let shown = path.display();
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     let certificates = certificates.map_err(|error| format!("the file {shown} cannot be read as PEM ({error})"))?;
-    // A bundle of an operating system may hold one that is too old to be understood; the others count.
+    // A bundle of an operating system may hold certificates too old to be understood; the others count.
     let (added, ignored) = roots.add_parsable_certificates(certificates);
     if ignored > 0 {
-        tracing::warn!(added, ignored, "{VARIABLE} names certificates that no connection can be checked with");
+        tracing::warn!(
+            added,
+            ignored,
+            "the file that {VARIABLE} names holds certificates that cannot be used, and they are ignored"
+        );
     }
     if added > 0 {
         return Ok(());

@@ -1,8 +1,8 @@
 //! Images and files of messages, kept for a short while where Genesys Cloud can fetch them: in a private bucket, under
-//! a name that says nothing, by a link that ends.
+//! a random name, by a link that expires.
 //!
-//! The link is signed with the function's own credentials. Those of a role are temporary, and a link ends with them at
-//! the latest: a life of more than some hours is a wish, not a promise. The bucket's lifecycle rule removes the object
+//! The link is signed with the function's own credentials. Those of a role are temporary, and a link expires with them
+//! at the latest, so a life of more than some hours cannot be promised. The bucket's lifecycle rule removes the object
 //! after a day, and the bucket encrypts as it is configured to; with a KMS key of its own, the function's role needs
 //! `kms:GenerateDataKey` and `kms:Decrypt` on it.
 //!
@@ -33,29 +33,30 @@ use crate::http::{Call, HttpClient, MAX_ANSWER_BYTES, NoReply, RequestContext};
 use crate::startup::Startup;
 use crate::telemetry::Upstream;
 
-/// What a signed query leaves as it is.
+/// The characters that are not encoded in a signed query.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What is to be kept. It has no `Debug`, so that it cannot reach a log.
+/// A file to keep. It has no `Debug`, so that its content cannot reach a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Media {
-    /// Its media type.
+    /// The media type of the file.
     pub content_type: String,
-    /// Its content.
+    /// The content of the file.
     pub bytes: Vec<u8>,
     /// The SHA-256 of its content, in lower-case hexadecimal.
     pub sha256: String,
-    /// Under which name it is saved by who opens the link: letters, digits, `-` and one `.`, of our making.
+    /// The name that the file is saved by when the link is opened: letters, digits, `-` and one `.`, made by the
+    /// bridge.
     pub name: String,
 }
 
-/// Why something is not kept.
+/// Why a file could not be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
-    /// The store did not answer, or is overloaded. It may take it later.
-    #[error("the media bucket did not take it ({0})")]
+    /// The bucket did not answer, or is overloaded. A retry may succeed.
+    #[error("the media bucket did not accept the file ({0})")]
     Unavailable(String),
-    /// It will not take it later either, unless somebody changes something.
+    /// The bucket refused the file. A retry cannot help until an administrator has changed something.
     #[error(
         "the media bucket refused it ({0}); look at MEDIA_BUCKET, and whether the function's role has s3:PutObject and \
          s3:GetObject on it, and kms:GenerateDataKey on its key"
@@ -70,20 +71,20 @@ impl From<MediaError> for Error {
     }
 }
 
-/// Who keeps images and files.
+/// A store for images and files.
 pub trait MediaStore: Send + Sync {
-    /// Keeps it and gives a link by which anybody can fetch it for a while.
+    /// Keeps the file, and returns a link by which anybody can fetch it for a while.
     fn put(&self, cx: &RequestContext, media: Media) -> impl Future<Output = Result<String, MediaError>> + Send;
 }
 
-/// Keeps them in an S3 bucket.
+/// A store in an S3 bucket.
 pub struct S3Media {
     http: HttpClient,
     credentials: SharedCredentialsProvider,
     region: String,
-    /// Where the bucket's objects are: their keys are appended.
+    /// The URL of the bucket's objects, to which their keys are appended.
     base: Origin,
-    /// Segments between the origin and the key.
+    /// The path segments between the origin and the key.
     path: Option<String>,
     life: Duration,
 }
@@ -95,10 +96,10 @@ impl fmt::Debug for S3Media {
 }
 
 impl S3Media {
-    /// Keeps them in this bucket of this region: at the region's S3, or wherever `AWS_ENDPOINT_URL` says.
+    /// A store in this bucket of this region: at the region's S3, or where `AWS_ENDPOINT_URL` says.
     ///
     /// # Errors
-    /// When AWS access is not configured, with what is missing.
+    /// When AWS access is not configured; the text names what is missing.
     pub fn new(http: HttpClient, aws: &SdkConfig, settings: &MediaSettings) -> Result<Self, String> {
         let region = aws.region().ok_or("AWS_REGION is not set")?.to_string();
         let credentials = aws.credentials_provider().ok_or("there are no AWS credentials")?;
@@ -124,7 +125,7 @@ impl S3Media {
         credentials.map_err(|error| MediaError::Unavailable(format!("no AWS credentials: {error}")))
     }
 
-    /// Opens the connection, so that the first image finds it. Failure is of no consequence.
+    /// Opens the connection, so that the first image finds it. A failure is ignored.
     pub async fn warm_up(&self) {
         self.http.connect(self.base.join([])).await;
     }
@@ -133,7 +134,7 @@ impl S3Media {
 impl MediaStore for S3Media {
     async fn put(&self, cx: &RequestContext, media: Media) -> Result<String, MediaError> {
         let Media { content_type, bytes, sha256, name } = media;
-        // Neither a person nor a chat can be read from it, nor guessed with it.
+        // A random key: it names no person and no chat, and cannot be guessed.
         let key = Uuid::new_v4().to_string();
         let url = self.base.join(self.path.as_deref().into_iter().chain([key.as_str()]));
         let disposition = format!("attachment; filename=\"{name}\"");
@@ -154,7 +155,7 @@ impl MediaStore for S3Media {
         let call = Call {
             upstream: Upstream::Media,
             operation: "put object",
-            // The key is new, so that the second of two is the first.
+            // The key is new, so a repetition only writes the same object again.
             repeat: Repeat::Always,
             remote_id_header: "x-amz-request-id",
             max_answer_bytes: MAX_ANSWER_BYTES,
@@ -175,14 +176,14 @@ impl MediaStore for S3Media {
     }
 }
 
-/// The code of S3's refusal: `<Error><Code>AccessDenied</Code>…`.
+/// The code in S3's refusal: `<Error><Code>AccessDenied</Code>…`.
 fn refusal(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
     code.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).take(60).collect()
 }
 
-/// What a PUT of an object with this hash needs.
+/// The signed request that puts an object with this hash into the bucket.
 fn signed_put(
     signer: &Signer<'_>,
     url: &Url,
@@ -194,7 +195,7 @@ fn signed_put(
     signer.sign("PUT", url, headers, SignableBody::Precomputed(sha256), settings).map_err(MediaError::Refused)
 }
 
-/// The URL by which anybody can fetch the object, for so long.
+/// The URL by which anybody can fetch the object, for this long.
 fn link(signer: &Signer<'_>, url: &Url, life: Duration) -> Result<String, MediaError> {
     let mut settings = settings();
     settings.signature_location = SignatureLocation::QueryParams;

@@ -1,26 +1,26 @@
-//! What is kept of images and files, and for how long.
+//! Which images and files are kept, and for how long.
 
 use std::str::FromStr;
 
 use crate::config::Environment;
 
-/// Two of the largest are in memory at once, of the function's 256 MB.
+/// The largest limit that can be set: two of the largest files are in memory at once, of the function's 256 MB.
 const LARGEST_LIMIT: usize = 50 * 1024 * 1024;
 
-/// The bucket keeps an object for a day. A link may end earlier: with the session of the role that signed it, which has some
-/// hours left at the most.
+/// The longest life of a link: the bucket keeps an object for a day. A link may expire earlier, with the session of the
+/// role that signed it, which has some hours left at the most.
 const LONGEST_LIFE_MINUTES: u32 = 24 * 60;
 
-/// What is taken, where it is kept, and for how long it can be fetched.
+/// Which files are kept, where, and for how long they can be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaSettings {
-    /// The bucket's name.
+    /// The name of the bucket.
     pub bucket: String,
-    /// For how long at most a link is good.
+    /// How long a link is valid at most, in minutes.
     pub link_minutes: u32,
-    /// The largest image or file that is taken.
+    /// The largest image or file that is kept, in bytes.
     pub max_bytes: usize,
-    /// The media types that are taken.
+    /// The media types that are kept.
     pub types: MediaTypes,
 }
 
@@ -84,14 +84,14 @@ impl FromStr for MediaTypes {
             return Err("expected media types with commas between them, such as image/png,application/pdf");
         }
         if types.iter().any(|name| name.contains("html") || name.contains("xml") || name.contains("script")) {
-            return Err("HTML, XML, SVG and scripts are not passed on: whoever opens them runs them");
+            return Err("HTML, XML, SVG and scripts are not passed on, because to open such a file is to run it");
         }
         Ok(Self(types))
     }
 }
 
 impl MediaTypes {
-    /// Whether a type, in lower case and without parameters, is passed on.
+    /// Whether a media type, in lower case and without parameters, is passed on.
     #[must_use]
     pub fn allow(&self, content_type: &str) -> bool {
         self.0.iter().any(|name| name == content_type)

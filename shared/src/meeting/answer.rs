@@ -1,4 +1,4 @@
-//! What a meeting looks like in an answer.
+//! The answer to a meeting request: its fields, its code and its text.
 
 use serde::Serialize;
 
@@ -6,27 +6,28 @@ use super::time::utc;
 use super::{Lobby, MadeAs, Meeting, UserRef};
 use crate::error::{Code, Error};
 
-/// The fields of `POST /meetings`, and most of `POST /escalations`. All are always there; unknown is empty.
+/// The fields of `POST /meetings`, and most of those of `POST /escalations`. All of them are always present; an unknown
+/// one is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MeetingFields {
-    /// Where one joins.
+    /// The URL by which participants join.
     pub join_url: String,
     /// Graph's id of the meeting, or of the calendar event.
     pub meeting_id: String,
     /// The organizer's object id.
     pub organizer: String,
-    /// Whether the default organizer stands in.
+    /// Whether the default organizer replaced the one asked for.
     pub organizer_fallback: bool,
-    /// `online-meeting` or `calendar-event`.
+    /// The way it was made: `online-meeting` or `calendar-event`.
     pub mode: String,
-    /// UTC.
+    /// The start, in UTC.
     pub start_time: String,
-    /// UTC.
+    /// The end, in UTC.
     pub end_time: String,
-    /// Who does not wait in the lobby, as read back.
+    /// Which participants bypass the lobby, as Graph reported it.
     pub lobby: String,
-    /// The link once more, for flows built on the published blueprint.
+    /// The join URL once more, for flows built on the published blueprint.
     pub online_meeting: BlueprintMeeting,
 }
 
@@ -34,7 +35,7 @@ pub struct MeetingFields {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BlueprintMeeting {
-    /// Where one joins.
+    /// The URL by which participants join.
     pub join_url: String,
 }
 
@@ -47,7 +48,7 @@ impl MeetingFields {
             meeting_id: meeting.id.clone(),
             organizer: match &meeting.organizer {
                 UserRef::ObjectId(id) => id.clone(),
-                // A calendar event is made by name; the id was needed for its lobby, if for anything.
+                // A calendar event is made by the user's name; the id was only needed for its lobby.
                 UserRef::Upn(_) => lobby.organizer.clone().unwrap_or_default(),
             },
             organizer_fallback: meeting.organizer_fallback,
@@ -65,14 +66,14 @@ impl MeetingFields {
 }
 
 impl Meeting {
-    /// `created` or `existing`.
+    /// The answer's code: `created` or `existing`.
     #[must_use]
     pub fn code(&self) -> Code {
         if self.is_new { Code::CREATED } else { Code::EXISTING }
     }
 
-    /// Why this is not the meeting that the customer may have the link to, where it is not: for a route that sends no link
-    /// by itself.
+    /// The error when this is not the meeting whose link the customer may have. For a route that does not send the link
+    /// itself.
     #[must_use]
     pub fn other_link(&self, lobby: &Lobby) -> Option<Error> {
         let what = "An earlier click of this conversation led to another meeting, which is out of reach. Send this link to \
@@ -80,7 +81,7 @@ impl Meeting {
         self.in_place_of_another.then(|| Error::new(Code::OTHER_LINK, format!("{what} {}", self.message(lobby))))
     }
 
-    /// What to tell a person: that the meeting is there, and everything that did not go the first way.
+    /// The text for a person: that the meeting exists, and each fallback that was used.
     #[must_use]
     pub fn message(&self, lobby: &Lobby) -> String {
         let what = if self.is_new { "The meeting was created." } else { "The meeting of this conversation was found." };

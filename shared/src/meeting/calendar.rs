@@ -1,4 +1,4 @@
-//! A calendar event with an online meeting: made once by its transaction id, and waited for until it has its link.
+//! A calendar event with an online meeting: made once by its transaction id, then read until it has its link.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use super::{MadeAs, Meeting, MeetingOrder, Meetings, UserRef, window_of};
 use crate::graph::{Event, GraphError, NewEvent};
 use crate::http::RequestContext;
 
-/// Pauses before an event is read again that Graph does not know everywhere yet, or whose join URL Teams has not filled
-/// in yet.
+/// Pauses before an event is read again, because not all of Graph's servers know it yet, or Teams has not filled in the
+/// join URL yet.
 const RE_READS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
-/// Pauses before the event of an earlier click is looked for again: a calendar may be late to show it.
+/// Pauses before an earlier click's event is looked for again: a calendar may show it late.
 const SEARCHES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
-/// How far around the wanted time the event of an earlier click is looked for.
+/// How far around the wanted time an earlier click's event is looked for.
 const SEARCH_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Makes the event, or finds the one of the same transaction id.
+/// Creates the event, or finds the one with the same transaction id.
 pub(super) async fn calendar_event(
     graph: &impl Meetings,
     cx: &RequestContext,
@@ -46,7 +46,7 @@ pub(super) async fn calendar_event(
     joinable(graph, cx, order, organizer, event, is_new, policy_missing).await
 }
 
-/// Finds the event that an earlier click has made.
+/// Finds the event that an earlier click has created.
 pub(super) async fn event_again(
     graph: &impl Meetings,
     cx: &RequestContext,
@@ -56,13 +56,13 @@ pub(super) async fn event_again(
     is_young: bool,
 ) -> Result<Meeting, Trouble> {
     let event = match read_event(graph, cx, organizer.as_str(), event_id, is_young).await {
-        // It was made a moment ago: a second one would be another link.
+        // It was created a moment ago; a second event would have another link.
         Err(GraphError::NotFound { .. }) if is_young => return Err(Trouble::UrlPending),
-        // It is the event that is not there, and not its organizer.
+        // The event does not exist; the organizer does.
         Err(GraphError::NotFound { .. }) => return Err(GraphError::DuplicateTransaction { existing: None }.into()),
         read => read?,
     };
-    // The policy may have come into effect since: the lobby is tried.
+    // The access policy may have come into effect since, so the lobby is tried.
     joinable(graph, cx, order, organizer, event, false, false).await
 }
 
@@ -96,7 +96,7 @@ async fn search(
         let found = graph.find_event(cx, user, transaction_id, (&between.0, &between.1)).await;
         match (found, next(cx, &mut pauses)) {
             (Err(GraphError::NotFound { .. }), Some(pause)) => tokio::time::sleep(pause).await,
-            // The organizer is there; it is the event that is not.
+            // The organizer exists; the event does not.
             (Err(GraphError::NotFound { .. }), None) => {
                 return Err(GraphError::DuplicateTransaction { existing: None });
             }
@@ -105,12 +105,12 @@ async fn search(
     }
 }
 
-/// The next pause, while there is time for it.
+/// The next pause, if there is time for it.
 fn next(cx: &RequestContext, pauses: &mut std::slice::Iter<'_, Duration>) -> Option<Duration> {
     pauses.next().copied().filter(|pause| *pause < cx.deadline.for_a_call())
 }
 
-/// Waits for the event's join URL.
+/// Waits until the event has its join URL.
 async fn joinable(
     graph: &impl Meetings,
     cx: &RequestContext,
@@ -124,7 +124,7 @@ async fn joinable(
     let mut pauses = RE_READS.iter();
     let join_url = loop {
         if event.is_downgraded() {
-            // Without a meeting the entry only litters the organizer's calendar.
+            // Without a meeting, the entry only clutters the organizer's calendar.
             if is_new {
                 discard(graph, cx, user, &event.id).await;
             }
@@ -138,7 +138,7 @@ async fn joinable(
             None => return Err(Trouble::UrlPending),
         }
         event = match graph.get_event(cx, user, &event.id).await {
-            // Made a moment ago, and not yet known everywhere.
+            // It was created a moment ago, and not all of Graph's servers know it yet.
             Err(GraphError::NotFound { .. }) => event,
             read => read?,
         };
@@ -156,9 +156,9 @@ async fn joinable(
     })
 }
 
-/// Deletes an event of ours that nobody was told of.
+/// Deletes an event of ours whose link nobody was given.
 pub(super) async fn discard(graph: &impl Meetings, cx: &RequestContext, user: &str, event_id: &str) {
     if let Err(error) = graph.delete_event(cx, user, event_id).await {
-        tracing::warn!(%error, "a calendar event without a meeting was left behind");
+        tracing::warn!(%error, "a calendar event without a meeting could not be deleted");
     }
 }

@@ -1,8 +1,8 @@
-//! One conversation, one meeting: the first one, whoever asks for it later and whatever has changed meanwhile.
+//! One conversation, one meeting: the first one, whichever agent asks for it later and whatever has changed meanwhile.
 //!
-//! What the first click led to is noted in the [`store`](crate::store::meetings), before its link can reach anybody. A
-//! later click goes there first. Only where that meeting is out of reach (deleted, its organizer gone, the policy taken
-//! away) another is made in its place, and the answer says so.
+//! The meeting of the first click is noted in the [`store`](crate::store::meetings), before its link can reach anybody.
+//! A later click reads that note first. Only where the noted meeting is out of reach (deleted, its organizer gone, the
+//! policy withdrawn) another one is made in its place, and the answer says so.
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,22 +20,22 @@ use crate::http::RequestContext;
 use crate::store::meetings::{MeetingNote, MeetingNotes, NOTE_LIFE, note_key};
 use crate::store::{RecordKey, StoreError};
 
-/// How long the state table is waited for. A meeting without a note is better than an agent without a meeting.
+/// How long the state table may take. A meeting without a note is better than an agent without a meeting.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// For so long after it was made, what Graph does not find may not be known everywhere yet.
+/// For this long after its creation, a meeting that Graph does not find may just not be known everywhere yet.
 const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 
-/// Pauses before an organizer is asked for again whose policy was in effect before: while it spreads, each of Teams'
-/// servers has its own opinion.
+/// Pauses before an organizer whose policy was in effect before is asked for again: while a policy spreads, Teams'
+/// servers answer differently.
 const POLICY_SPREADS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
 impl<G: Meetings, N: MeetingNotes> MeetingMaker<'_, G, N> {
-    /// Makes the conversation's meeting, or finds the one that an earlier click of any agent has made. Without a conversation
-    /// every request makes its own.
+    /// Makes the conversation's meeting, or finds the one that an earlier click of any agent has made. Without a
+    /// conversation, every request makes a meeting of its own.
     ///
     /// # Errors
-    /// Why there is no join URL, with the remedy.
+    /// The reason for which there is no join URL, with the remedy.
     pub async fn create_once(
         &self,
         cx: &RequestContext,
@@ -49,7 +49,7 @@ impl<G: Meetings, N: MeetingNotes> MeetingMaker<'_, G, N> {
             Ok(known) => known,
             Err(error) => {
                 cx.record.fallback("meetingNote");
-                tracing::warn!(%error, "no telling whether the conversation has a meeting");
+                tracing::warn!(%error, "whether the conversation has a meeting already could not be looked up");
                 return create(graph, cx, order).await;
             }
         };
@@ -72,7 +72,7 @@ impl<G: Meetings, N: MeetingNotes> MeetingMaker<'_, G, N> {
     }
 }
 
-/// Keeps the meeting as the conversation's, unless that of another click was kept meanwhile: then that one is it.
+/// Notes the meeting as the conversation's. If another click's meeting was noted meanwhile, that one is used.
 async fn agree(
     graph: &impl Meetings,
     notes: &impl MeetingNotes,
@@ -100,7 +100,7 @@ async fn agree(
     Ok(first)
 }
 
-/// The meeting that was noted.
+/// Finds the meeting that is noted.
 async fn find(
     graph: &impl Meetings,
     cx: &RequestContext,
@@ -124,7 +124,7 @@ async fn find(
             }
         }
     };
-    // Graph makes an online meeting anew that somebody has deleted.
+    // Graph makes an online meeting anew when it was deleted.
     let in_place_of_another = found.is_new;
     Ok(Meeting { organizer_fallback: known.organizer_fallback, in_place_of_another, ..found })
 }

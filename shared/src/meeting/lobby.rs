@@ -1,4 +1,4 @@
-//! Lets the caller in: who waits in the lobby and who may present is set after the meeting exists, because
+//! Opens the lobby: which participants wait in it and who may present is set after the meeting exists, because
 //! `createOrGet` takes neither, and read back, because the organizer's meeting policy may overrule it.
 
 use std::time::Duration;
@@ -9,26 +9,26 @@ use crate::graph::{GraphError, LobbyBypassSettings, MeetingOptions, OnlineMeetin
 use crate::http::RequestContext;
 use crate::telemetry::mask;
 
-/// The lobby as Graph last said it is.
+/// The state of the lobby, as Graph last reported it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lobby {
-    /// Who does not wait in it, in Graph's words; empty when Graph did not say.
+    /// Which participants bypass it, in Graph's words; empty when Graph did not say.
     pub scope: String,
-    /// What stands in the way, for a person.
+    /// The reason for which the caller may have to wait, for a person.
     pub note: Option<String>,
-    /// The organizer's object id, where it was looked up on the way.
+    /// The organizer's object id, where it had to be looked up.
     pub organizer: Option<String>,
 }
 
 /// How long meeting and text message wait for the lobby: the agent wants to go in.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// Pauses before a meeting is asked for again that was made a moment ago, and is not known everywhere yet.
+/// Pauses before a new meeting is read again, because not all of Graph's servers know it yet.
 const REPLICATION: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 impl<G: Meetings, N> MeetingMaker<'_, G, N> {
-    /// Sets who does not wait and who may present, and reads back what became of it. Never fails: a meeting with a lobby is
-    /// better than no meeting, and the note says what to do.
+    /// Sets which participants bypass the lobby and who may present, and reads the result back. It never fails: a
+    /// meeting with a lobby is better than no meeting, and the note says what to do.
     pub async fn open_lobby(&self, cx: &RequestContext, meeting: &Meeting) -> Lobby {
         match tokio::time::timeout(PATIENCE, open(self.graph, cx, self.settings, meeting)).await {
             Ok(lobby) => lobby,
@@ -73,7 +73,7 @@ async fn open(graph: &impl Meetings, cx: &RequestContext, settings: &MeetingSett
         Err(error) => {
             cx.record.fallback("lobby");
             let why = match error {
-                // The meeting is there: it is its options that Graph does not know yet.
+                // The meeting exists; its options are not known everywhere yet.
                 GraphError::NotFound { .. } => "Microsoft Graph does not know the meeting's options yet.".into(),
                 error => {
                     let why = explain(error, &meeting.organizer);
@@ -88,7 +88,7 @@ async fn open(graph: &impl Meetings, cx: &RequestContext, settings: &MeetingSett
     }
 }
 
-/// Asks once more, and again, while a new meeting is not known everywhere.
+/// Calls again while not all of Graph's servers know a new meeting.
 async fn replicated<T>(meeting: &Meeting, ask: impl AsyncFn() -> Result<T, GraphError>) -> Result<T, GraphError> {
     let mut pauses = if meeting.is_new { REPLICATION.iter() } else { [].iter() };
     loop {
@@ -108,7 +108,7 @@ async fn set(
 ) -> Result<OnlineMeeting, GraphError> {
     let (scope, presenters) = (settings.lobby_scope.as_str(), settings.presenters.as_str());
     if online.lobby_scope() == Some(scope) && online.allowed_presenters.as_deref() == Some(presenters) {
-        // A repetition, or a tenant whose default is what is wanted: a call saved.
+        // On a repetition, or where the tenant's default is what is wanted, a call is saved.
         return Ok(online.clone());
     }
     let options = MeetingOptions {
@@ -125,7 +125,7 @@ async fn set(
     graph.get_online_meeting(cx, user_id, &online.id).await
 }
 
-/// The online meeting behind a calendar event, found by its link.
+/// The online meeting of a calendar event, found by its link.
 async fn behind_event(
     graph: &impl Meetings,
     cx: &RequestContext,

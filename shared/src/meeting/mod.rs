@@ -1,14 +1,14 @@
 //! From one click to a join URL.
 //!
-//! An online meeting is asked for first: it leaves no calendar entry and Graph recognises a repetition by itself. Where
-//! the Teams application access policy is missing, a calendar event of the same organizer does; where the organizer does
-//! not exist or cannot organize, the default organizer does. Each second-best way is told in the answer.
+//! An online meeting is tried first: it leaves no calendar entry, and Graph recognises a repetition by itself. Where
+//! the Teams application access policy is missing, a calendar event of the same organizer is made; where the organizer
+//! does not exist or cannot organize, the default organizer takes over. The answer tells of each fallback.
 //!
-//! A conversation has one meeting, whichever agent asks for it: what was made first is noted in the state table, and
-//! found again by every later click.
+//! A conversation has one meeting, whichever agent asks for it: the first meeting is noted in the state table, and
+//! every later click finds it.
 //!
-//! Creating a meeting and opening its lobby are two methods of [`MeetingMaker`], so that the text message need not wait for
-//! the lobby.
+//! Creating a meeting and opening its lobby are two methods of [`MeetingMaker`], so that the text message need not wait
+//! for the lobby.
 
 mod answer;
 mod calendar;
@@ -29,7 +29,7 @@ use calendar::calendar_event;
 use time::{TimeWindow, from_graph, utc};
 use trouble::Trouble;
 
-/// What making a meeting takes of Microsoft Graph.
+/// The operations of Microsoft Graph that making a meeting needs.
 pub trait Meetings: OnlineMeetings + CalendarEvents + UserDirectory {}
 
 impl<G: OnlineMeetings + CalendarEvents + UserDirectory> Meetings for G {}
@@ -37,54 +37,54 @@ impl<G: OnlineMeetings + CalendarEvents + UserDirectory> Meetings for G {}
 /// Makes a conversation's meeting and opens its lobby.
 #[derive(Debug)]
 pub struct MeetingMaker<'a, G, N> {
-    /// Microsoft Graph.
+    /// The client of Microsoft Graph.
     pub graph: &'a G,
-    /// Which meeting was made for a conversation, in the state table.
+    /// The notes of which meeting was made for a conversation, in the state table.
     pub notes: &'a N,
-    /// How this deployment makes meetings.
+    /// The deployment's settings for meetings.
     pub settings: &'a MeetingSettings,
 }
 
 /// A meeting that has a join URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meeting {
-    /// Where one joins. Never empty.
+    /// The URL by which participants join. Never empty.
     pub join_url: String,
-    /// Graph's id of the meeting, or of the event.
+    /// Graph's id of the meeting or of the calendar event.
     pub id: String,
-    /// Who organizes it.
+    /// The user who organizes it.
     pub organizer: UserRef,
-    /// Whether that is the default organizer in place of the one asked for.
+    /// Whether the default organizer replaced the one asked for.
     pub organizer_fallback: bool,
     /// How it was made.
     pub made_as: MadeAs,
-    /// When it is. On a repetition: when the first request wanted it.
+    /// Its start and end. For a meeting that was found again, as the first request set them.
     pub window: TimeWindow,
-    /// Whether this request made it.
+    /// Whether this request created it.
     pub is_new: bool,
     /// Whether it was made although an earlier click of the conversation had led to another meeting, which is out of
     /// reach now.
     pub in_place_of_another: bool,
-    /// Which second-best ways were taken, and why, for a person.
+    /// Each fallback that was used, with its reason, for a person.
     pub notes: Vec<String>,
 }
 
 /// How a meeting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MadeAs {
-    /// An online meeting, as Graph gave it back.
+    /// As an online meeting, as Graph returned it.
     OnlineMeeting(Box<OnlineMeeting>),
-    /// A calendar event.
+    /// As a calendar event with an online meeting.
     CalendarEvent {
         /// Whether the access policy is known to be missing, so that the meeting's options are out of reach.
         policy_missing: bool,
     },
 }
 
-/// Makes the meeting, or finds the one of the same organizer and external id.
+/// Creates the meeting, or finds the one with the same organizer and external id.
 ///
 /// # Errors
-/// Why there is no join URL, with the remedy.
+/// The reason for which there is no join URL, with the remedy.
 async fn create(graph: &impl Meetings, cx: &RequestContext, order: &MeetingOrder) -> Result<Meeting, Error> {
     let mut notes = Vec::new();
     let last = order.organizers.len().saturating_sub(1);
@@ -138,7 +138,7 @@ async fn organize(
                     meeting.notes.push(format!("A calendar event was made in place of an online meeting. {why}"));
                     Ok(meeting)
                 }
-                // The policy is what has to be mended; that the second way failed too comes on top.
+                // The policy is what must be corrected; that the fallback failed too is added.
                 Err(second) if second.concerns_organizer() => Err(Trouble::NeitherWay(Box::new(second))),
                 Err(second) => Err(second),
             }
@@ -174,7 +174,7 @@ async fn online_meeting(
     })
 }
 
-/// When the meeting is as Graph says, or as it was ordered where Graph says nothing that can be read.
+/// Start and end as Graph reports them, or as ordered where Graph's cannot be read.
 fn window_of(start: Option<&str>, end: Option<&str>, ordered: TimeWindow) -> TimeWindow {
     TimeWindow {
         start: start.and_then(from_graph).unwrap_or(ordered.start),

@@ -1,4 +1,4 @@
-//! What a meeting request asks for, once its fields have turned out to be good.
+//! A meeting order: what a request asks for, after its fields have been checked.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::config::Environment;
 use crate::fields::{ConversationId, Fields};
 use crate::invisible::is_blank;
 
-/// How long a meeting lasts when nobody says.
+/// How long a meeting lasts when the request does not say.
 const DEFAULT_MINUTES: u32 = 60;
 
 /// The longest meeting that can be asked for: a day.
@@ -19,15 +19,15 @@ const MAX_MINUTES: u32 = 24 * 60;
 
 const DEFAULT_SUBJECT: &str = "Customer call";
 
-/// Exchange cuts a longer subject.
+/// The longest subject, in characters; Exchange cuts a longer one.
 const MAX_SUBJECT_CHARS: usize = 255;
 
-/// A user of the tenant.
+/// A user of the tenant, by one of two names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserRef {
-    /// By object id, in lower case.
+    /// The object id, in lower case.
     ObjectId(String),
-    /// By user principal name.
+    /// The user principal name.
     Upn(String),
 }
 
@@ -35,7 +35,7 @@ impl FromStr for UserRef {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The guid of zeros is what a variable without a value looks like.
+        // The GUID of zeros is what a variable without a value looks like.
         if let Some(id) = Uuid::try_parse(text).ok().filter(|id| !id.is_nil()) {
             return Ok(Self::ObjectId(id.to_string()));
         }
@@ -48,7 +48,7 @@ impl FromStr for UserRef {
 }
 
 impl UserRef {
-    /// The user as Outlook's paths take it.
+    /// The user's name in Outlook's paths.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -61,7 +61,7 @@ impl UserRef {
     }
 }
 
-/// Which of Graph's two ways to a meeting is taken.
+/// The way in which a meeting is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// `onlineMeetings/createOrGet`: no calendar entry, needs a Teams application access policy.
@@ -85,11 +85,11 @@ impl FromStr for Mode {
     }
 }
 
-/// Who does not wait in the lobby, in Graph's words.
+/// Which participants bypass the lobby, in Graph's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LobbyScope(&'static str);
 
-/// Who may present, in Graph's words.
+/// Which participants may present, in Graph's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Presenters(&'static str);
 
@@ -123,7 +123,7 @@ fn one_of(text: &str, allowed: &[&'static str]) -> Result<&'static str, String> 
 }
 
 impl LobbyScope {
-    /// Graph's word.
+    /// The value as Graph writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.0
@@ -131,23 +131,23 @@ impl LobbyScope {
 }
 
 impl Presenters {
-    /// Graph's word.
+    /// The value as Graph writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.0
     }
 }
 
-/// How this deployment makes meetings.
+/// The deployment's settings for meetings.
 #[derive(Debug, Clone)]
 pub struct MeetingSettings {
-    /// Who organizes when the agent cannot, or is not named.
+    /// The organizer when the agent cannot be, or is not named.
     pub default_organizer: Option<UserRef>,
     /// The mode of requests that name none.
     pub mode: Mode,
-    /// Who does not wait in the lobby.
+    /// Which participants bypass the lobby.
     pub lobby_scope: LobbyScope,
-    /// Who may present.
+    /// Which participants may present.
     pub presenters: Presenters,
 }
 
@@ -156,7 +156,8 @@ impl MeetingSettings {
     pub fn read(env: &mut Environment) -> Option<Self> {
         let default_organizer = env.optional("DEFAULT_ORGANIZER");
         let mode = env.or("MEETING_MODE", Mode::Auto);
-        // The caller is nobody's guest and nobody's colleague: with anything less than everyone they wait in the lobby.
+        // The caller is not a guest of the tenant and not a colleague: with anything less than `everyone` they wait in
+        // the lobby.
         let lobby_scope = env.or("LOBBY_SCOPE", LobbyScope("everyone"));
         let presenters = env.or("ALLOWED_PRESENTERS", Presenters("organization"));
         Some(Self {
@@ -171,17 +172,17 @@ impl MeetingSettings {
 /// A meeting to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingOrder {
-    /// Who shall organize it, in this order; at least one.
+    /// The organizers to try, in this order; at least one.
     pub organizers: Vec<UserRef>,
-    /// When.
+    /// The start and end of the meeting.
     pub window: TimeWindow,
-    /// Its subject.
+    /// The subject of the meeting.
     pub subject: String,
-    /// The same for every request of one conversation, and for no other.
+    /// The meeting's key: the same for every request of one conversation, and for no other.
     pub external_id: String,
-    /// The calendar event of this conversation that is gone, if one is: Exchange may remember its transaction id.
+    /// The conversation's earlier calendar event, if it is gone: Exchange may remember its transaction id.
     pub gone_event: Option<String>,
-    /// Which way.
+    /// The way in which it is made.
     pub mode: Mode,
 }
 
@@ -210,7 +211,7 @@ impl MeetingOrder {
             organizers,
             window: window?,
             subject: subject.chars().filter(|c| !c.is_control()).take(MAX_SUBJECT_CHARS).collect(),
-            // Without a conversation nothing tells one click from another: each request is a meeting of its own, and two
+            // Without a conversation, clicks cannot be told apart: each request makes a meeting of its own, and two
             // customers never meet by accident.
             external_id: conversation.map_or_else(|| Uuid::new_v4().to_string(), |id| id.as_str().to_owned()),
             gone_event: None,
@@ -218,8 +219,8 @@ impl MeetingOrder {
         })
     }
 
-    /// The calendar event's `transactionId`: a guid made of the conversation, the same for every repetition. The event
-    /// that takes the place of one that is gone has another.
+    /// The calendar event's `transactionId`: a GUID made from the conversation, the same for every repetition. An event
+    /// that replaces one that is gone has another.
     #[must_use]
     pub fn transaction_id(&self) -> String {
         let name = match &self.gone_event {

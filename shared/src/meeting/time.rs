@@ -1,4 +1,4 @@
-//! When a meeting is: ISO 8601 with an offset, or a local time with an IANA or a Windows zone name. Graph is only ever
+//! The time of a meeting: ISO 8601 with an offset, or a local time with an IANA or a Windows zone name. Graph is always
 //! told UTC, because it does not accept every IANA name.
 
 use std::str::FromStr;
@@ -11,11 +11,11 @@ use jiff::fmt::temporal::{Pieces, TimeZoneAnnotationKind};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// What a time field expects, as its error message says it.
+/// The expected form of a time field, as its error message says it.
 pub const EXPECTED_TIME: &str = "expected an ISO 8601 date and time such as 2026-05-04T18:00:00+02:00, or a local one such as 2026-05-04T18:00:00 \
      together with timeZone";
 
-/// What a zone field expects, as its error message says it.
+/// The expected form of a zone field, as its error message says it.
 pub const EXPECTED_ZONE: &str =
     "expected an IANA name such as Europe/Berlin or a Windows name such as W. Europe Standard Time";
 
@@ -24,7 +24,7 @@ pub const EXPECTED_ZONE: &str =
 pub enum SentTime {
     /// An instant: the text carried an offset or `Z`.
     Instant(Timestamp),
-    /// A local time that a zone has to place.
+    /// A local time that needs a zone.
     Local(civil::DateTime),
     /// A local time with its own zone, as RFC 9557 writes it: `2026-05-04T18:00:00[Europe/Berlin]`.
     Zoned(civil::DateTime, Zone),
@@ -36,7 +36,7 @@ impl FromStr for SentTime {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let pieces = Pieces::parse(text).map_err(|_| EXPECTED_TIME)?;
-        // A bare date would be midnight to the parser, which nobody means.
+        // The parser would take a bare date for midnight, which nobody means.
         let local = pieces.date().to_datetime(pieces.time().ok_or(EXPECTED_TIME)?);
         match (pieces.to_numeric_offset(), pieces.time_zone_annotation()) {
             (None, None) => Ok(Self::Local(local)),
@@ -45,7 +45,7 @@ impl FromStr for SentTime {
                 _ => Err(EXPECTED_TIME),
             },
             (Some(offset), None) => offset.to_timestamp(local).map(Self::Instant).map_err(|_| EXPECTED_TIME),
-            // Refused where offset and zone contradict each other.
+            // Refused when offset and zone contradict each other.
             (Some(_), Some(_)) => {
                 text.parse().map(|time: Zoned| Self::Instant(time.timestamp())).map_err(|_| EXPECTED_TIME)
             }
@@ -53,7 +53,7 @@ impl FromStr for SentTime {
     }
 }
 
-/// A zone by its IANA or Windows name, without regard to case for the former.
+/// A time zone by its IANA name, in any case, or its Windows name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
@@ -64,7 +64,7 @@ impl FromStr for Zone {
         let text = text.trim();
         let name = iana_name_of_windows_zone(text).unwrap_or(text);
         let zone = TimeZone::get(name).map_err(|_| EXPECTED_ZONE)?;
-        // Names for a zone that nobody has set: `Etc/Unknown` and `Factory`. Both would pass for UTC.
+        // Names of a zone that was never set: `Etc/Unknown` and `Factory`. Both would pass for UTC.
         let is_none = zone.is_unknown() || zone.iana_name().is_some_and(|name| name.eq_ignore_ascii_case("Factory"));
         if is_none { Err(EXPECTED_ZONE) } else { Ok(Self(zone)) }
     }
@@ -77,8 +77,8 @@ fn iana_name_of_windows_zone(name: &str) -> Option<&'static str> {
 }
 
 impl SentTime {
-    /// The instant; `None` when it takes a zone and there is none. A local time that a clock change leaves out moves
-    /// forward, one that it repeats is the first of the two.
+    /// The instant; `None` when it needs a zone and there is none. A local time that a clock change skips moves
+    /// forward; of one that it repeats, the first counts.
     #[must_use]
     pub fn instant(&self, zone: Option<&Zone>) -> Option<Timestamp> {
         match self {
@@ -88,7 +88,7 @@ impl SentTime {
         }
     }
 
-    /// Whether the time's own zone places it elsewhere than this one.
+    /// Whether the time has a zone of its own that disagrees with this one.
     #[must_use]
     pub fn contradicts(&self, zone: &Zone) -> bool {
         match self {
@@ -98,23 +98,23 @@ impl SentTime {
     }
 }
 
-/// From when to when a meeting is; the end is after the start.
+/// The start and end of a meeting; the end is after the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeWindow {
-    /// Start.
+    /// The start of the meeting.
     pub start: Timestamp,
-    /// End.
+    /// The end of the meeting.
     pub end: Timestamp,
 }
 
 impl TimeWindow {
-    /// From the start, for a duration.
+    /// The window that begins at a start and lasts for a duration.
     #[must_use]
     pub fn lasting(start: Timestamp, duration: Duration) -> Option<Self> {
         Some(Self { start, end: start.checked_add(duration).ok()? })
     }
 
-    /// The window with this much more on both sides.
+    /// The window, extended by this much on both sides.
     #[must_use]
     pub fn widened(self, by: Duration) -> Self {
         Self {
@@ -136,7 +136,7 @@ pub fn utc_without_offset(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
-/// Reads a time of Graph's, which has up to seven decimals and is UTC where it has no offset.
+/// Reads one of Graph's times, which have up to seven decimals and are in UTC where they have no offset.
 #[must_use]
 pub fn from_graph(text: &str) -> Option<Timestamp> {
     text.parse::<SentTime>().ok()?.instant(Some(&Zone(TimeZone::UTC)))

@@ -4,16 +4,16 @@ use super::UserRef;
 use crate::error::{Code, Error};
 use crate::graph::GraphError;
 
-/// What may go wrong on the way to a join URL.
+/// The reasons for which there is no join URL.
 #[derive(Debug, Clone)]
 pub(super) enum Trouble {
-    /// Graph did not do it.
+    /// The call to Graph failed.
     Graph(GraphError),
-    /// Graph made a plain event of it, because the organizer cannot use Teams.
+    /// Graph made an event without a meeting, because the organizer cannot use Teams.
     Downgraded,
-    /// The meeting exists and Teams gives no link for it yet.
+    /// The meeting exists, and Teams has not given it a link yet.
     UrlPending,
-    /// The access policy is missing, and the calendar event failed for this reason.
+    /// The access policy is missing, and the calendar event failed for this other reason.
     NeitherWay(Box<Trouble>),
 }
 
@@ -24,7 +24,7 @@ impl From<GraphError> for Trouble {
 }
 
 impl Trouble {
-    /// Whether another organizer may do better.
+    /// Whether another organizer may succeed.
     pub(super) fn concerns_organizer(&self) -> bool {
         match self {
             Self::Downgraded | Self::NeitherWay(_) => true,
@@ -34,14 +34,14 @@ impl Trouble {
                 | GraphError::NotFound { .. }
                 | GraphError::NotLicensed { .. }
                 | GraphError::DuplicateTransaction { .. } => true,
-                // Exchange also refuses an app a single mailbox that is outside of its scope.
+                // Exchange also refuses an app a mailbox that is outside of its scope.
                 GraphError::PermissionMissing { permission, .. } => *permission == "Calendars.ReadWrite",
                 _ => false,
             },
         }
     }
 
-    /// The error the caller reads.
+    /// The error that the caller reads.
     pub(super) fn into_error(self, organizer: &UserRef) -> Error {
         match self {
             Self::Graph(error) => explain(error, organizer),
@@ -54,7 +54,8 @@ impl Trouble {
             Self::NeitherWay(second) => {
                 let mut error = explain(GraphError::AccessPolicyMissing, organizer);
                 let second = second.into_error(organizer);
-                error.message = format!("{} A calendar event was no way out: {}", error.message, second.message);
+                error.message =
+                    format!("{} A calendar event could not be made in its place: {}", error.message, second.message);
                 error.cause = second.cause;
                 error
             }
@@ -71,7 +72,7 @@ fn not_licensed(organizer: &UserRef) -> Error {
     Error::new(Code::ORGANIZER_NOT_LICENSED, message)
 }
 
-/// What a failed Graph call means to the caller.
+/// The error for the caller, from a failed call to Graph.
 pub(super) fn explain(error: GraphError, organizer: &UserRef) -> Error {
     let cause = error.to_string();
     let user = organizer.as_str();

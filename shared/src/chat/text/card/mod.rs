@@ -18,32 +18,32 @@ use serde_json::Value;
 
 use super::Renderer;
 
-/// A piece of a card, on a line of its own.
+/// A piece of a card, written on lines of its own.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Part {
-    /// Words as the card has them. Older cards write HTML, newer ones Markdown.
+    /// Words as the card has them: HTML in older cards, Markdown in newer ones.
     Words(String),
-    /// What the bridge says of an element: `[button: Open] (https://…)`.
+    /// The bridge's own words for an element: `[button: Open] (https://…)`.
     Named(String),
-    /// Words whose lines and spaces count, and which are never HTML.
+    /// Words whose lines and spaces are kept, and which are never HTML.
     Code(String),
-    /// A picture by its address, which may be Graph's own, and its description.
+    /// A picture: its address, which may be Graph's own, and its description.
     Picture { address: String, alt: String },
-    /// A table's row: the parts of its cells.
+    /// A row of a table: the parts of its cells.
     Row(Vec<Vec<Part>>),
 }
 
-/// What an attachment says besides its words.
+/// What an attachment's content type tells beside its words.
 #[derive(Clone, Copy)]
 pub(super) enum CardKind {
-    /// Nothing.
+    /// The content type tells nothing more.
     Plain,
-    /// That it is a recording: `audio`, `video` or `animation`.
+    /// It is a recording: `audio`, `video` or `animation`.
     Recording(&'static str),
 }
 
 impl CardKind {
-    /// By the attachment's content type, in lower case.
+    /// Reads the attachment's content type, in lower case.
     pub(super) fn of(content_type: &str) -> Self {
         let kinds = ["audio", "video", "animation"];
         let kind = kinds.into_iter().find(|kind| content_type.rsplit('.').next() == Some(kind));
@@ -51,7 +51,7 @@ impl CardKind {
     }
 }
 
-/// Every link of an attachment's content, once.
+/// Every link in an attachment's content, once.
 pub(super) fn links_of(content: &Value) -> Vec<String> {
     let mut found = Vec::new();
     reader::links(content, &mut found);
@@ -59,7 +59,7 @@ pub(super) fn links_of(content: &Value) -> Vec<String> {
 }
 
 impl Renderer<'_> {
-    /// Writes a card; gives whether it said something.
+    /// Writes a card. Returns whether anything was written.
     pub(super) fn card(&mut self, kind: CardKind, card: &Value) -> bool {
         let parts = reader::read(kind, card);
         self.parts(&parts);
@@ -83,7 +83,7 @@ impl Renderer<'_> {
     }
 
     fn row(&mut self, cells: &[Vec<Part>]) {
-        // A table may stand in another one's cell.
+        // A cell may hold another table.
         let layout = self.writer.layout.clone();
         self.writer.row();
         for cell in cells {
@@ -96,7 +96,7 @@ impl Renderer<'_> {
     }
 }
 
-/// Whether words have an element that cards are written with. A `<` may as well be a sign of its own.
+/// Whether words have an HTML element that cards are written with. A `<` may also be a character of its own.
 fn is_html(words: &str) -> bool {
     const ELEMENTS: &str = "a at b blockquote br code div em h1 h2 h3 hr i img li ol p pre script span strong style table td \
                             th tr u ul";
