@@ -1,10 +1,10 @@
-//! Settings that outgrow a function's 4 KB of environment.
+//! Settings that are too large for a function's 4 KB of environment.
 //!
-//! Beside any setting `X`, `X_PARAMETER` names where the same text lies: a parameter of Systems Manager (`/name`, up to
-//! 8 KB), or an object in S3 (`s3://bucket/key`, as large as it needs to be).
+//! For any setting `X`, the variable `X_PARAMETER` may name the place of its text: a parameter of Systems Manager
+//! (`/name`, up to 8 KB), or an object in S3 (`s3://bucket/key`, as large as it needs to be).
 //!
-//! Requests are signed with `aws-sigv4` and sent by our own client, as for the media bucket: two SDKs would be larger than
-//! everything else in the function.
+//! The requests are signed with `aws-sigv4` and sent by our own client, as for the media bucket: two SDKs would be
+//! larger than everything else in the function.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,13 +22,13 @@ use crate::http::retry::Repeat;
 use crate::http::{Call, HttpClient, RequestContext};
 use crate::telemetry::Upstream;
 
-/// How the name of a variable ends that says where a setting lies.
+/// The ending of a variable that names the place of a setting.
 const SUFFIX: &str = "_PARAMETER";
 
-/// The largest text that is read: some thousand subscriptions.
+/// The largest text that is read, in bytes: some thousand subscriptions.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Where a setting lies.
+/// The place of a setting's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Location {
     /// A parameter of AWS Systems Manager, by its name.
@@ -38,7 +38,7 @@ enum Location {
 }
 
 impl Location {
-    /// What the function's role needs to read it.
+    /// The permission that the function's role needs to read it.
     const fn permission(&self) -> &'static str {
         match self {
             Self::Parameter(_) => "ssm:GetParameter",
@@ -51,7 +51,7 @@ impl FromStr for Location {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // What needs no encoding in a path, so that it is signed as it is sent.
+        // Characters that need no encoding in a path, so that the path is signed as it is sent.
         let is_name =
             |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
         let object = text.strip_prefix("s3://").and_then(|object| object.split_once('/'));
@@ -66,32 +66,32 @@ impl FromStr for Location {
     }
 }
 
-/// Why a setting could not be read from where it lies.
+/// Why a setting's text could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParameterError {
-    /// The name is wrong, or nobody has made it.
+    /// The name is wrong, or nothing was created under it.
     #[error("nothing is there; create it in the function's region, with the text that the setting would have")]
     Missing,
-    /// Somebody has to give a permission.
+    /// The function's role lacks a permission.
     #[error(
         "the function's role may not read it; it needs {0} on it, which the stack's parameter of this name gives, and \
          kms:Decrypt where a key of your own encrypts it. Amazon S3 says the same of an object that is not there"
     )]
     Denied(&'static str),
-    /// AWS did not answer, or not with a text.
+    /// AWS did not answer, or its answer holds no text.
     #[error("it could not be read ({0}); it is read again with the next request")]
     Unavailable(String),
 }
 
-/// A setting as it was read: its name, and its text or why there is none.
+/// A setting that was read: its name, and its text or the reason why it has none.
 pub(crate) type Read = (String, Result<String, ParameterError>);
 
-/// The settings that lie elsewhere.
+/// The settings whose texts are in parameters and objects.
 pub(crate) struct Parameters {
     http: HttpClient,
     credentials: SharedCredentialsProvider,
     region: String,
-    /// Where AWS is, when it is not where the region says.
+    /// The endpoint of AWS, where it is not the region's.
     endpoint: Option<String>,
     located: Vec<(String, Location)>,
 }
@@ -103,8 +103,8 @@ impl fmt::Debug for Parameters {
 }
 
 impl Parameters {
-    /// The settings that the environment says lie elsewhere; `None` when it says so of none, or of one in a way that cannot
-    /// be, which is noted. AWS is asked for nothing yet.
+    /// The settings that have a variable naming the place of their text. `None` when there are none, or one is wrong,
+    /// which is noted. AWS is not called yet.
     pub(crate) async fn named_by(
         env: &mut Environment,
         aws: impl AsyncFnOnce(&HttpClient) -> SdkConfig,
@@ -140,7 +140,7 @@ impl Parameters {
         made().map_err(|problem: String| env.problem(problem)).ok()
     }
 
-    /// Reads all of them, side by side.
+    /// Reads all of the settings at the same time.
     pub(crate) async fn read(&self, cx: &RequestContext) -> Vec<Read> {
         let read = |(setting, location): &(String, Location)| {
             let (setting, location) = (setting.clone(), location.clone());
@@ -215,7 +215,7 @@ impl Parameters {
             (Location::Parameter(_), None) => Ok(parsed(&format!("https://ssm.{region}.{suffix}"))?.join([])),
             (Location::Parameter(_), Some(endpoint)) => Ok(parsed(endpoint)?.join([])),
             (Location::Object { bucket, key }, endpoint) => {
-                // By path, because a bucket with a dot in its name has no host with a certificate.
+                // The bucket's name is in the path, because one with a dot would make a host without a certificate.
                 let origin = endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.{suffix}"));
                 Ok(parsed(&origin)?.join([bucket.as_str()].into_iter().chain(key.split('/'))))
             }

@@ -1,16 +1,16 @@
-//! A message of a queue, as a use case gets it.
+//! A message of a queue, independent of AWS, as a use case gets it.
 
-/// A message.
+/// A message of a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
-    /// Under which it is given back.
+    /// The id by which the message is returned to the queue.
     pub id: String,
-    /// What it says.
+    /// The text of the message, mostly JSON.
     pub body: String,
-    /// How often it was received, this time included.
+    /// How many times the message was received, this time included.
     pub receives: u32,
-    /// Its group in a FIFO queue; empty in any other.
+    /// Its message group in a FIFO queue; empty in any other.
     pub group: String,
-    /// By which this receive of it is named when it is hidden.
+    /// The receipt handle, by which this receive of the message is hidden.
     pub receipt: String,
 }

@@ -1,4 +1,4 @@
-//! What a notification turned out to tell of, as the sinks are given it.
+//! The event that a notification is opened to, as the sinks get it.
 
 use jiff::Timestamp;
 
@@ -8,19 +8,20 @@ use crate::chat::message::ChatMessage;
 use crate::graph::resource::ResourceName;
 use crate::relay::Event;
 
-/// Something that happened to a resource in Microsoft 365. It has no `Debug`, so that its content cannot reach a log.
+/// A change of a resource in Microsoft 365, with the resource. It has no `Debug`, so that its content cannot reach a
+/// log.
 #[derive(Clone, PartialEq)]
 pub struct ResourceEvent {
-    /// The notification.
+    /// The change, from the notification.
     pub change: Change,
     /// The resource as JSON; `None` when it does not exist any more.
     pub content: Option<Vec<u8>>,
-    /// The message, when it is one of a chat.
+    /// The chat message, if the resource is one.
     pub message: Option<ChatMessage>,
 }
 
 impl ResourceEvent {
-    /// The event that a notification tells of, with the resource it was opened to.
+    /// The event of a change, with the resource that was sent along or fetched.
     #[must_use]
     pub fn new(change: Change, content: Option<Vec<u8>>) -> Self {
         let message = content.as_deref().and_then(|content| message_of(&change, content));
@@ -43,10 +44,10 @@ fn message_of(change: &Change, content: &[u8]) -> Option<ChatMessage> {
     let (chat, id) = resource.chat_message()?;
     let Some(mut message) = read_json::<ChatMessage>(content) else {
         let (subscription, bytes) = (&change.subscription_id, content.len());
-        tracing::error!(subscription, bytes, "a chat's message is no JSON object, and nobody is shown it");
+        tracing::error!(subscription, bytes, "a chat message is no JSON object, so it is not shown to an agent");
         return None;
     };
-    // A content need not repeat what its notification's name says.
+    // The content need not repeat the chat that the notification names.
     if message.chat_id.is_empty() {
         message.chat_id = chat.to_owned();
     }

@@ -1,5 +1,5 @@
-//! What Microsoft Graph tells of: change notifications and lifecycle notifications, from the open webhook to the event
-//! that a sink is given.
+//! Notifications of Microsoft Graph: change notifications and lifecycle notifications, from the webhook to the event
+//! that a sink gets.
 //!
 //! - [`door`]: the use case of the webhook: a notification with the right client state goes on a queue, in order
 //! - [`queued`]: the format of a message on that queue, its group, and the queue itself in Amazon SQS

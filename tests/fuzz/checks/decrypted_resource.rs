@@ -178,7 +178,7 @@ fn serve(change: &Change, content: &[u8]) -> ResourceEvent {
     assert!(log.is_empty() || (!is_readable && log.lines().count() == 2), "{log}");
     for line in log.lines() {
         let line: BTreeMap<String, Value> = serde_json::from_str(line).unwrap();
-        assert_eq!(line["message"], "a chat's message is no JSON object, and nobody is shown it");
+        assert_eq!(line["message"], "a chat message is no JSON object, so it is not shown to an agent");
         assert_eq!((&line["bytes"], &line["subscription"]), (&json!(content.len()), &json!(change.subscription_id)));
         assert_eq!(line.len(), 6, "{line:?}");
     }

@@ -17,14 +17,15 @@ use crate::secrets::{Credential, Secret};
 use crate::startup::Startup;
 use crate::store::hash;
 
-/// How long the secret is not read again for a notification that does not match it. Anybody can send such a notification,
-/// and nobody shall make us hammer Secrets Manager with them.
+/// How long the secret is not read again for a notification that does not match it. Everybody can send such a
+/// notification, and must not be able to make the bridge overload Secrets Manager.
 const COOL_DOWN: Duration = Duration::from_secs(10);
 
 /// The most characters that Graph takes for a client state.
 const MAX_CHARACTERS: usize = 128;
 
-/// What a notification must carry. During a rotation the subscriptions made before it still carry the previous one.
+/// The client state that a notification must carry. During a rotation, the subscriptions made before it still carry the
+/// previous one.
 #[derive(Debug)]
 pub struct ClientState {
     current: SecretString,
@@ -37,19 +38,20 @@ impl ClientState {
         Secret::from_startup(startup, &["WEBHOOK_SECRET_ID"])
     }
 
-    /// What new subscriptions are given.
+    /// The client state for new subscriptions.
     #[must_use]
     pub fn secret(&self) -> &SecretString {
         &self.current
     }
 
-    /// By what the current one is told from another without being kept itself.
+    /// A fingerprint that tells this client state from another, without being the secret itself.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         hash(&["client state", self.current.expose_secret()])
     }
 
-    /// Whether this is the client state, or the previous one. How long it takes says nothing about how much of it is right.
+    /// Whether this is the client state, or the previous one. The comparison takes the same time however much of it is
+    /// right.
     #[must_use]
     pub fn admits(&self, shown: &ClientStateShown) -> bool {
         let equal = |expected: &SecretString| expected.expose_secret().as_bytes().ct_eq(shown.as_bytes());
@@ -69,7 +71,7 @@ impl Credential for ClientState {
             previous_client_state: Option<SecretString>,
         }
 
-        // What was pasted may end in a line break. serde's own message may quote the text.
+        // A pasted value may end in a line break. serde's own message may quote the text.
         let trimmed = |state: &SecretString| SecretString::from(state.expose_secret().trim());
         let wire: Wire =
             serde_json::from_str(text).map_err(|_| "it is no JSON object with a client_state".to_owned())?;
@@ -90,16 +92,17 @@ impl Credential for ClientState {
     }
 }
 
-/// Where the client state comes from.
+/// A source of the client state.
 pub trait ClientStates {
-    /// The client state.
+    /// The client state as it is known now.
     ///
     /// # Errors
-    /// When it cannot be had; then nothing can be taken.
+    /// When it cannot be read; then no notification can be taken.
     fn current(&self, cx: &RequestContext) -> impl Future<Output = Result<Arc<ClientState>, Error>> + Send;
 
-    /// The client state after one was shown that it does not admit, read again. `None` when that could not be done now,
-    /// because it was done a moment ago or because Secrets Manager is away: then nobody knows whether it is right.
+    /// The client state, read again after a notification showed one that does not match. `None` when it could not be
+    /// read again now, because that was done a moment ago or Secrets Manager cannot be reached: then it cannot be told
+    /// whether the one shown is right.
     ///
     /// # Errors
     /// As for [`Self::current`].
@@ -129,7 +132,7 @@ impl ClientStateSecret {
         ClientState::secret_from_startup(startup).map(Self::new)
     }
 
-    /// Reads the secret before the first request. What fails is tried again by the request.
+    /// Reads the secret before the first request. After a failure, the request reads it again.
     pub async fn warm_up(&self, cx: &RequestContext) {
         let _ = self.secret.get(cx).await;
     }
@@ -152,7 +155,7 @@ impl ClientStates for ClientStateSecret {
     async fn renewed(&self, cx: &RequestContext, held: &Arc<ClientState>) -> Result<Option<Arc<ClientState>>, Error> {
         // Another request may have read it meanwhile.
         let read = if self.may_renew() { self.secret.reread(cx, held).await? } else { self.secret.get(cx).await? };
-        // Where it was not read again, this is the old one.
+        // If the secret was not read again, this is the old one.
         Ok((!Arc::ptr_eq(&read, held)).then_some(read))
     }
 }

@@ -1,4 +1,5 @@
-//! What Graph posts: a collection of notifications of any subscriptions, tenants and kinds, and the tokens beside it.
+//! The body of a request of Graph's: a collection of notifications of any subscriptions, tenants and kinds, with tokens
+//! beside them.
 //!
 //! <https://learn.microsoft.com/graph/api/resources/changenotificationcollection>
 
@@ -14,11 +15,11 @@ use serde_with::{DefaultOnError, VecSkipError, serde_as};
 use crate::error::{Code, Error};
 use crate::notification::queued::{Change, EncryptedContent, Lifecycle, Queued, Unreadable};
 
-/// The most notifications of one request. Graph documents no limit and sends some tens; of as many as this in one chat,
-/// the last batch would leave at about the time that Graph waits for an answer.
+/// The most notifications of one request. Graph documents no limit and sends some tens. With as many as this in one
+/// chat, the last batch would leave at about the time that Graph waits for an answer.
 pub const MAX_ITEMS: usize = 2000;
 
-/// A request's body, its notifications not yet read: one that is no notification spoils none of the others.
+/// The body of a request. Its notifications are not yet read: one that cannot be read must not spoil the others.
 #[derive(Debug)]
 pub struct Collection<'a> {
     items: Vec<&'a RawValue>,
@@ -31,13 +32,13 @@ pub struct Collection<'a> {
 struct Body<'a> {
     #[serde(borrow)]
     value: Items<'a>,
-    // A token that is none proves nothing; what does without tokens is to be taken all the same.
+    // A value that is no token proves nothing; notifications that need no token must be taken all the same.
     #[serde_as(deserialize_as = "DefaultOnError<Option<VecSkipError<_>>>")]
     #[serde(default, rename = "validationTokens")]
     validation_tokens: Option<Vec<String>>,
 }
 
-/// The first items, and how many there are.
+/// The first items of the array, and the number of all of them.
 struct Items<'a> {
     first: Vec<&'a RawValue>,
     count: usize,
@@ -78,11 +79,11 @@ impl<'a> Collection<'a> {
     /// Reads a body.
     ///
     /// # Errors
-    /// `malformedJson`, when it is no collection; `bodyTooLarge`, when it has more than [`MAX_ITEMS`]. Neither is taken: a
-    /// collection that only we cannot read would otherwise be lost.
+    /// `malformedJson`, when it is no collection; `bodyTooLarge`, when it has more than [`MAX_ITEMS`]. Graph then sends
+    /// it again: a collection that only the bridge cannot read would otherwise be lost.
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
         let Body { value, validation_tokens } = serde_json::from_slice(body).map_err(|error| {
-            // Place of the mistake; the text around it stays out.
+            // The message tells the place of the problem, and not the text around it.
             let place = format!("line {}, column {}", error.line(), error.column());
             Error::new(
                 Code::MALFORMED_JSON,
@@ -102,13 +103,13 @@ impl<'a> Collection<'a> {
         self.items.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no notifications.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// The notifications, in order; `None` for what is no JSON object.
+    /// The notifications, in order; `None` for an item that is no JSON object.
     pub fn notifications(&self, received_at: Timestamp) -> impl Iterator<Item = Option<Notification>> {
         self.items.iter().map(move |json| {
             let read = serde_json::from_str(json.get()).ok().and_then(|item: Item| item.read(received_at));
@@ -117,8 +118,8 @@ impl<'a> Collection<'a> {
     }
 }
 
-/// What cannot be read as a notification, without its client state, which must not lie on a queue; `None` for what is no
-/// object.
+/// An item that cannot be read as a notification, without its client state, which must not be on a queue. `None` for an
+/// item that is no object.
 fn unreadable(json: &RawValue, received_at: Timestamp) -> Option<Notification> {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).ok()?;
     let client_state = fields.remove("clientState").and_then(|state| serde_json::from_str(state.get()).ok());
@@ -126,24 +127,24 @@ fn unreadable(json: &RawValue, received_at: Timestamp) -> Option<Notification> {
     Some(Notification { id: None, client_state, queued })
 }
 
-/// A notification, not yet known to be Graph's.
+/// A notification that is not yet known to come from Graph.
 #[derive(Debug)]
 pub struct Notification {
-    /// Graph's own id of it, if there is one; a repetition has the same.
+    /// Graph's own id of the notification, if there is one; a repetition has the same.
     pub id: Option<String>,
-    /// What it shows to prove that it comes from Graph.
+    /// The client state that it shows to prove that it comes from Graph.
     pub client_state: Option<ClientStateShown>,
-    /// What goes on a queue; its tokens are still the collection's.
+    /// The message for the queue; its tokens are still in the collection.
     pub queued: Queued,
 }
 
-/// A client state as it came. It may be the right one, so it is not for the log.
+/// A client state as it came. It may be the right one, so it must not be logged.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub struct ClientStateShown(String);
 
 impl ClientStateShown {
-    /// The text.
+    /// The bytes of the text.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
@@ -156,8 +157,8 @@ impl fmt::Debug for ClientStateShown {
     }
 }
 
-/// A notification of either kind as Graph writes it. Everything may be absent or null in one of them, and what is of
-/// another type than it was yesterday must not cost the rest.
+/// A notification of either kind, as Graph writes it. Every member may be absent or null in one of them, and a member
+/// of an unexpected type must not cost the others.
 #[serde_as]
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
@@ -180,7 +181,7 @@ struct Item {
     resource: Option<String>,
     #[serde_as(deserialize_as = "DefaultOnError")]
     resource_data: Option<ResourceData>,
-    // Content that is not complete is no content: the worker fetches the resource.
+    // Incomplete content is ignored: the worker fetches the resource.
     #[serde_as(deserialize_as = "DefaultOnError")]
     encrypted_content: Option<EncryptedContent>,
 }
@@ -201,7 +202,8 @@ struct ResourceData {
 }
 
 impl Item {
-    /// Which kind it is, whichever address it was sent to; `None` for a change that does not say what has changed.
+    /// The notification, of the kind that its members tell, whichever URL it was sent to. `None` for a change that does
+    /// not say what has changed.
     fn read(self, received_at: Timestamp) -> Option<Notification> {
         let there = |text: &String| !text.is_empty();
         let subscription_id = Some(self.subscription_id).filter(there)?;

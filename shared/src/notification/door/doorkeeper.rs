@@ -1,4 +1,4 @@
-//! The check of the door: which notifications of a request carry the right client state.
+//! The check of the webhook: which notifications of a request carry the right client state.
 
 use jiff::Timestamp;
 
@@ -13,22 +13,22 @@ use crate::http::RequestContext;
 pub struct Admitted {
     pub(super) notifications: Vec<Notification>,
     pub(super) validation_tokens: Vec<String>,
-    /// What became of the others.
+    /// The figures about the other notifications.
     pub(super) tally: Tally,
 }
 
-/// Admits notifications.
+/// Checks the client states of notifications.
 #[derive(Debug)]
 pub struct Doorkeeper<'a, S> {
-    /// Where the client state comes from.
+    /// The source of the client state.
     pub states: &'a S,
 }
 
 impl<S: ClientStates> Doorkeeper<'_, S> {
-    /// Reads a request's body, and leaves what carries the right client state.
+    /// Reads a request's body, and keeps the notifications with the right client state.
     ///
     /// # Errors
-    /// When it is no collection of notifications; when there is no client state to compare with.
+    /// When the body is no collection of notifications; when there is no client state to compare with.
     pub async fn admit(&self, cx: &RequestContext, body: &[u8], now: Timestamp) -> Result<Admitted, Error> {
         let collection = Collection::parse(body)?;
         let mut tally = Tally { notifications: collection.len(), ..Tally::default() };
@@ -39,8 +39,8 @@ impl<S: ClientStates> Doorkeeper<'_, S> {
         Ok(Admitted { notifications, validation_tokens: collection.validation_tokens, tally })
     }
 
-    /// Leaves those that carry the right client state. A secret that has just been rotated is read again for it; gives how
-    /// many show a client state that is not the one at hand, where it could not be read again.
+    /// Keeps the notifications with the right client state. A secret that has just been rotated is read again for it.
+    /// Returns how many show a client state that could not be compared, because the secret could not be read again.
     async fn retain(&self, cx: &RequestContext, notifications: &mut Vec<Notification>) -> Result<usize, Error> {
         let mut state = self.states.current(cx).await?;
         let admitted = |notification: &Notification, state: &ClientState| {

@@ -1,8 +1,8 @@
-//! The use case of the open door: whatever carries the right client state goes on a queue, and only then Graph is told
-//! that it was taken.
+//! The use case of the webhook: puts every notification with the right client state on a queue, and only then is Graph
+//! told that it was taken.
 //!
-//! What must hold: nothing that Graph is answered 2xx for is lost, and the notifications of one chat stay in order. So one
-//! chat's notifications leave one batch after the other, and different chats' at the same time:
+//! Two promises: no notification that Graph is answered 2xx for is lost, and the notifications of one chat stay in
+//! order. So the batches of one chat are sent one after the other, and those of different chats at the same time:
 //!
 //! ```text
 //! POST: a1 b1 a2 c1 a3 …   chains:  a1 a2 a3 b1 … ─► batch of 10 ─► next batch of the same chain
@@ -34,33 +34,33 @@ use crate::http::RequestContext;
 use crate::store::hash;
 use crate::telemetry::{Figure, Figures};
 
-/// Batches on their way at the same time.
+/// The most batches that are sent at the same time.
 const BATCHES_AT_ONCE: usize = 10;
 
-/// The largest message, and the largest batch, of a queue in bytes, when nothing else is set.
+/// The largest message, and the largest batch, that a queue takes, in bytes, unless the deployment sets another limit.
 const MAX_BYTES: usize = 262_144;
 
-/// Graph waits for three seconds. After this time more than one of a group may go in a batch.
+/// Graph waits for three seconds. After this time, a batch may hold more than one message of a group.
 const HURRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How this deployment receives.
+/// The deployment's settings for receiving notifications.
 #[derive(Debug, Clone)]
 pub struct ReceiverSettings {
-    /// The largest message, and the largest batch, that the queues take.
+    /// The largest message, and the largest batch, that the queues take, in bytes.
     pub max_bytes: usize,
 }
 
 impl ReceiverSettings {
-    /// `NOTIFICATION_MAX_BYTES`.
+    /// Reads `NOTIFICATION_MAX_BYTES`.
     pub fn read(env: &mut Environment) -> Option<Self> {
         Some(Self { max_bytes: env.or("NOTIFICATION_MAX_BYTES", MAX_BYTES)? })
     }
 }
 
-/// What became of the notifications of a request.
+/// The figures of a request: how many notifications it had, and how many were queued or dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many there were.
+    /// How many notifications there were.
     pub notifications: usize,
     /// Of these, how many are on a queue.
     pub queued: usize,
@@ -91,17 +91,17 @@ impl Figures for Tally {
     }
 }
 
-/// Puts notifications on a queue.
+/// Puts the notifications of a request on their queues.
 #[derive(Debug)]
 pub struct Receiver<'a, Q> {
-    /// Where notifications go.
+    /// The queues to send to.
     pub queues: &'a Q,
-    /// How this deployment receives.
+    /// The deployment's settings.
     pub settings: &'a ReceiverSettings,
 }
 
 impl<Q: Queues> Receiver<'_, Q> {
-    /// Takes what the doorkeeper has admitted of a request.
+    /// Queues the notifications that the doorkeeper has admitted.
     ///
     /// # Errors
     /// When it is not certain that everything is on a queue. Graph then sends all of it again.
@@ -112,7 +112,7 @@ impl<Q: Queues> Receiver<'_, Q> {
             .map(|(queue, chain)| self.send(cx, queue, chain, &validation_tokens))
             .buffer_unordered(BATCHES_AT_ONCE);
         let mut failure = None;
-        // All are sent, whatever became of the others: what is taken now is a repetition later.
+        // All chains are sent, even when one fails: Graph repeats the request, and the queue drops repetitions.
         while let Some(ended) = ended.next().await {
             match ended {
                 Ok(sent) => {
@@ -133,8 +133,9 @@ impl<Q: Queues> Receiver<'_, Q> {
         }
     }
 
-    /// Sends a chain: of each group the first, then of each the second, and so on, because of a batch SQS may refuse the
-    /// first and take the second. After a batch that was not taken no other of the chain is sent: it would overtake.
+    /// Sends a chain: the first notification of each group, then the second of each, and so on, because SQS may refuse
+    /// the first message of a batch and take the second. After a batch that was not taken, no other of the chain is
+    /// sent, so that none overtakes it.
     async fn send(
         &self,
         cx: &RequestContext,
@@ -146,12 +147,13 @@ impl<Q: Queues> Receiver<'_, Q> {
         let begun = Instant::now();
         while !chain.is_empty() {
             let (mut batch, mut bytes) = (Vec::new(), 0);
-            // That the end of a long chain is stored at all counts for more than what a batch in part would do to its order.
+            // To store the end of a long chain at all counts for more than the order that a half-taken batch would
+            // lose.
             let of_each = if begun.elapsed() < HURRY_AFTER { 1 } else { MAX_ENTRIES };
             let next = chain.iter_mut().flat_map(|Group { name, notifications }| {
                 notifications.take(of_each).map(|notification| (name.clone(), notification))
             });
-            // Written out only now, so that no more is held than what is on its way.
+            // The JSON is written only now, so that only the batches on their way are held in memory.
             for (name, notification) in next.take(MAX_ENTRIES) {
                 let Message { deduplication_id, body, content_left_out, unreadable } =
                     message(notification, tokens, self.settings.max_bytes);
@@ -189,13 +191,13 @@ fn undecided() -> Error {
     Error::new(Code::CLIENT_STATE_UNKNOWN, message)
 }
 
-/// The notifications of a group, in their order.
+/// The notifications of one group, in order.
 struct Group {
     name: String,
     notifications: std::vec::IntoIter<Notification>,
 }
 
-/// The notifications by their groups, as many groups in a chain as a batch has room for.
+/// The notifications by group, with as many groups in a chain as a batch has room for.
 fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
     let mut groups: Vec<(Queue, String, Vec<Notification>)> = Vec::new();
     let mut places = HashMap::new();
@@ -203,7 +205,7 @@ fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
         let (queue, name) = match &notification.queued {
             Queued::Change(change) => (Queue::Changes, group(&change.resource, &change.subscription_id)),
             Queued::Lifecycle(lifecycle) => (Queue::Lifecycle, group("", &lifecycle.subscription_id)),
-            // It holds up nothing but itself.
+            // A message that cannot be read has a group of its own, so it holds up no other.
             Queued::Unreadable(odd) => (Queue::Changes, format!("unreadable/{}", hash(&[&odd.notification]))),
         };
         let place = *places.entry((queue, name.clone())).or_insert_with(|| {
@@ -223,7 +225,7 @@ fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
     chains
 }
 
-/// A notification written out.
+/// A notification, written as the body of a message.
 struct Message {
     deduplication_id: String,
     body: String,
@@ -232,7 +234,7 @@ struct Message {
 }
 
 /// The message of a notification. One that is too large for the queue goes without its content, which the worker then
-/// fetches. One that is too large even so, which no resource's name makes it, goes as something that could not be read.
+/// fetches. One that is still too large, which cannot be because of a resource's name, goes as an unreadable one.
 fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> Message {
     let Notification { id, mut queued, .. } = notification;
     let deduplication_id = deduplication_id(id.as_deref(), &queued);
@@ -253,7 +255,7 @@ fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> M
     let mut unreadable = matches!(queued, Queued::Unreadable(_));
     let mut room = max_bytes;
     while body.len() > max_bytes && room > 0 {
-        // Written out it may be several times as long.
+        // As JSON, it may be several times as long.
         room /= 2;
         queued = Queued::Unreadable(beginning(&queued, room));
         body = written(&queued);
@@ -262,7 +264,7 @@ fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> M
     Message { deduplication_id, body, content_left_out, unreadable }
 }
 
-/// The first bytes of what is too large.
+/// The first bytes of a text that is too large.
 fn beginning(queued: &Queued, bytes: usize) -> Unreadable {
     let (mut notification, received_at) = match queued {
         Queued::Unreadable(odd) => (odd.notification.clone(), odd.received_at),
@@ -273,8 +275,8 @@ fn beginning(queued: &Queued, bytes: usize) -> Unreadable {
     Unreadable { notification, received_at }
 }
 
-/// What makes two notifications one for the queue: the version of the resource, where Graph names it; else Graph's id of
-/// the notification; else nothing, because two true changes must not become one.
+/// The deduplication id, which makes two notifications one for the queue: the version of the resource, where Graph
+/// names it; else Graph's id of the notification; else a random one, because two real changes must not become one.
 fn deduplication_id(id: Option<&str>, queued: &Queued) -> String {
     match (queued, id) {
         (Queued::Change(change), _) if !change.etag.is_empty() => {
@@ -291,9 +293,9 @@ fn deduplication_id(id: Option<&str>, queued: &Queued) -> String {
 
 /// JSON, without the two characters that JSON allows and SQS refuses. Outside of its strings, JSON is ASCII.
 fn written(queued: &Queued) -> String {
-    // Texts and times always serialize.
+    // This cannot fail: texts and times always serialize.
     let body = serde_json::to_string(queued).unwrap_or_default();
-    // Content is base64, so hardly ever is there anything to look for.
+    // Content is base64, so there is hardly ever a character to replace.
     if body.is_ascii() {
         return body;
     }

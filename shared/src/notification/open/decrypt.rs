@@ -1,8 +1,8 @@
-//! The content of a rich notification: encrypted by Graph for one of our certificates.
+//! Decrypts the content of a rich notification, which Graph encrypts for one of the bridge's certificates.
 //!
 //! Graph makes a new symmetric key for every item, encrypts the resource with it, signs the ciphertext with it, and
-//! encrypts the key itself with the certificate's public key. One key for cipher, first block and signature is how the
-//! service does it.
+//! encrypts the key itself with the certificate's public key. The service uses that one key as cipher key, initialization
+//! vector and signature key.
 //!
 //! <https://learn.microsoft.com/graph/change-notifications-with-resource-data#decrypting-resource-data-from-change-notifications>
 
@@ -23,20 +23,20 @@ use serde::Deserialize;
 use crate::notification::EncryptedContent;
 use crate::secrets::Credential;
 
-/// Bytes of the symmetric key.
+/// The bytes of the symmetric key.
 const KEY_LENGTH: usize = 32;
 
-/// Bytes of AES's block, which the first half of the key initializes.
+/// The bytes of an AES block. The first half of the key is the initialization vector.
 const BLOCK_LENGTH: usize = 16;
 
-/// Why a content stays closed.
+/// Why a content could not be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecryptError {
     /// The secret holds no key under the certificate's label. It may be the key of an older certificate that was taken out
     /// too early, or of a newer one that this process has not read yet.
     #[error("there is no private key for the certificate `{0}`")]
     UnknownCertificate(String),
-    /// The content was not encrypted for this key, was changed on the way, or is no content at all.
+    /// The content was not encrypted for this key, was changed on the way, or is no encrypted content.
     #[error("the content is not what Microsoft Graph encrypted for the certificate ({0})")]
     NotGenuine(&'static str),
 }
@@ -46,9 +46,9 @@ pub struct DecryptionKeys(HashMap<String, Key>);
 
 struct Key {
     private: OaepPrivateDecryptingKey,
-    /// Whether it is the key of the certificate beside it. Without a certificate that can be read, it is taken for that.
+    /// Whether the key belongs to the certificate beside it. When that certificate cannot be read, it is taken to.
     fits: bool,
-    /// Only to tell whether a secret read again holds something new.
+    /// Kept only to tell whether the secret, read again, holds something new.
     pem: SecretString,
 }
 
@@ -75,7 +75,7 @@ impl Credential for DecryptionKeys {
     const EXPECTED: &'static str = r#"{"certificates": [{"id", "certificate_pem", "private_key_pem"}]}, the keys in PKCS #8 ("BEGIN PRIVATE KEY")"#;
 
     fn parse(text: &str) -> Result<Self, String> {
-        // serde's own words would repeat parts of the secret.
+        // serde's own message would repeat parts of the secret.
         let stored: Stored = serde_json::from_str(text)
             .map_err(|_| "it is not JSON with `certificates`, each with `id` and `private_key_pem`")?;
         if stored.certificates.is_empty() {
@@ -100,7 +100,7 @@ impl Credential for DecryptionKeys {
     }
 }
 
-/// A private key, and its public half as certificates have it.
+/// A private key, and its public half in the form that certificates have.
 fn private_key(pem: &SecretString) -> Option<(OaepPrivateDecryptingKey, Vec<u8>)> {
     let der = PrivatePkcs8KeyDer::from_pem_slice(pem.expose_secret().as_bytes()).ok()?;
     let key = PrivateDecryptingKey::from_pkcs8(der.secret_pkcs8_der()).ok()?;
@@ -116,12 +116,12 @@ fn certified(pem: &str) -> Option<Vec<u8>> {
 }
 
 impl DecryptionKeys {
-    /// The labels of the certificates whose private key is another one's.
+    /// The labels of the certificates whose private key does not belong to them.
     pub fn misfits(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(_, key)| !key.fits).map(|(label, _)| label.as_str())
     }
 
-    /// The resource as JSON. The signature is checked before anything is decrypted.
+    /// Decrypts the resource, as JSON. The signature is checked first.
     ///
     /// # Errors
     /// [`DecryptError`]
@@ -148,7 +148,7 @@ impl DecryptionKeys {
     }
 }
 
-/// Decrypts in place and gives the length of what came out.
+/// Decrypts in place. Returns the length of the plain text, without its padding.
 fn decrypted(key: &[u8; KEY_LENGTH], data: &mut [u8]) -> Option<usize> {
     let initial: [u8; BLOCK_LENGTH] = key.first_chunk().copied()?;
     let key = PaddedBlockDecryptingKey::cbc_pkcs7(UnboundCipherKey::new(&AES_256, key).ok()?).ok()?;

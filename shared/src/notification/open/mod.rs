@@ -1,4 +1,4 @@
-//! From a notification to the resource it tells of: opened when it came along, fetched when it did not.
+//! Opens a notification: decrypts the resource that it carries, or fetches the resource from Graph.
 
 pub mod decrypt;
 mod replication;
@@ -27,21 +27,22 @@ use crate::startup::Startup;
 pub(crate) use self::replication::Replication;
 pub use self::source::Notifications;
 
-/// How long the secret is not read again for something that it holds no key for.
+/// How long the secret is not read again for a content that none of its keys opens.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// What a notification turned out to be.
+/// The outcome of opening a notification.
 #[derive(Clone, PartialEq, Eq)]
 pub enum OpenedResource {
     /// The resource, as JSON.
     Content(Vec<u8>),
     /// The resource does not exist any more.
     Gone,
-    /// It is not Graph's, or not ours: it is not to be delivered, and somebody should know.
+    /// The notification does not come from Graph, or is not for this app. It is not delivered, and the reason is
+    /// logged.
     Refused(&'static str),
 }
 
-// What somebody wrote does not belong in a log.
+// The text of a message does not belong in a log.
 impl fmt::Debug for OpenedResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -52,22 +53,22 @@ impl fmt::Debug for OpenedResource {
     }
 }
 
-/// Who opens notifications.
+/// Opens notifications.
 pub trait Resources: Send + Sync {
-    /// The resource that a notification tells of.
+    /// Opens the notification of a change.
     ///
     /// # Errors
-    /// When it cannot be had now.
+    /// When the resource cannot be had now.
     fn open(&self, cx: &RequestContext, change: &Change) -> impl Future<Output = Result<OpenedResource, Error>> + Send;
 }
 
-/// Opens notifications with the secret's keys, or fetches what they tell of from Graph.
+/// Opens notifications with the keys of the secret, or by fetching the resource from Graph.
 #[derive(Debug)]
 pub struct Opener {
     graph: Arc<GraphClient>,
     tokens: ValidationTokens,
     keys: Secret<DecryptionKeys>,
-    /// When the secret was last read again because something stayed closed.
+    /// When the secret was last read again because no key opened a content.
     looked: Mutex<Option<Instant>>,
 }
 
@@ -96,8 +97,8 @@ impl Opener {
         Some(Self::new(Arc::new(graph), ValidationTokens::new(signing_keys, login), keys))
     }
 
-    /// Reads the keys so that the first notification finds them, and says which of them are of no use. Failure is of no
-    /// consequence but the log entry.
+    /// Reads the keys so that the first notification finds them, and logs which of them cannot be used. A failure is
+    /// only logged.
     pub async fn warm_up(&self, cx: &RequestContext) {
         match self.keys.get(cx).await {
             Ok(keys) => {
@@ -109,11 +110,13 @@ impl Opener {
                     );
                 }
             }
-            Err(error) => tracing::warn!(%error, "no private keys ahead of time"),
+            Err(error) => {
+                tracing::warn!(%error, "the private keys of the notification certificates could not be read ahead of time")
+            }
         }
     }
 
-    /// The content that came along; `None` when no key opens it, though the notification is genuine.
+    /// Decrypts the content of a notification; `None` when no key opens it, although the notification is genuine.
     async fn content(
         &self,
         cx: &RequestContext,
@@ -131,7 +134,7 @@ impl Opener {
         let keys = self.keys.get(cx).await?;
         let opened = match keys.decrypt(content) {
             Ok(opened) => Ok(opened),
-            // The certificate or its key may be younger than what this process has read.
+            // The certificate or its key may be newer than the secret as this process has read it.
             Err(error) => match self.replaced(cx, &keys).await? {
                 Some(keys) => keys.decrypt(content),
                 None => Err(error),
@@ -147,7 +150,8 @@ impl Opener {
         }
     }
 
-    /// The keys that the secret holds by now, if they are others; looked for once a minute, however much cannot be opened.
+    /// The keys that the secret holds now, if they have changed. It is read again once a minute at most, however many
+    /// contents cannot be opened.
     async fn replaced(
         &self,
         cx: &RequestContext,
@@ -160,7 +164,7 @@ impl Opener {
             }
             *looked = Some(Instant::now());
         }
-        // The old ones stay where the secret cannot be read: they open what others are encrypted for.
+        // When the secret cannot be read, the old keys are kept: they open the contents of older certificates.
         let read = self.keys.reread(cx, keys).await?;
         Ok((!read.is_same(keys)).then_some(read))
     }
@@ -174,10 +178,10 @@ impl Opener {
             match self.graph.get_resource(cx, resource.segments(), resource.read_permission()).await {
                 Ok(content) => return Ok(OpenedResource::Content(content)),
                 Err(error) if replication.again(cx, &error).await => {}
-                // Nothing else may tell of it again, so that it comes again from the queue before it is given up.
+                // No other notification may tell of this resource, so this one returns to the queue before it is given
+                // up.
                 Err(GraphError::NotFound { .. }) if replication.is_too_young() => {
-                    let message =
-                        "Microsoft Graph does not know yet what it told of. The notification waits in the queue.";
+                    let message = "Microsoft Graph does not find the notification's resource yet. The notification waits in the queue.";
                     return Err(Error::new(Code::GRAPH_UNAVAILABLE, message));
                 }
                 Err(GraphError::NotFound { .. }) => return Ok(OpenedResource::Gone),
@@ -187,8 +191,8 @@ impl Opener {
     }
 }
 
-/// Says whose fault it is that a genuine notification stays closed. What Graph holds is fetched in its place, so nothing is
-/// lost, and nobody's forgery is believed.
+/// Logs why the content of a genuine notification could not be opened, and the remedy. The resource is fetched from
+/// Graph instead, so nothing is lost and no forgery is believed.
 fn note_closed(content: &EncryptedContent, error: &DecryptError) {
     let certificate = content.encryption_certificate_id.as_str();
     let remedy = match error {

@@ -1,4 +1,4 @@
-//! Graph tells of a change before all of its replicas know it.
+//! Waits for Graph's replicas: Graph notifies of a change before all of its servers know it.
 
 use std::time::Duration;
 
@@ -11,20 +11,21 @@ use crate::http::RequestContext;
 use crate::notification::Change;
 use crate::relay::LEAST_TIME;
 
-/// Pauses before Graph is asked once more for something young that it does not know.
+/// Pauses before Graph is asked once more for a new resource that it does not find.
 const REPLICATION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
-/// So long after a notification, what Graph does not know is not young any more but gone.
+/// For this long after the notification, a resource that Graph does not find counts as new; after that, it is gone.
 const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 
-/// How often Graph is asked again for what it has told of before all of its replicas know it.
+/// How often Graph is asked again for a resource that not all of its servers know yet.
 pub(crate) struct Replication {
     pauses: std::slice::Iter<'static, Duration>,
     is_too_young: bool,
 }
 
 impl Replication {
-    /// For what this notification tells of: not at all when it is deleted, or not young any more.
+    /// The repetitions for this change's resource. There are none when it was deleted, or the notification is no longer
+    /// new.
     pub(crate) fn of(change: &Change) -> Self {
         let is_told = !change.subscription_id.is_empty() && change.change_type != "deleted";
         let is_young = Timestamp::now().duration_since(change.received_at) < YOUNG;
@@ -32,20 +33,23 @@ impl Replication {
         Self { pauses: if waits { REPLICATION.iter() } else { [].iter() }, is_too_young: waits && !is_mail(change) }
     }
 
-    /// Whether what Graph still does not know is too young to be called gone, so that it is to come again: a listing may
-    /// not find it later. A mail message never is: a rule that moves it ends its id within the second.
+    /// Whether a resource that Graph still does not find is too new to be called gone. Its message then returns to the
+    /// queue, because a later listing may not find it. A mail message never is too new: a rule that moves it ends its
+    /// id within a second.
     pub(crate) fn is_too_young(&self) -> bool {
         self.is_too_young
     }
 
-    /// Whether to ask again after this answer; waits for a moment before it says so.
+    /// Whether to ask again after this answer. It waits for the pause before it returns.
     pub(crate) async fn again(&mut self, cx: &RequestContext, error: &GraphError) -> bool {
         if !error.is_not_found() {
             return false;
         }
         let pause = self.pauses.next().filter(|pause| cx.deadline.for_a_call() > **pause + LEAST_TIME);
         if let Some(pause) = pause {
-            tracing::info!("Microsoft Graph does not know yet what it told of; asking again in a moment");
+            tracing::info!(
+                "Microsoft Graph does not find the resource of a new notification yet; it is asked again in a moment"
+            );
             sleep(*pause).await;
         }
         pause.is_some()

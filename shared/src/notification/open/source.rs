@@ -1,4 +1,4 @@
-//! The queue of notifications, as the relay reads it.
+//! The relay's source: reads and opens the messages of the notification queue.
 
 use super::{OpenedResource, Resources};
 use crate::error::Error;
@@ -8,12 +8,12 @@ use crate::notification::{Change, Queued};
 use crate::relay::{Opened, Source};
 use crate::store::subscriptions::SubscriptionNotes;
 
-/// Opens queued notifications, and notes when a subscription was heard of.
+/// Opens queued notifications, and notes when each subscription was heard of last.
 #[derive(Debug)]
 pub struct Notifications<R, N> {
-    /// From a notification to its resource.
+    /// Opens a notification to its resource.
     pub resources: R,
-    /// When each subscription was last heard of.
+    /// The notes of when each subscription was heard of last.
     pub heard: N,
 }
 
@@ -24,9 +24,9 @@ impl<R: Resources, N: SubscriptionNotes> Source for Notifications<R, N> {
     fn read(&self, _cx: &RequestContext, body: &str) -> Result<Option<Change>, String> {
         match serde_json::from_str(body) {
             Ok(Queued::Change(change)) => Ok(Some(change)),
-            // The schedule of renewals attends to it.
+            // The function that renews subscriptions handles these.
             Ok(Queued::Lifecycle(_)) => Ok(None),
-            Ok(Queued::Unreadable(_)) => Err("the webhook took it, and could not read it as a notification".into()),
+            Ok(Queued::Unreadable(_)) => Err("the webhook took it, but could not read it as a notification".into()),
             Err(error) => {
                 let (line, column) = (error.line(), error.column());
                 Err(format!("it is no notification (line {line}, column {column})"))
@@ -35,13 +35,13 @@ impl<R: Resources, N: SubscriptionNotes> Source for Notifications<R, N> {
     }
 
     fn costs_a_call(&self, change: &Change) -> bool {
-        // Closing a gap tells of everything once more, and fetching is what Graph throttles.
+        // When a gap is closed, everything is notified of once more, and Graph throttles fetching.
         change.encrypted_content.is_none()
     }
 
     async fn known(&self, cx: &RequestContext, change: &Change) {
         if let Err(error) = self.heard.heard(cx, &change.subscription_id, change.received_at).await {
-            tracing::warn!(%error, "it was not noted that a subscription was heard of");
+            tracing::warn!(%error, "the note of when a subscription was last heard of could not be written");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Validation tokens: how a notification with content proves that Microsoft Graph sent it.
+//! Validation tokens: they prove that Microsoft Graph sent a notification with content.
 //!
 //! <https://learn.microsoft.com/graph/change-notifications-with-resource-data#validation-tokens-in-the-change-notification>
 
@@ -18,41 +18,41 @@ use crate::auth::signing_keys::{NoKeys, SigningKeys};
 use crate::config::Origin;
 use crate::http::RequestContext;
 
-/// The app *Microsoft Graph Change Tracking*, which alone may publish notifications. Without this check anybody who can get
-/// a token for our app could.
+/// The app *Microsoft Graph Change Tracking*, which alone may publish notifications. Without this check, every app that
+/// can get a token for ours could.
 const PUBLISHER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
 
-/// How far clocks may differ, in seconds.
+/// The difference between clocks that is accepted, in seconds.
 const LEEWAY_SECONDS: i64 = 300;
 
-/// Tokens remembered as good. Graph uses one for hours, for every notification of an app and tenant.
+/// The most tokens that are remembered as good. Graph uses one for hours, for every notification of an app and tenant.
 pub const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
-/// Why a notification's tokens do not prove anything.
+/// Why a notification's tokens are no proof.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// They cannot be checked now. Try again later.
+    /// The tokens cannot be checked now. A retry may succeed.
     #[error(transparent)]
     NoKeys(#[from] NoKeys),
-    /// They are not what Graph sends for this app and tenant.
+    /// The tokens are not those that Graph sends for this app and tenant.
     #[error("the notification does not come from Microsoft Graph: {0}")]
     Refused(&'static str),
 }
 
-/// For whom tokens must be made out.
+/// The app and tenant that a token must be issued for.
 #[derive(Debug, Clone, Copy)]
 pub struct Audience<'a> {
-    /// The bridge's app: its client id.
+    /// The client id of the bridge's app.
     pub app_id: &'a str,
-    /// The tenant's guid.
+    /// The GUID of the tenant.
     pub tenant_id: &'a str,
 }
 
-/// Checks validation tokens.
+/// Checks the validation tokens of notifications.
 pub struct ValidationTokens {
     keys: SigningKeys,
     login: Origin,
-    /// Hashes of good tokens, with the seconds in which they are good.
+    /// The hashes of good tokens, with the seconds between which they are valid.
     good: Mutex<LruCache<[u8; 32], Range<i64>>>,
 }
 
@@ -62,7 +62,8 @@ impl fmt::Debug for ValidationTokens {
     }
 }
 
-/// What is looked at beside what every token has. A v1 token names its publisher as `appid`, a v2 token as `azp`.
+/// The claims that are checked beside the standard ones. A v1 token names its publisher as `appid`, a v2 token as
+/// `azp`.
 #[derive(Deserialize)]
 struct Claims {
     aud: String,
@@ -76,17 +77,17 @@ struct Claims {
 }
 
 impl ValidationTokens {
-    /// A checker for the tokens that are signed with these keys of this login host's cloud.
+    /// A checker of tokens that are signed with these keys, in this login host's cloud.
     #[must_use]
     pub fn new(keys: SigningKeys, login: Origin) -> Self {
         Self { keys, login, good: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
-    /// Lets a notification of this tenant pass if a token is made out for the audience, and each that is, is genuine and was
-    /// valid when the notification came: how long it has waited in the queue since says nothing against it.
+    /// Accepts a notification of this tenant if a token is issued for the audience, and each of those is genuine and
+    /// was valid when the notification came. How long the notification has waited in the queue since does not count.
     ///
-    /// Graph puts notifications for several apps and tenants into one request, with a token for each. A token of Entra's for
-    /// another app or tenant proves nothing here and harms nothing.
+    /// Graph puts notifications for several apps and tenants into one request, with a token for each. Entra's token for
+    /// another app or tenant proves nothing here, and does no harm.
     ///
     /// # Errors
     /// [`TokenError`]
@@ -111,7 +112,7 @@ impl ValidationTokens {
         if proven { Ok(()) } else { Err(TokenError::Refused("no token is made out for this app and tenant")) }
     }
 
-    /// Whether the token proves that a notification is Graph's: `false` when it is another app's or tenant's.
+    /// Whether the token proves that a notification is Graph's; `false` when it is another app's or tenant's.
     async fn check_one(
         &self,
         cx: &RequestContext,
@@ -134,12 +135,12 @@ impl ValidationTokens {
         if !key.is_for(audience.tenant_id, &self.issuers(audience.tenant_id).concat()) {
             return Err(TokenError::Refused("a token's signing key is not for tokens of this tenant"));
         }
-        // The algorithm is ours to choose, never the token's.
+        // The bridge chooses the algorithm, never the token.
         let mut validation = Validation::new(Algorithm::RS256);
-        // Another app's token is none of ours, which is for us to tell.
+        // Another app's token is not an error, so the audience is compared below.
         validation.validate_aud = false;
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        // By the clock of now; ours is that of the notification.
+        // The library would use the time of now; the notification's counts.
         validation.validate_exp = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
             .map_err(|error| TokenError::Refused(refusal(error.kind())))?
@@ -177,9 +178,9 @@ impl ValidationTokens {
         Ok(())
     }
 
-    /// What Entra calls itself in the tokens of a tenant: of v1, and of v2.
+    /// The issuers that Entra names in the tokens of a tenant: of v1, and of v2.
     fn issuers(&self, tenant: &str) -> [Vec<String>; 2] {
-        // The second of v1 is China's.
+        // The second issuer of v1 is that of the cloud in China.
         let v1 = ["https://sts.windows.net", "https://sts.chinacloudapi.cn"];
         let v2 =
             [self.login.join([tenant, "v2.0"]).to_string(), format!("https://login.microsoftonline.com/{tenant}/v2.0")];

@@ -1,4 +1,5 @@
-//! What is kept in order: the notifications of one chat, channel or mailbox, in whichever spelling a resource's name comes.
+//! The message group: the notifications of one chat, channel or mailbox are kept in order, however the resource's name
+//! is spelled.
 
 use crate::graph::resource::ResourceName;
 use crate::store::hash;
@@ -6,11 +7,11 @@ use crate::store::hash;
 /// The most characters that Amazon SQS takes for a group.
 const MAX_CHARACTERS: usize = 128;
 
-/// The message group of a resource: its chat, or its channel, or its user or mailbox; or the subscription, where the
-/// name tells nothing of the kind.
+/// The message group of a resource: its chat, its channel, or its user or mailbox; the subscription, where the name has
+/// none of these.
 ///
-/// Names are compared without regard to case. Two groups that should be one would lose their order; one that could be two
-/// only costs some parallelism.
+/// Names are compared without regard to case. If one group became two, its order would be lost; if two became one, only
+/// some parallelism is.
 #[must_use]
 pub fn group(resource: &str, subscription_id: &str) -> String {
     let name = ResourceName::read_with_query(resource).ok().map(|(name, _)| name);
@@ -21,7 +22,7 @@ pub fn group(resource: &str, subscription_id: &str) -> String {
     let (kind, id) =
         chat().or_else(channel).or_else(user).unwrap_or_else(|| ("subscription", subscription_id.to_ascii_lowercase()));
     let group = format!("{kind}/{id}");
-    // The alphabet of a group is letters, digits and punctuation.
+    // A group may hold letters, digits and punctuation.
     if group.len() <= MAX_CHARACTERS && group.bytes().all(|byte| byte.is_ascii_graphic()) {
         group
     } else {

@@ -1,7 +1,7 @@
-//! What lies on the queues between the receiver and those who act on a notification: one JSON object a message.
+//! The messages on the queues between the webhook and the workers: one JSON object each.
 //!
-//! It holds what is needed later and nothing else; above all not the client state, which has done its work when a
-//! notification is queued.
+//! A message holds only what is needed later. Above all it has no client state, which is of no use once a notification
+//! is queued.
 
 pub mod group;
 pub mod queue;
@@ -15,26 +15,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Queued {
-    /// Something has changed.
+    /// A change of a resource.
     Change(Change),
-    /// Something has become of a subscription.
+    /// A lifecycle notification: an event of a subscription.
     Lifecycle(Lifecycle),
-    /// Something that could not be read.
+    /// A notification that could not be read.
     Unreadable(Unreadable),
 }
 
-/// What carried the right client state and could not be read as a notification: kept for a person to look at, because
-/// Graph was told that it was taken.
+/// A notification that carried the right client state and could not be read. It is kept for a person to look at,
+/// because Graph was told that it was taken.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unreadable {
-    /// The notification as it came, but for its client state; only its beginning where it is too large for the queue.
+    /// The notification as it came, without its client state; only its beginning where it is too large for the queue.
     pub notification: String,
-    /// When it reached us.
+    /// When it reached the webhook.
     pub received_at: Timestamp,
 }
 
-// Nobody knows what is in it.
+// Its content is unknown, so it must not be logged.
 impl fmt::Debug for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unreadable").field("bytes", &self.notification.len()).finish_non_exhaustive()
@@ -48,31 +48,31 @@ impl fmt::Debug for Unreadable {
 #[cfg_attr(test, derive(Default))]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
-    /// The subscription that asked for it; empty where no notification came and it was found by listing what has
-    /// changed.
+    /// The subscription that the notification belongs to; empty when no notification came and the change was found by
+    /// listing.
     pub subscription_id: String,
-    /// The tenant it happened in.
+    /// The tenant of the resource.
     pub tenant_id: String,
     /// `created`, `updated` or `deleted`.
     pub change_type: String,
-    /// The resource as sent, relative to Graph's base URL: `chats('19:…')/messages('1712…')`,
+    /// The resource's name as sent, relative to Graph's base URL: `chats('19:…')/messages('1712…')`,
     /// `users/{id}/messages/{id}`.
     pub resource: String,
     /// The resource's OData type, such as `#Microsoft.Graph.chatMessage`; empty when Graph did not say.
     pub resource_type: String,
     /// The resource's version; empty when Graph did not say.
     pub etag: String,
-    /// The resource itself, encrypted, if it came along and was not too large for the queue.
+    /// The resource itself, encrypted, if the notification carried it and it was not too large for the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypted_content: Option<EncryptedContent>,
     /// The tokens that came with the notifications of the same request; only beside encrypted content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validation_tokens: Vec<String>,
-    /// When it reached us.
+    /// When it reached the webhook.
     pub received_at: Timestamp,
 }
 
-// Neither tokens nor content belong in a log.
+// Tokens and content must not be logged.
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Change")
@@ -89,20 +89,20 @@ impl fmt::Debug for Change {
     }
 }
 
-/// An encrypted resource, as sent: base64 but for the certificate's id, which is our own label, and thumbprint, which
-/// is hexadecimal.
+/// An encrypted resource, as sent. All members are base64, except for the certificate's id, which is our own label, and
+/// its thumbprint, which is hexadecimal.
 ///
 /// <https://learn.microsoft.com/graph/api/resources/changenotificationencryptedcontent>
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EncryptedContent {
-    /// The resource, AES-256-CBC.
+    /// The resource, encrypted with AES-256-CBC.
     pub data: String,
-    /// HMAC-SHA-256 of the ciphertext.
+    /// The HMAC-SHA-256 of the ciphertext.
     pub data_signature: String,
-    /// The key of both, RSA-OAEP with SHA-1.
+    /// The key of both, encrypted with RSA-OAEP and SHA-1.
     pub data_key: String,
-    /// Which of our certificates the key is encrypted for.
+    /// The label of the certificate that the key is encrypted for.
     pub encryption_certificate_id: String,
     /// The SHA-1 thumbprint of that certificate; empty when Graph did not say.
     #[serde(default)]
@@ -117,21 +117,21 @@ impl fmt::Debug for EncryptedContent {
     }
 }
 
-/// What has become of a subscription.
+/// A lifecycle notification: an event of a subscription.
 ///
 /// <https://learn.microsoft.com/graph/change-notifications-lifecycle-events>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifecycle {
-    /// The subscription.
+    /// Graph's id of the subscription.
     pub subscription_id: String,
-    /// Its tenant.
+    /// The tenant of the subscription.
     pub tenant_id: String,
-    /// `reauthorizationRequired`, `subscriptionRemoved` or `missed`.
+    /// The event: `reauthorizationRequired`, `subscriptionRemoved` or `missed`.
     pub lifecycle_event: String,
-    /// When it ends, as sent (ISO 8601 with an offset); empty when Graph did not say.
+    /// When the subscription expires, as sent (ISO 8601 with an offset); empty when Graph did not say.
     pub subscription_expiration_date_time: String,
-    /// When it reached us.
+    /// When it reached the webhook.
     pub received_at: Timestamp,
 }
 

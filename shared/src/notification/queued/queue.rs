@@ -1,4 +1,4 @@
-//! The queues that notifications go to: Amazon SQS, first in first out.
+//! The queues for notifications: Amazon SQS, first in first out.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -24,14 +24,14 @@ pub const MAX_ENTRIES: usize = 10;
 const ATTEMPT: Duration = Duration::from_millis(1000);
 const ALL_ATTEMPTS: Duration = Duration::from_millis(2500);
 
-/// A message on its way to a queue.
+/// A message to be sent to a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What is kept in order.
+    /// The message group, which the queue keeps in order.
     pub group: String,
-    /// What the queue takes only once within five minutes.
+    /// The deduplication id: the queue takes it only once within five minutes.
     pub deduplication_id: String,
-    /// A [`Queued`](super::Queued) as JSON.
+    /// The body: a [`Queued`](super::Queued) as JSON.
     pub body: String,
 }
 
@@ -59,50 +59,50 @@ pub(crate) fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     batches
 }
 
-/// Which queue a notification goes to.
+/// The two queues that notifications are sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// That of the changes.
+    /// The queue of changes, which the relay serves.
     Changes,
-    /// That of what becomes of subscriptions.
+    /// The queue of lifecycle notifications, which the keeper of subscriptions serves.
     Lifecycle,
 }
 
 /// Why a queue did not take all of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
-    /// The function's role may not send.
+    /// The function's role may not send to the queue.
     #[error("the function may not send to the queue `{url}`; allow sqs:SendMessage on it in the function's policy")]
     Denied {
-        /// The queue.
+        /// The URL of the queue.
         url: String,
     },
-    /// No such queue.
+    /// The queue does not exist.
     #[error("there is no queue `{url}`; correct the function's settings")]
     Missing {
-        /// The queue.
+        /// The URL of the queue.
         url: String,
     },
-    /// The queue took a part only.
+    /// The queue took only a part of the batch.
     #[error("the queue did not take {count} of {of} messages")]
     Partly {
-        /// How many it did not take.
+        /// The number of messages that it did not take.
         count: usize,
-        /// How many it was sent.
+        /// The number of messages in the batch.
         of: usize,
-        /// What it said of the first of them.
+        /// The queue's reason for refusing the first of them.
         cause: String,
     },
     /// The queue did not answer in time, or with an error of its own.
     #[error("Amazon SQS could not be reached, or refused")]
     Unavailable {
-        /// What the SDK says.
+        /// The SDK's description of the error.
         cause: String,
     },
 }
 
 impl QueueError {
-    /// What the log says beside the error's text.
+    /// The cause for the log, beside the error's text.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         match self {
@@ -112,9 +112,9 @@ impl QueueError {
     }
 }
 
-/// The queues.
+/// The queues that notifications are sent to.
 pub trait Queues {
-    /// Sends messages, in order: at most [`MAX_ENTRIES`], and together no larger than one may be.
+    /// Sends at most [`MAX_ENTRIES`] messages, in order, that are together no larger than one message may be.
     ///
     /// # Errors
     /// When it is not certain that all of them were taken.
@@ -198,7 +198,7 @@ impl Queues for SqsQueues {
     }
 }
 
-/// An answer of 200 still says of each message whether it was taken.
+/// Even an answer of 200 tells of each message whether the queue took it.
 fn taken(output: &SendMessageBatchOutput, sent: usize) -> Result<(), QueueError> {
     let taken = output.successful().len();
     if taken == sent {
