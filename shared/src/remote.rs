@@ -1,4 +1,4 @@
-//! A remote to test clients with: one expectation a call, and a readable failure for any other.
+//! A remote for tests of clients: it expects certain calls, and fails the test readably at any other.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::auth::{Authorized, Issuer};
 use crate::http::{Deadline, HttpClient, RequestContext};
 use crate::secrets::Secret;
 
-/// A server that fails the test when it gets a request that nobody expects.
+/// A server that fails the test when it gets an unexpected request.
 pub(crate) struct Remote(pub(crate) MockServer);
 
 impl Remote {
@@ -38,7 +38,7 @@ impl Remote {
         self.0.uri()
     }
 
-    /// Expects this mock to be asked exactly so often, one after the other in the order they are set.
+    /// Expects this mock to be called this many times, in the order in which mocks are set.
     pub(crate) async fn expect(&self, mock: MockBuilder, times: u64, response: ResponseTemplate) {
         mock.respond_with(response).up_to_n_times(times).expect(times).mount(&self.0).await;
     }
@@ -88,7 +88,8 @@ impl Remote {
         Authorized::new(http, Issuer::Entra(entra))
     }
 
-    /// The same for Genesys Cloud.
+    /// The HTTP client and the token for a client under test of Genesys Cloud; Secrets Manager and the login host are
+    /// here too.
     pub(crate) async fn genesys(&self) -> Authorized {
         self.secret(r#"{"client_id":"c","client_secret":"s"}"#, 1).await;
         self.once("POST", "/oauth/token", 200, json!({"access_token": "gc-token", "expires_in": 86399})).await;
@@ -99,7 +100,7 @@ impl Remote {
     }
 }
 
-/// A request with this many seconds left.
+/// The context of a request with this many seconds left.
 pub(crate) fn context(seconds: u64) -> RequestContext {
     RequestContext::new("r-1", Deadline::after(Duration::from_secs(seconds)))
 }

@@ -1,7 +1,7 @@
 //! Credentials from AWS Secrets Manager.
 //!
-//! A secret is read once per process and kept for some minutes. When the remote that it is meant for refuses it, it is
-//! read again at once, so that a rotation needs no redeployment.
+//! A secret is read once per process and kept for some minutes. When the remote that it is for refuses it, it is read
+//! again at once, so that a rotation needs no redeployment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use crate::http::RequestContext;
 use crate::startup::Startup;
 use crate::telemetry::{Call, Upstream};
 
-/// A change of the secret is noticed after this time even when nobody refuses the old one.
+/// After this time, a changed secret is noticed even when no remote has refused the old one.
 const REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// How long an outage of Secrets Manager may last before the old value is given up.
+/// How long the old value is used while Secrets Manager cannot be reached.
 const EXPIRES_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Why a secret could not be had. Every text names the secret and what to do.
+/// Why a secret could not be read. Every text names the secret and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// No such secret, or no value in it yet.
+    /// The secret does not exist, or has no value yet.
     #[error("the secret `{id}` does not exist or holds no value yet; put {expected} into it")]
     Missing {
-        /// Name or ARN.
+        /// The secret's name or ARN.
         id: String,
-        /// The JSON it must hold.
+        /// The JSON that it must hold.
         expected: &'static str,
     },
     /// The function's role may not read it.
@@ -43,25 +43,25 @@ pub enum SecretError {
          and kms:Decrypt if it is encrypted with a key of your own"
     )]
     Denied {
-        /// Name or ARN.
+        /// The secret's name or ARN.
         id: String,
     },
-    /// It holds something else than it should.
+    /// The secret's value does not have the expected form.
     #[error("the secret `{id}` does not hold what it should ({problem}); put {expected} into it")]
     Malformed {
-        /// Name or ARN.
+        /// The secret's name or ARN.
         id: String,
-        /// What is wrong; never a part of the value.
+        /// The problem with the value; never a part of it.
         problem: String,
-        /// The JSON it must hold.
+        /// The JSON that it must hold.
         expected: &'static str,
     },
     /// Secrets Manager did not answer in time, or with an error of its own.
     #[error("AWS Secrets Manager could not be asked for the secret `{id}`")]
     Unavailable {
-        /// Name or ARN.
+        /// The secret's name or ARN.
         id: String,
-        /// What the SDK says.
+        /// The SDK's description of the error.
         cause: String,
     },
 }
@@ -76,22 +76,22 @@ impl From<SecretError> for Error {
     }
 }
 
-/// What a secret is parsed into.
+/// A credential that the text of a secret is parsed into.
 pub trait Credential: Sized + Send + Sync {
-    /// The JSON the secret must hold, as the error message shows it.
+    /// The JSON that the secret must hold, as the error message shows it.
     const EXPECTED: &'static str;
 
     /// Reads the secret's text.
     ///
     /// # Errors
-    /// What is wrong, without any part of the text.
+    /// The problem with the text, without any part of it.
     fn parse(text: &str) -> Result<Self, String>;
 
-    /// Whether this is the same credential, so that trying it again would be in vain.
+    /// Whether this is the same credential, so that a retry with it would be in vain.
     fn is_same(&self, other: &Self) -> bool;
 }
 
-/// One secret and the credential in it.
+/// One secret of Secrets Manager, and the credential in it.
 pub struct Secret<C> {
     client: aws_sdk_secretsmanager::Client,
     id: String,
@@ -119,7 +119,7 @@ impl<C: Credential> Secret<C> {
         Some(Self::new(aws_sdk_secretsmanager::Client::new(startup.aws()), id))
     }
 
-    /// The credential, read from Secrets Manager when it is not at hand.
+    /// The credential. It is read from Secrets Manager when it is not cached.
     ///
     /// # Errors
     /// [`SecretError`]
@@ -137,7 +137,7 @@ impl<C: Credential> Secret<C> {
             .await
     }
 
-    /// The credential that replaces a refused one: read again, once. `None` when the secret still holds the same.
+    /// The credential that replaces a refused one: the secret is read again, once. `None` when it still holds the same.
     ///
     /// # Errors
     /// [`SecretError`]
@@ -147,8 +147,8 @@ impl<C: Credential> Secret<C> {
         Ok((!credential.is_same(refused)).then_some(credential))
     }
 
-    /// The credential, read again if nobody else has done so since `held` was given out. The old one stays where that
-    /// fails: for a credential that others show to us, and that may be right all the same.
+    /// The credential, read again unless another request has done so since `held` was returned. If that fails, the old
+    /// one is kept. For a credential that others show to the bridge, which may be right all the same.
     ///
     /// # Errors
     /// [`SecretError`]
@@ -160,7 +160,7 @@ impl<C: Credential> Secret<C> {
     async fn read(&self, cx: &RequestContext) -> Result<SecretString, SecretError> {
         let started = Instant::now();
         // Boxed, as every call of the SDK: its future is some kilobytes large and a hundred types deep.
-        // The stage is always named: the IAM condition on it matches only then.
+        // The stage is always named, because the IAM condition on it matches only then.
         let request = self.client.get_secret_value().secret_id(&self.id).version_stage("AWSCURRENT");
         let result = match tokio::time::timeout(cx.deadline.for_a_call(), Box::pin(request.send())).await {
             Ok(result) => result,
@@ -184,7 +184,7 @@ impl<C: Credential> Secret<C> {
             Ok(output) => output.secret_string.map(SecretString::from).ok_or_else(missing),
             Err(error) => Err(match error.as_service_error() {
                 Some(GetSecretValueError::ResourceNotFoundException(_)) => missing(),
-                // KMS refusals come as DecryptionFailure or as AccessDenied with KMS in the text.
+                // A refusal by KMS comes as DecryptionFailure, or as AccessDenied with KMS in the text.
                 Some(other) if matches!(other.code(), Some("AccessDeniedException" | "DecryptionFailure")) => {
                     SecretError::Denied { id: self.id.clone() }
                 }

@@ -1,8 +1,8 @@
-//! The queue that messages come from: a message that was not delivered waits there, or is set aside.
+//! The queue that messages come from: a message that could not be delivered waits there, or is set aside.
 //!
-//! A message that waits is hidden for a while, and its group with it: a FIFO queue hands out nothing of a group of which
-//! something is hidden, and afterwards the oldest first. A message that can never be delivered is sent to the dead-letter
-//! queue with the reason, and acknowledged.
+//! A message that waits is hidden for a while, and its group with it: while one message of a group is hidden, a FIFO
+//! queue hands out no other of the group, and afterwards the oldest first. A message that can never be delivered is
+//! sent to the dead-letter queue with the reason, and acknowledged.
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,10 +18,10 @@ use crate::queue::Message;
 use crate::startup::Startup;
 use crate::telemetry::{Call, Upstream};
 
-/// The message attribute that says why a message is in the dead-letter queue.
+/// The message attribute with the reason for which a message is in the dead-letter queue.
 pub const REASON: &str = "reason";
 
-/// The queue did not do what it was asked.
+/// The queue refused a request, or did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "Amazon SQS did not do it ({0}); the function's role needs sqs:ChangeMessageVisibility on the queue and \
@@ -29,12 +29,12 @@ pub const REASON: &str = "reason";
 )]
 pub struct BackError(String);
 
-/// Where messages wait, and where they are set aside.
+/// A queue that messages return to, with its dead-letter queue.
 pub trait Back: Send + Sync {
-    /// Hides messages of one group for this long; a batch of a FIFO queue has at most ten.
+    /// Hides messages of one group for this long. There are at most ten, as in a batch of a FIFO queue.
     ///
     /// # Errors
-    /// [`BackError`]; they come again when the queue's own time is over.
+    /// [`BackError`]; the messages then come again after the queue's own visibility timeout.
     fn hide(
         &self,
         cx: &RequestContext,
@@ -42,10 +42,10 @@ pub trait Back: Send + Sync {
         pause: Duration,
     ) -> impl Future<Output = Result<(), BackError>> + Send;
 
-    /// Sends a message to the dead-letter queue, with a code that says why as its message attribute [`REASON`].
+    /// Sends a message to the dead-letter queue, with the reason as its message attribute [`REASON`].
     ///
     /// # Errors
-    /// [`BackError`]; the message must go back to the queue then.
+    /// [`BackError`]; the message must then return to the queue.
     fn set_aside(
         &self,
         cx: &RequestContext,
@@ -54,7 +54,7 @@ pub trait Back: Send + Sync {
     ) -> impl Future<Output = Result<(), BackError>> + Send;
 }
 
-/// The queues in Amazon SQS.
+/// A queue in Amazon SQS, with its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct SqsBack {
     client: aws_sdk_sqs::Client,
@@ -77,7 +77,7 @@ impl SqsBack {
     }
 }
 
-/// Makes a call and notes it.
+/// Makes a call to SQS, and records it.
 async fn timed<T, E>(
     cx: &RequestContext,
     operation: &'static str,
@@ -130,7 +130,7 @@ impl Back for SqsBack {
             .send_message()
             .queue_url(&self.dead_letters_url)
             .message_group_id(&message.group)
-            // As SQS itself does it; sent twice, it is there once.
+            // As SQS itself does when it moves a message. A message that is sent twice is there once.
             .message_deduplication_id(&message.id)
             .message_attributes(REASON, attribute)
             .message_body(&message.body);
@@ -138,15 +138,15 @@ impl Back for SqsBack {
     }
 }
 
-/// A twin in memory, for tests.
+/// A queue in memory, for tests.
 #[derive(Debug, Default)]
 pub struct MemoryBack(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// Ids, and for how long they are hidden.
+    /// The ids of hidden messages, with the time for which they are hidden.
     hidden: Vec<(String, Duration)>,
-    /// Ids, and why they were set aside.
+    /// The ids of the messages that were set aside, with the reasons.
     aside: Vec<(String, &'static str)>,
     refuses: bool,
 }
@@ -156,19 +156,19 @@ impl MemoryBack {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes out the ids that were hidden since it was last asked, each with the time.
+    /// Returns the ids that were hidden since the last call, each with its time.
     #[must_use]
     pub fn take_hidden(&self) -> Vec<(String, Duration)> {
         std::mem::take(&mut self.kept().hidden)
     }
 
-    /// The ids that were set aside so far, each with its code.
+    /// The ids that were set aside so far, each with its reason.
     #[must_use]
     pub fn set_aside(&self) -> Vec<(String, &'static str)> {
         self.kept().aside.clone()
     }
 
-    /// Sets nothing aside from now on.
+    /// Refuses from now on to set messages aside.
     pub fn refuse(&self) {
         self.kept().refuses = true;
     }

@@ -1,4 +1,4 @@
-//! One event to one sink: once, as far as the table remembers, and patiently.
+//! Delivers one event to one sink: once, as far as the table remembers, with retries.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,15 +17,15 @@ use crate::queue::Message;
 use crate::store::deliveries::{Begun, Deliveries, Lease, LeaseEnd};
 use crate::store::{RecordKey, StoreError};
 
-/// An opened message that is to be delivered.
+/// An opened message, ready to be delivered.
 pub(super) struct OpenMessage<E> {
-    /// As it came from the queue.
+    /// The message as it came from the queue.
     pub(super) message: Message,
-    /// By which it is put in order.
+    /// The version, by which messages of a group are put in order.
     pub(super) version: i64,
-    /// What it says.
+    /// The event that the message was opened to.
     pub(super) event: E,
-    /// Whether it was tried again although a sink may have taken it.
+    /// Whether it was retried although a sink may have taken it.
     repeated: AtomicBool,
 }
 
@@ -34,22 +34,22 @@ impl<E> OpenMessage<E> {
         Self { message, version, event, repeated: AtomicBool::new(false) }
     }
 
-    /// Whether it may be tried again at once although a sink may have taken it: once, and when it is received for the first
-    /// time. Each try may be a copy.
+    /// Whether it may be retried at once although a sink may have taken it: only once, and only when it is received for
+    /// the first time. Each try may lead to a copy.
     fn may_repeat(&self) -> bool {
         self.message.receives == 1 && !self.repeated.swap(true, Ordering::Relaxed)
     }
 }
 
-/// How a delivery ended that did not fail.
+/// How a delivery that did not fail ended.
 pub(super) enum Ended {
     Delivered,
     LeftOut,
-    /// It had been delivered before.
+    /// The event had been delivered before.
     Known,
 }
 
-/// Why an event was not delivered.
+/// Why an event was not delivered, and how many tries are in doubt.
 pub(super) struct Undelivered {
     pub(super) error: Error,
     /// How many tries the sink may have taken.
@@ -57,7 +57,7 @@ pub(super) struct Undelivered {
 }
 
 impl Undelivered {
-    /// Whether the sink may have taken as many tries as it is allowed.
+    /// Whether as many tries as are allowed are in doubt.
     pub(super) fn is_used_up(&self) -> bool {
         self.error.code == Code::OUTCOME_UNKNOWN && self.doubts >= MAX_POSTS
     }
@@ -76,8 +76,8 @@ where
     K: Sinks<Notice = S::Notice, Event = S::Event>,
     B: Back,
 {
-    /// Delivers an event to a sink. What passes by itself is tried again until `patience` ends. `until` is when this
-    /// invocation ends, and with it the lease.
+    /// Delivers an event to a sink. A failure that passes by itself is retried until `patience` ends. `until` is the
+    /// end of this invocation, and of the lease.
     pub(super) async fn deliver(
         &self,
         cx: &RequestContext,
@@ -106,7 +106,7 @@ where
                 return Err(failed);
             }
             let (code, cause) = (failed.error.code.text(), failed.error.cause);
-            tracing::warn!(code, cause, "trying again in a moment");
+            tracing::warn!(code, cause, "the delivery failed and is retried in a moment");
             sleep(PAUSE).await;
         }
     }
@@ -124,16 +124,16 @@ where
             Begun::Granted { before, doubts } => (before, doubts),
             Begun::Delivered => return Ok(Ended::Known),
             Begun::InProgress => {
-                let message = "Another instance is at work on it, or died at it a moment ago.";
+                let message = "Another instance is delivering this message, or died a moment ago while it did.";
                 return Err(Error::new(Code::IN_PROGRESS, message).into());
             }
         };
         if doubts >= MAX_POSTS {
             self.end(cx, key, lease, LeaseEnd::Failed).await;
-            let message = "It was sent as often as it may be, and nobody knows whether it is there.";
+            let message = "The message was sent as often as is allowed, and it is not known whether it arrived.";
             return Err(Undelivered { error: Error::new(Code::OUTCOME_UNKNOWN, message), doubts });
         }
-        // A delivery that hangs leaves time for what comes after it, and has the minute in which a rate limit passes.
+        // A delivery that hangs must leave time for the next one, and for the minute in which a rate limit passes.
         let delivery =
             self.sinks.deliver(cx, sink, &open.event, Attempt { before, receives: open.message.receives, doubts });
         let delivery =
@@ -145,9 +145,10 @@ where
         };
         match delivered {
             Ok(delivered) => {
-                // It is there. Giving it back because the note failed would deliver it twice for certain.
+                // It is delivered. To return the message because the note failed would deliver it a second time for
+                // certain.
                 if let Err(error) = self.deliveries.end(cx, key, lease.owner, LeaseEnd::Delivered(version)).await {
-                    tracing::warn!(%error, "a delivery was not noted");
+                    tracing::warn!(%error, "a message was delivered, but the note of it could not be written");
                 }
                 Ok(match delivered {
                     Delivered::Delivered => Ended::Delivered,
@@ -170,12 +171,12 @@ where
 
     async fn end(&self, cx: &RequestContext, key: &RecordKey, lease: &Lease, end: LeaseEnd) {
         if let Err(error) = self.deliveries.end(cx, key, lease.owner, end).await {
-            tracing::warn!(%error, "the next try has to wait for the end of this one's lease");
+            tracing::warn!(%error, "the lease of a failed delivery could not be ended, so the next try waits until it expires");
         }
     }
 }
 
-/// A panic. It would be the same the next time, and must not take other messages along.
+/// The error of a panic. The next try would panic too, and the panic must not fail other messages.
 pub(super) fn a_bug() -> Error {
     Error::new(Code::INTERNAL, "The bridge has a bug. Report it with the id of this message.").because("panic")
 }

@@ -1,11 +1,11 @@
-//! In order, once, patiently: from the messages of a FIFO queue to the sinks, for any kind of event.
+//! In order, once, with patience: from the messages of a FIFO queue to the sinks, for events of any kind.
 //!
 //! The queue hands out the messages of a group (a chat, a mailbox) one batch after the other, and the relay keeps their
 //! order: a group's messages are opened one by one, then delivered one by one, oldest first. Groups are served side by side.
 //! A message that cannot be delivered ends in one of two ways:
 //!
-//! - **It waits**, and all of its group that comes after it: an outage, a throttle, an expired credential, a missing permission.
-//!   The group is hidden in the queue for a pause that grows, so that an outage of days uses up few of the queue's receives.
+//! - **It waits**, with all later ones of its group: an outage, a throttle, an expired credential, a missing
+//! permission.
 //! - **It is set aside**: it can never be delivered (a remote refused it for what it is, nobody can read it), so it goes to
 //!   the dead-letter queue at once and alone, and its group goes on.
 //!
@@ -38,59 +38,62 @@ use crate::queue::Message;
 use crate::store::RecordKey;
 use crate::store::deliveries::Deliveries;
 
-/// Groups served at once. Within a group nothing is: Graph lets an app read a chat once a second.
+/// The most groups that are served at the same time. Within a group it is one message after the other, because Graph
+/// lets an app read a chat once a second.
 const GROUPS_AT_ONCE: usize = 8;
 
-/// What opening or delivering may take at least. With less time left, the rest of a group goes back to the queue.
+/// The least time that opening or delivering may take. With less time left, the rest of a group returns to the queue.
 pub(crate) const LEAST_TIME: Duration = Duration::from_secs(3);
 
-/// How often the queue hands a message out before it moves it to its dead-letter queue by itself, as the template says. With
-/// the pauses of [`patience`], an outage uses this up in ten days.
+/// How many times the queue hands out a message before it moves the message to its dead-letter queue by itself, as the
+/// template says. With the pauses of [`patience`], an outage uses them up in ten days.
 pub const MAX_RECEIVES: u32 = 1000;
 
-/// How often a message may be sent to a sink whose answers get lost, in all. It is there so many times when the sink takes it
-/// each time, never says so, and does not know it again. After that it is set aside.
+/// How many times in all a message may be sent to a sink whose answers get lost. In the worst case the message arrives
+/// that many times: when the sink takes it each time, never answers, and does not recognise the repetition. After that
+/// it is set aside.
 pub const MAX_POSTS: u32 = 6;
 
-/// Something that happened, as it is delivered.
+/// An event, as it is delivered.
 pub trait Event: Send + Sync {
-    /// By which the events of a group are put in order: the larger, the younger. An event without one stays behind what came
-    /// before it.
+    /// The version, which puts the events of a group in order: a newer one is larger. An event without one stays behind
+    /// those that came before it.
     fn version(&self) -> Option<i64>;
 
-    /// When the bridge was told of it.
+    /// When the bridge was notified of it.
     fn received_at(&self) -> Timestamp;
 }
 
-/// What a message of the queue turned out to be.
+/// The outcome of opening a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Opened<E> {
-    /// An event to deliver.
+    /// The message holds an event to deliver.
     Event(E),
-    /// It is not to be believed, and why. It is set aside.
+    /// The message is not genuine, for this reason. It is set aside.
     Refused(&'static str),
 }
 
-/// Opens the messages of a queue.
+/// A source of events: reads and opens the messages of a queue.
 pub trait Source: Send + Sync {
-    /// What a message says before it is opened.
+    /// The message's content before it is opened.
     type Notice: Send + Sync;
-    /// What it becomes.
+    /// The event that it is opened to.
     type Event: Event;
 
-    /// Reads a message's body: `None` when there is nothing to deliver.
+    /// Reads the body of a message. `None` when it holds nothing to deliver.
     ///
     /// # Errors
-    /// Why it cannot be read, for the log; it is set aside. No part of what somebody wrote.
+    /// The reason for which the body cannot be read, for the log; the message is set aside. It has no part of the
+    /// content.
     fn read(&self, cx: &RequestContext, body: &str) -> Result<Option<Self::Notice>, String>;
 
-    /// Whether opening it makes a call, so that it is worth a look whether its event was delivered before.
+    /// Whether opening makes a call, so that it is worth a look whether the event was delivered before.
     fn costs_a_call(&self, notice: &Self::Notice) -> bool;
 
-    /// Hears that nothing is opened, because each sink has had the event.
+    /// Called in place of [`Self::open`] when every sink has had the event.
     fn known(&self, cx: &RequestContext, notice: &Self::Notice) -> impl Future<Output = ()> + Send;
 
-    /// Opens it.
+    /// Opens a message.
     ///
     /// # Errors
     /// When it cannot be opened now.
@@ -101,60 +104,60 @@ pub trait Source: Send + Sync {
     ) -> impl Future<Output = Result<Opened<Self::Event>, Error>> + Send;
 }
 
-/// What a notice tells of the key of its event, before it is opened.
+/// The key of an event, as far as the message tells it before it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyAhead {
     /// The key, and a version that is not smaller than the event's own.
     Key(RecordKey, i64),
-    /// The sink takes nothing of the kind.
+    /// The sink takes no events of this kind.
     NotForIt,
-    /// Only the opened event tells.
+    /// The key is only known after opening.
     AfterOpening,
 }
 
-/// How a delivery ended that did not fail.
+/// How a delivery that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
-    /// It is there.
+    /// The sink has the event.
     Delivered,
-    /// It is not for this sink, and why.
+    /// The event is not for this sink, for this reason.
     LeftOut(&'static str),
 }
 
-/// What was tried before of a delivery.
+/// The earlier tries of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// The version of the event that was delivered before, if one was.
+    /// The version of the resource that was delivered before, if any was.
     pub before: Option<i64>,
-    /// How often the queue has handed the message out, this time included.
+    /// How many times the queue has handed out the message, this time included.
     pub receives: u32,
-    /// How many tries the sink may have taken, because no answer to them came or a process died at them.
+    /// How many tries the sink may have taken, because no answer came or the process died.
     pub doubts: u32,
 }
 
-/// Where events go.
+/// The sinks of a deployment: the places that events are delivered to.
 pub trait Sinks: Send + Sync {
-    /// What a message says before it is opened.
+    /// The message's content before it is opened.
     type Notice: Send + Sync;
-    /// What is delivered.
+    /// The event that is delivered.
     type Event: Event;
-    /// One of the sinks.
+    /// The name of one sink.
     type Sink: Copy + Eq + Debug + Send + Sync;
 
-    /// The sinks that there are.
+    /// The sinks that are configured.
     fn all(&self) -> impl Iterator<Item = Self::Sink> + Send;
 
-    /// Under which key and version the delivery of an event is remembered; `None` when it is not for the sink. What is told
-    /// twice has the same key, and a version that is not larger.
+    /// The key and version by which the delivery of an event is remembered; `None` when the event is not for the sink.
+    /// A repetition has the same key, and a version that is not larger.
     fn key(&self, sink: Self::Sink, event: &Self::Event) -> Option<(RecordKey, i64)>;
 
-    /// The same, as far as the notice tells.
+    /// The same, as far as it is known before the message is opened.
     fn key_ahead(&self, sink: Self::Sink, notice: &Self::Notice) -> KeyAhead;
 
-    /// Delivers an event.
+    /// Delivers an event to a sink.
     ///
     /// # Errors
-    /// When it was not delivered, or with [`Code::OUTCOME_UNKNOWN`] when nobody knows.
+    /// When the event was not delivered; [`Code::OUTCOME_UNKNOWN`] when that cannot be told.
     fn deliver(
         &self,
         cx: &RequestContext,
@@ -163,24 +166,24 @@ pub trait Sinks: Send + Sync {
         attempt: Attempt,
     ) -> impl Future<Output = Result<Delivered, Error>> + Send;
 
-    /// What a delivery that hangs amounts to: [`Code::OUTCOME_UNKNOWN`] where the sink may have taken the event.
+    /// The code for a delivery that hangs: [`Code::OUTCOME_UNKNOWN`] where the sink may have taken the event.
     fn hung(&self, sink: Self::Sink) -> Code;
 }
 
-/// What became of a batch.
+/// The figures of a batch: how many messages were delivered, set aside or left waiting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryTally {
-    /// Messages of the queue.
+    /// The messages of the batch.
     pub messages: usize,
-    /// Could not be read: set aside.
+    /// Set aside because they could not be read.
     pub unreadable: usize,
-    /// Not to be believed: set aside.
+    /// Set aside because they are not genuine.
     pub refused: usize,
-    /// Refused by a sink or by what would open it, or failed while others got through: set aside.
+    /// Set aside because a sink or the source refused them, or they failed while others were delivered.
     pub rejected: usize,
-    /// Had nothing to deliver.
+    /// Had no event to deliver.
     pub nothing_to_deliver: usize,
-    /// Delivered to a sink.
+    /// Delivered to a sink; a message counts once for each sink.
     pub delivered: usize,
     /// Not for a sink.
     pub left_out: usize,
@@ -192,11 +195,11 @@ pub struct DeliveryTally {
     pub lack_credential: usize,
     /// Failed because a permission is missing or a setting is wrong.
     pub lack_permission: usize,
-    /// From the bridge's being told to the delivery, the longest, in milliseconds.
+    /// The longest time from the notification to the delivery, in milliseconds.
     pub worst_lag_ms: i64,
 }
 
-/// From one queue to the sinks.
+/// A relay from one queue to the sinks.
 #[derive(Debug)]
 pub struct Relay<S, D, K: Sinks, B> {
     source: S,
@@ -207,18 +210,19 @@ pub struct Relay<S, D, K: Sinks, B> {
 }
 
 impl<S, D, K: Sinks, B> Relay<S, D, K, B> {
-    /// Opens with `source`, remembers in `deliveries` what was delivered to `sinks`, and gives back to the queue behind `back`.
+    /// A relay that opens messages with `source`, remembers in `deliveries` what was delivered to `sinks`, and returns
+    /// messages to the queue behind `back`.
     #[must_use]
     pub fn new(source: S, deliveries: D, sinks: K, back: B) -> Self {
         Self { source, deliveries, sinks, back, served: Served::default() }
     }
 
-    /// What opens messages.
+    /// The source, which opens messages.
     pub fn source(&self) -> &S {
         &self.source
     }
 
-    /// Where events go.
+    /// The sinks that events are delivered to.
     pub fn sinks(&self) -> &K {
         &self.sinks
     }
@@ -231,7 +235,7 @@ where
     K: Sinks<Notice = S::Notice, Event = S::Event>,
     B: Back,
 {
-    /// Serves a batch. Gives the ids of the messages that wait in the queue, and what became of all.
+    /// Serves a batch. Returns the ids of the messages that wait in the queue, and the figures.
     pub async fn serve(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, DeliveryTally) {
         let mut tally = DeliveryTally { messages: messages.len(), ..DeliveryTally::default() };
         let mut groups: BTreeMap<String, Vec<Message>> = BTreeMap::new();
@@ -266,7 +270,7 @@ impl DeliveryTally {
     }
 }
 
-/// Where something worked last in this process: `None` stands for opening.
+/// When each sink worked last in this process; `None` stands for the source.
 #[derive(Debug)]
 struct Served<K>(Mutex<Vec<(Option<K>, Instant)>>);
 
@@ -281,14 +285,14 @@ impl<K: Copy + Eq> Served<K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It has worked.
+    /// Notes that it worked now.
     fn note(&self, place: Option<K>) {
         let mut all = self.all();
         all.retain(|(known, _)| *known != place);
         all.push((place, Instant::now()));
     }
 
-    /// Whether it has worked since then.
+    /// Whether it has worked since this time.
     fn since(&self, place: Option<K>, then: Option<Instant>) -> bool {
         self.all().iter().any(|(known, at)| *known == place && then.is_none_or(|then| *at >= then))
     }

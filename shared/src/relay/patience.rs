@@ -1,4 +1,5 @@
-//! A short outage is sat out, a longer one is waited for in the queue, with pauses that grow.
+//! Pauses and retries: a short outage is waited out within the invocation, a longer one in the queue, with growing
+//! pauses.
 
 use std::time::Duration;
 
@@ -9,26 +10,26 @@ use super::verdict::Verdict;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
 
-/// How long an outage is sat out. Every group of the batch waits for the end of it.
+/// How long an outage is waited out within the invocation. Every group of the batch waits as long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Pause before the next try while an outage is sat out.
+/// The pause between two tries while an outage is waited out.
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
-/// Pause in the queue after the first failure; it doubles with each receive.
+/// The pause in the queue after the first failure; it doubles with each receive.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 
-/// The longest pause: what an outage can cost after it is over.
+/// The longest pause in the queue: how long a message may still wait after an outage is over.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// The time window of a throttle.
+/// The time window in which a throttle counts requests.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// How much longer the pause grows after each try that a sink may have taken: the few that there are (see
-/// [`MAX_POSTS`](super::MAX_POSTS)) reach over three quarters of an hour.
+/// How much longer the pause becomes after each try that a sink may have taken. The few tries that are allowed (see
+/// [`MAX_POSTS`](super::MAX_POSTS)) then cover three quarters of an hour.
 const DOUBT_STEP: Duration = Duration::from_secs(5 * 60);
 
-/// What passes by itself within seconds, so that trying again at once is worth it.
+/// Failures that pass by themselves within seconds, so that a retry at once is worth it.
 const OUTAGES: [Code; 6] = [
     Code::GRAPH_UNAVAILABLE,
     Code::GENESYS_UNAVAILABLE,
@@ -38,18 +39,18 @@ const OUTAGES: [Code; 6] = [
     Code::DELIVERY_FAILED,
 ];
 
-/// Whether a failure passes by itself.
+/// Whether a failure passes by itself within seconds.
 pub(super) fn passes(error: &Error) -> bool {
     OUTAGES.contains(&error.code)
 }
 
-/// Whether there is time for a pause and one more try.
+/// Whether there is time for a pause and another try.
 pub(super) fn has_time(cx: &RequestContext, until: Instant) -> bool {
     Instant::now() < until && cx.deadline.for_a_call() >= PAUSE + LEAST_TIME
 }
 
-/// Tries until it works, or an error will not pass by itself, or until then. A remote that asks to slow down is not asked
-/// again: the client has waited for as long as it was told to, or there was no time for it.
+/// Retries until it works, an error does not pass by itself, or the time is up. A remote that throttles is not asked
+/// again: the client has waited as long as it was told to, or there was no time for it.
 pub(super) async fn patiently<T>(
     cx: &RequestContext,
     until: Instant,
@@ -63,12 +64,16 @@ pub(super) async fn patiently<T>(
         if !has_time(cx, until) {
             return Err(error);
         }
-        tracing::warn!(code = error.code.text(), cause = error.cause, "trying again in a moment");
+        tracing::warn!(
+            code = error.code.text(),
+            cause = error.cause,
+            "opening a message failed and is retried in a moment"
+        );
         sleep(PAUSE).await;
     }
 }
 
-/// How long a message is hidden in the queue that was received so often.
+/// How long a message that was received this many times is hidden in the queue.
 pub(super) fn wait(verdict: Verdict, receives: u32) -> Duration {
     let doubled = FIRST_WAIT * 2_u32.saturating_pow(receives.saturating_sub(1).min(10));
     match verdict {
@@ -77,7 +82,7 @@ pub(super) fn wait(verdict: Verdict, receives: u32) -> Duration {
     }
 }
 
-/// The same for a message of which so many tries may have been taken.
+/// The same for a message with this many tries in doubt.
 pub(super) fn wait_in_doubt(doubts: u32) -> Duration {
     (DOUBT_STEP * doubts.saturating_sub(1)).clamp(FIRST_WAIT, LONGEST_WAIT)
 }

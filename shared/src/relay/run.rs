@@ -1,4 +1,4 @@
-//! One group's messages of a batch: opened one by one, delivered one by one, and given back where they have to wait.
+//! Serves one group's messages of a batch: opens and delivers them one by one, and returns those that have to wait.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::http::RequestContext;
 use crate::queue::Message;
 use crate::store::deliveries::Deliveries;
 
-/// The run of one group.
+/// The run of one group in one batch.
 pub(super) struct Run<'a, S: Source, D, K: Sinks, B> {
     relay: &'a Relay<S, D, K, B>,
     cx: &'a RequestContext,
     began: Instant,
-    /// When this invocation ends, and with it what it holds.
+    /// When this invocation ends, and with it the leases that it holds.
     until: Timestamp,
-    /// What is to be delivered.
+    /// The opened messages, to be delivered.
     open: Vec<OpenMessage<S::Event>>,
-    /// Sinks that something has failed at: nothing overtakes it there.
+    /// The sinks that a message failed at. Later messages must not overtake it there, so they wait too.
     closed: Vec<K::Sink>,
-    /// Messages that have failed so often that they may be to blame themselves, and where; `None` where they were opened.
+    /// Messages that have failed so often that they may be the cause, with the sinks; `None` for a failure to open.
     suspects: Vec<(Message, Vec<Option<K::Sink>>)>,
-    /// What goes back to the queue, and how long all of it is hidden there.
+    /// The messages that return to the queue, and how long all of them are hidden there.
     waiting: Vec<Message>,
     pause: Duration,
     tally: DeliveryTally,
@@ -59,7 +59,7 @@ where
         }
     }
 
-    /// Serves the messages of one group. Gives the ids of those that wait in the queue.
+    /// Serves the messages of one group. Returns the ids of those that wait in the queue, and the figures.
     pub(super) async fn serve(mut self, messages: Vec<Message>) -> (Vec<String>, DeliveryTally) {
         self.open_all(messages).await;
         self.deliver_all().await;
@@ -70,7 +70,7 @@ where
         self.cx.deadline.for_a_call() >= LEAST_TIME
     }
 
-    /// Opens messages until one has to wait; all after it wait too.
+    /// Opens messages until one has to wait; all later ones wait too.
     async fn open_all(&mut self, messages: Vec<Message>) {
         let mut is_held_up = false;
         for message in messages {
@@ -96,11 +96,11 @@ where
                 self.tally.duplicates += 1;
                 continue;
             }
-            // What is open already does not wait for it.
+            // The messages that are open already must not wait for it.
             let patience = self.began + if self.open.is_empty() { PATIENCE } else { Duration::ZERO };
             let opening = patiently(self.cx, patience, async || {
                 let opening = AssertUnwindSafe(self.relay.source.open(self.cx, &notice)).catch_unwind();
-                // A call that hangs leaves time for what is open.
+                // A call that hangs must leave time to deliver the open messages.
                 match tokio::time::timeout(self.cx.deadline.for_a_call() / 2, opening).await {
                     Ok(opened) => opened.unwrap_or_else(|_panic| Err(a_bug())),
                     Err(_elapsed) => Err(Error::new(Code::OUT_OF_TIME, "Opening a message took too long.")),
@@ -139,7 +139,8 @@ where
         }
     }
 
-    /// Whether each sink has had the event, as far as the notice tells; `false` when it cannot be told.
+    /// Whether each sink has had the event, as far as that is known before it is opened; `false` when it cannot be
+    /// told.
     async fn was_delivered(&self, notice: &S::Notice) -> bool {
         let mut is_for_any = false;
         for sink in self.relay.sinks.all() {
@@ -153,7 +154,7 @@ where
                 Ok(delivered) if delivered.is_some_and(|delivered| delivered >= version) => {}
                 Ok(_) => return false,
                 Err(error) => {
-                    tracing::warn!(%error, "whether something was delivered could not be looked up");
+                    tracing::warn!(%error, "whether a message was delivered before could not be looked up, so it is opened");
                     return false;
                 }
             }
@@ -161,11 +162,12 @@ where
         is_for_any
     }
 
-    /// Delivers what is open, oldest first: to the sinks side by side, so that one that is out, or hangs, keeps nothing from
-    /// the others.
+    /// Delivers the open messages, oldest first: to all sinks at the same time, so that a sink that fails or hangs does
+    /// not delay the others.
     async fn deliver_all(&mut self) {
         let mut all = std::mem::take(&mut self.open);
-        // The queue's order is that in which the bridge was told. What was mixed up before within a batch is put right here.
+        // The queue keeps the order in which the bridge was notified. Messages that came in the wrong order within the
+        // batch are sorted here.
         all.sort_by_key(|open| open.version);
         for open in all {
             let sinks: Vec<_> = self.relay.sinks.all().filter(|sink| !self.closed.contains(sink)).collect();
@@ -182,7 +184,7 @@ where
 
     /// Decides what becomes of a message by how its deliveries ended.
     async fn settle(&mut self, open: OpenMessage<S::Event>, ended: Vec<(K::Sink, Result<Ended, Undelivered>)>) {
-        // A sink that was closed before has not even been tried.
+        // A sink that was closed before has not been tried at all.
         let mut waits = !self.closed.is_empty();
         let (mut refusal, mut suspected) = (None, Vec::new());
         for (sink, ended) in ended {
@@ -230,7 +232,7 @@ where
                     && let Some((key, _)) = key
                     && let Err(error) = self.relay.deliveries.forget_doubts(self.cx, &key).await
                 {
-                    tracing::warn!(%error, "a message that is redriven may be set aside once more at once");
+                    tracing::warn!(%error, "the doubtful tries of a message that is set aside could not be forgotten; when it is redriven, it may be set aside again at once");
                 }
             }
             None => {}
@@ -246,7 +248,7 @@ where
         }
     }
 
-    /// Puts a message into the dead-letter queue. One that does not get there waits. Gives whether it is there.
+    /// Sends a message to the dead-letter queue. If that fails, the message waits. Returns whether it was sent there.
     async fn set_aside(&mut self, message: Message, code: &'static str, why: &str) -> bool {
         let (message_id, receives) = (message.id.as_str(), message.receives);
         match self.relay.back.set_aside(self.cx, &message, code).await {
@@ -262,10 +264,10 @@ where
         }
     }
 
-    /// Gives back what waits.
+    /// Returns the messages that wait to the queue.
     async fn give_back(mut self) -> (Vec<String>, DeliveryTally) {
         for (message, places) in std::mem::take(&mut self.suspects) {
-            // The sink has served others since this message was tried the last time: it is not the sink that fails.
+            // The sink has served others since this message was tried last, so it is not the sink that fails.
             let last_tried = self.began.checked_sub(wait(Verdict::Outage, message.receives - 1));
             if places.iter().all(|place| self.relay.served.since(*place, last_tried)) {
                 self.tally.rejected += 1;
@@ -277,7 +279,7 @@ where
         if !self.waiting.is_empty()
             && let Err(error) = self.relay.back.hide(self.cx, &self.waiting, self.pause).await
         {
-            tracing::warn!(%error, "a group comes again when the queue's own time is over");
+            tracing::warn!(%error, "the messages of a group could not be hidden, so they come again after the queue's visibility timeout");
         }
         (self.waiting.into_iter().map(|message| message.id).collect(), self.tally)
     }

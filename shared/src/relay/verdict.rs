@@ -1,32 +1,32 @@
-//! Whether a message that was not delivered waits, or can never be delivered.
+//! The verdict on a failure: whether the message waits, or can never be delivered.
 //!
-//! An outage, a credential that has expired or a permission that was taken away fails every message alike. None of them is to
-//! blame, so all of them wait, in order, until it is over. What a remote refuses for what it is (a definite 4xx), and what
+//! An outage, an expired credential or a withdrawn permission makes every message fail. No message is the cause, so all
+//! of them wait, in order, until it is over. A message that a remote refuses for its content (a definite 4xx), or that
 //! makes the bridge itself fail, goes to the dead-letter queue: at once, and alone.
 
 use crate::error::{Code, Error};
 
-/// So often a message is received, in about two hours, until it is suspected of failing by itself: it is set aside if others
-/// get through meanwhile.
+/// How many times a message is received, in about two hours, until it may be the cause of its failures. It is then set
+/// aside if others are delivered meanwhile.
 pub(super) const SUSPECT_RECEIVES: u32 = 12;
 
-/// What a failure means for its message.
+/// The verdict on a failed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The message can never be delivered.
     SetAside,
-    /// It passes by itself: the message waits.
+    /// An outage that passes by itself: the message waits.
     Outage,
-    /// A remote asks to slow down: the message waits for its time window.
+    /// A remote throttles: the message waits for the end of its time window.
     Throttled,
-    /// Somebody has to put a working credential into a secret: the message waits.
+    /// A credential must be corrected in its secret: the message waits.
     LacksCredential,
-    /// Somebody has to grant a permission, or to correct a setting: the message waits.
+    /// A permission must be granted, or a setting corrected: the message waits.
     LacksPermission,
 }
 
 impl Verdict {
-    /// Of a failure, by its code.
+    /// The verdict on a failure, by its code.
     pub(super) fn of(error: &Error) -> Self {
         match error.code {
             Code::GENESYS_REJECTED | Code::GRAPH_REJECTED | Code::INTERNAL => Self::SetAside,

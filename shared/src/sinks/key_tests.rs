@@ -1,4 +1,4 @@
-//! What is told twice has one key at a sink, and what is another event has another.
+//! Repetitions have the same key at a sink, and different events have different keys.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! Where events go. Each sink is a folder: its key rule, its settings, its client, its error, its tests. What the relay asks
-//! of a sink is answered here, with one `match` for each question.
+//! The sinks: the places that events are delivered to. Each is a folder with its key rule, settings, client, error and
+//! tests. The relay's questions to a sink are answered here, with one `match` each.
 
 pub mod event_bus;
 #[cfg(test)]
@@ -21,7 +21,7 @@ use crate::notification::event::ResourceEvent;
 use crate::relay::{Attempt, Delivered, KeyAhead, Sinks};
 use crate::store::RecordKey;
 
-/// A sink.
+/// The name of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sink {
     /// Messages of chats, as inbound messages of a Genesys Cloud Open Messaging integration.
@@ -31,7 +31,7 @@ pub enum Sink {
 }
 
 impl Sink {
-    /// Under which key and version the delivery of an event is remembered; `None` when it is not for the sink.
+    /// The key and version by which the delivery of an event is remembered; `None` when the event is not for the sink.
     #[must_use]
     pub fn key(self, event: &ResourceEvent) -> Option<(RecordKey, i64)> {
         match self {
@@ -40,7 +40,7 @@ impl Sink {
         }
     }
 
-    /// The same, as far as the notification tells.
+    /// The same, as far as the notification tells it.
     #[must_use]
     pub fn key_ahead(self, change: &Change) -> KeyAhead {
         match self {
@@ -49,7 +49,7 @@ impl Sink {
         }
     }
 
-    /// What a delivery that hangs amounts to. Genesys Cloud may have taken the message.
+    /// The code for a delivery that hangs. Genesys Cloud may have taken the message.
     #[must_use]
     pub fn hung(self) -> Code {
         match self {
@@ -59,20 +59,20 @@ impl Sink {
     }
 }
 
-/// A resource that is there and is not handed on.
+/// The content in place of a resource that exists and is not passed on.
 const WITHHELD: &[u8] = b"";
 
-/// The sinks that a deployment has; one that is not configured is `None`.
+/// The sinks of a deployment; one that is not configured is `None`.
 #[derive(Debug)]
 pub struct Outlets<M = S3Media, B = EventBridgeBus> {
-    /// Where messages of chats go.
+    /// The sink for messages of chats.
     pub open_messaging: Option<OpenMessaging<M>>,
-    /// Where every event goes.
+    /// The sink for every event.
     pub event_bus: Option<B>,
 }
 
 impl Outlets {
-    /// Fetches what the first delivery needs. Failure is of no consequence but the log entry.
+    /// Fetches what the first delivery needs. A failure is only logged.
     pub async fn warm_up(&self, cx: &RequestContext) {
         if let Some(messaging) = &self.open_messaging {
             messaging.warm_up(cx).await;
@@ -111,14 +111,15 @@ impl<M: MediaStore, B: EventBus> Sinks for Outlets<M, B> {
             }
             (Sink::EventBus, _, Some(bus), _) => {
                 let content = match &event.message {
-                    // Rules of the customer's own need not know of the policy: they hear of it, and not what it keeps.
+                    // The customer's own rules may not know of the policy: they are told of the message, and not of its
+                    // content.
                     Some(message) if message.is_blocked() => Some(WITHHELD),
                     _ => event.content.as_deref(),
                 };
                 bus.publish(cx, &event.change, content).await?;
                 Ok(Delivered::Delivered)
             }
-            _ => Ok(Delivered::LeftOut("nothing for this sink")),
+            _ => Ok(Delivered::LeftOut("not for this sink")),
         }
     }
 

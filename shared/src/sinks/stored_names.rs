@@ -1,5 +1,5 @@
-//! What a running deployment has stored under names of resources: a key that changes has deliveries of the last week made
-//! again, and a group that changes lets two messages of a chat pass each other while an upgrade is under way.
+//! The names that a running deployment has stored. If a key changed, the deliveries of the last week would be made
+//! again; if a group changed, two messages of a chat could overtake each other during an upgrade.
 
 use std::fmt::Write;
 

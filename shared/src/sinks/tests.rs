@@ -23,7 +23,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What Graph holds, by the resource's name, and what was asked for.
+/// A stand-in for Graph: its resources by name, and the names that were fetched.
 #[derive(Debug, Default)]
 struct Graph {
     held: Mutex<BTreeMap<String, Value>>,
@@ -38,7 +38,7 @@ impl Resources for Graph {
     }
 }
 
-/// Both sinks: the messages of chats by their versions, and the names of what is published.
+/// Both sinks: the versions of chat messages, and the names of published events.
 #[derive(Debug, Default)]
 struct Kept {
     messages: Mutex<Vec<(i64, Option<i64>)>>,

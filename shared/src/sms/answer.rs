@@ -1,28 +1,28 @@
-//! What a text message looks like in an answer.
+//! The answer to a text-message request: its fields, its code and its text.
 
 use serde::Serialize;
 
 use super::Sent;
 use crate::error::{Code, Error};
 
-/// The fields of `POST /sms`. All are always there; unknown is empty.
+/// The fields of `POST /sms`. All of them are always present; an unknown one is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SmsFields {
-    /// `accepted`, `duplicate`, `unknown` or `failed`.
+    /// The outcome: `accepted`, `duplicate`, `unknown` or `failed`.
     pub status: &'static str,
     /// Genesys Cloud's message id.
     pub message_id: String,
-    /// Genesys Cloud's conversation of the message.
+    /// The Genesys Cloud conversation of the message.
     pub genesys_conversation_id: String,
-    /// SMS segments.
+    /// The number of SMS segments.
     pub segments: u32,
     /// The recipient in E.164.
     pub to_address: String,
 }
 
 impl Default for SmsFields {
-    /// The fields of an answer that knows of no message: it failed.
+    /// The fields of a failed request, which has no message.
     fn default() -> Self {
         Self {
             status: "failed",
@@ -35,7 +35,7 @@ impl Default for SmsFields {
 }
 
 impl SmsFields {
-    /// The fields for how sending ended, and the recipient as far as it is known.
+    /// The fields for the outcome of sending, and the recipient as far as it is known.
     #[must_use]
     pub fn of(result: &Result<Sent, Error>, to_address: &str) -> Self {
         let to_address = to_address.to_owned();

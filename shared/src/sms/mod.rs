@@ -1,7 +1,7 @@
-//! A text message, at most once.
+//! Sends a text message at most once.
 //!
-//! The record in the [`store`](crate::store) is written before Genesys Cloud is asked. A definite refusal removes it; an
-//! ambiguous end keeps it as `unknown`, and nothing but a person's `resend` sends again.
+//! The record in the [`store`](crate::store) is written before Genesys Cloud is called. A definite refusal removes it.
+//! When the outcome is not known it is kept as `unknown`, and only a person's `resend` sends the message again.
 
 mod answer;
 mod number;
@@ -23,37 +23,37 @@ use crate::genesys::{AgentlessMessages, GenesysError};
 use crate::http::RequestContext;
 use crate::store::{Claim, Claimed, Receipt, Records, State, StoreError, StoredRecord};
 
-/// Pauses of a request that waits for the one before it: short at first, because a send takes some hundred milliseconds.
+/// Pauses of a request that waits for an earlier one: short at first, because sending takes some hundred milliseconds.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Pauses before a record is written again that the state table did not take. It has been asked three times by then.
+/// Pauses before a record that the state table did not take is written again. It has been tried three times by then.
 const WRITE_AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
 /// Sends text messages, each at most once.
 #[derive(Debug)]
 pub struct SmsSender<'a, G, R> {
-    /// Genesys Cloud.
+    /// The client of Genesys Cloud.
     pub genesys: &'a G,
-    /// What was sent, in the state table.
+    /// The records of sent messages, in the state table.
     pub records: &'a R,
 }
 
-/// The message is with Genesys Cloud.
+/// A message that Genesys Cloud has taken, now or at an earlier request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// Whether an earlier, equal request sent it.
     pub duplicate: bool,
-    /// Whether that request's text carried another link than this one, or none.
+    /// Whether that request's text had another link than this one's, or none.
     pub other_link: bool,
-    /// Whether that request's text was another one, where this one has no link.
+    /// Whether that request's text was different, where this one's has no link.
     pub other_text: bool,
-    /// What Genesys Cloud gave back.
+    /// Genesys Cloud's receipt.
     pub receipt: Receipt,
 }
 
 impl Sent {
-    /// `accepted`, `duplicate`, or `otherLink`: a duplicate that leads the recipient elsewhere.
+    /// The code `accepted`, `duplicate`, or `otherLink` for a duplicate whose link leads elsewhere.
     #[must_use]
     pub fn code(&self) -> Code {
         match self.duplicate {
@@ -63,7 +63,7 @@ impl Sent {
         }
     }
 
-    /// What to tell a person.
+    /// The text for a person.
     #[must_use]
     pub fn message(&self) -> &'static str {
         if self.other_link {
@@ -84,7 +84,7 @@ impl<G: AgentlessMessages, R: Records> SmsSender<'_, G, R> {
     /// Sends the message unless an equal one was, or may have been, sent before.
     ///
     /// # Errors
-    /// Why it was not sent. `outcomeUnknown` alone leaves open whether it was.
+    /// The reason for which it was not sent. Only `outcomeUnknown` leaves open whether it was.
     pub async fn send(&self, cx: &RequestContext, message: &SmsMessage) -> Result<Sent, Error> {
         let Self { genesys, records } = *self;
         let key = message.record_key();
@@ -102,8 +102,8 @@ impl<G: AgentlessMessages, R: Records> SmsSender<'_, G, R> {
                 Ok(Claimed::Granted) => break,
                 Ok(Claimed::Held(held)) => held,
                 Err(cause) => {
-                    // The claim may be there all the same, and only its answer was lost. Nothing was sent, so nothing may stay
-                    // behind that makes the next request believe otherwise.
+                    // The claim may have been written, and only its answer lost. Nothing was sent, so the next request
+                    // must not find a claim that says otherwise.
                     write_down(cx, async || records.release(cx, &key, &owner).await).await;
                     return Err(state_unavailable().because(cause));
                 }
@@ -111,9 +111,10 @@ impl<G: AgentlessMessages, R: Records> SmsSender<'_, G, R> {
             if let Some(result) = settled(&held, message, now) {
                 return result;
             }
-            // What is on its way now is what the person asked for too: it is not sent once more when it has arrived.
+            // The message that is being sent now is the one that the person asked for, so it is not sent again after
+            // it.
             resend = false;
-            // Another request is sending this very message. Wait for how it ends; should it be refused, try in its place.
+            // Another request is sending this very message. Wait for its outcome; if it is refused, try in its place.
             if pause > cx.deadline.for_a_call() {
                 return Err(Error::new(
                     Code::IN_PROGRESS,
@@ -124,8 +125,8 @@ impl<G: AgentlessMessages, R: Records> SmsSender<'_, G, R> {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let result = genesys.send_agentless_message(cx, &message.agentless()).await;
-        // Where it cannot be written down, the record counts as abandoned: nothing is sent twice, the outcome is just not known
-        // later.
+        // If the outcome cannot be written, the record counts as abandoned: nothing is sent twice, but the outcome is
+        // not known later.
         write_down(cx, async || match &result {
             Ok(receipt) => records.settle(cx, &key, &owner, &State::Accepted(message.receipt(receipt))).await,
             Err(GenesysError::Ambiguous(_)) => records.settle(cx, &key, &owner, &State::Unknown).await,
@@ -141,7 +142,7 @@ impl<G: AgentlessMessages, R: Records> SmsSender<'_, G, R> {
     }
 }
 
-/// Writes how it ended, patiently: what is not written makes the next request tell a person that nobody knows.
+/// Writes the outcome, with retries. Without it, the next request has to report that the outcome is not known.
 async fn write_down(cx: &RequestContext, write: impl AsyncFn() -> Result<(), StoreError>) {
     let mut pauses = WRITE_AGAIN.into_iter();
     while let Err(error) = write().await {
@@ -155,12 +156,12 @@ async fn write_down(cx: &RequestContext, write: impl AsyncFn() -> Result<(), Sto
     }
 }
 
-/// What a record that somebody else holds says about the message; nothing while its owner is at work.
+/// What another request's record tells of the message; `None` while its owner is at work.
 fn settled(held: &StoredRecord, message: &SmsMessage, now: Timestamp) -> Option<Result<Sent, Error>> {
     match &held.state {
         State::Accepted(receipt) => {
             let differs = receipt.text_hash != message.text_hash();
-            // Another agent's name makes another text of the same invitation: where there is a link, the link counts.
+            // Another agent's name changes the text of the same invitation, so where there is a link, the link counts.
             let link = message.link_hash();
             let other_link = differs && !link.is_empty() && receipt.link_hash != link;
             let other_text = differs && link.is_empty();

@@ -1,4 +1,4 @@
-//! What a text-message request asks for, once its fields have turned out to be good.
+//! A text-message order: what a request asks for, after its fields have been checked.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,24 +15,24 @@ use crate::invisible::is_blank;
 use crate::store::{Receipt, RecordKey, hash, kind};
 use crate::unset::{has_reference, is_no_key};
 
-/// Longest SMS that Genesys Cloud takes, unless the deployment says otherwise.
+/// The longest SMS that Genesys Cloud takes, in characters, unless the deployment says otherwise.
 const SMS_MAX_CHARACTERS: usize = 765;
 
-/// Longest text that Genesys Cloud takes for other messengers.
+/// The longest text that Genesys Cloud takes for other messengers, in characters.
 const OPEN_MAX_CHARACTERS: usize = 2000;
 
-/// How this deployment sends text messages.
+/// The deployment's settings for text messages.
 #[derive(Debug, Clone)]
 pub struct SmsSettings {
     /// The sender of requests that name none.
     pub from: Option<String>,
-    /// Whose national numbers are understood.
+    /// The country whose national numbers are understood.
     pub country: Option<CountryCode>,
-    /// The text around the link.
+    /// The template of the text around the link.
     pub template: Template,
-    /// Who sends, for the recipient.
+    /// The sender's name for the recipient.
     pub brand: Option<String>,
-    /// Longest text.
+    /// The longest text, in characters.
     pub max_characters: usize,
 }
 
@@ -58,16 +58,16 @@ impl SmsSettings {
     }
 }
 
-/// Where a text message gets its link from.
+/// The source of the link in a text message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkFrom {
     /// The request brings a text, or a link for the template.
     Request,
-    /// The meeting that is made for it.
+    /// The meeting that is made in the same request.
     Meeting,
 }
 
-/// A join URL as a caller hands it on.
+/// A join URL from a request.
 #[derive(Clone, PartialEq, Eq)]
 struct JoinUrl(String);
 
@@ -75,7 +75,7 @@ impl FromStr for JoinUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A host of one word is `https://undefined`.
+        // A host of one word comes from `https://undefined`.
         let leads_somewhere = Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(|host| host.contains('.')));
         if text.starts_with("https://") && leads_somewhere && !text.chars().any(is_blank) {
             Ok(Self(text.to_owned()))
@@ -85,7 +85,7 @@ impl FromStr for JoinUrl {
     }
 }
 
-/// A text message to send, as far as the request's fields go. It holds a phone number, so it shows nothing of itself.
+/// A text message to send, as the request's fields give it. It holds a phone number, so its debug form shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmsOrder {
     to: String,
@@ -107,7 +107,7 @@ impl fmt::Debug for SmsOrder {
 
 impl SmsOrder {
     /// Reads `toAddress`, `fromAddress`, `toAddressMessengerType`, `textBody`, `language`, `agentName`,
-    /// `useExistingActiveConversation` and `resend`, and `joinUrl` where the request has to bring it.
+    /// `useExistingActiveConversation` and `resend`, and `joinUrl` when the link comes from the request.
     pub fn read(fields: &mut Fields, settings: &SmsSettings, link: LinkFrom) -> Option<Self> {
         let to = fields.text("toAddress");
         let from = fields.optional_text("fromAddress");
@@ -147,7 +147,7 @@ impl SmsOrder {
         })
     }
 
-    /// The message: addresses in the form Genesys Cloud takes, and the text with the link in it. `meeting` is the join
+    /// The finished message: addresses in Genesys Cloud's form, and the text with the link in it. `meeting` is the join
     /// URL of the meeting that was made for it.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl SmsOrder {
         };
         let (messenger, to, from, max_characters) = match self.messenger.to_ascii_lowercase().as_str() {
             "sms" => ("sms", self.recipient(settings)?, self.sender(settings)?, settings.max_characters),
-            // A user id that the integration knows and the integration's own id: nothing to parse.
+            // The user id that the integration knows, and the integration's own id: there is nothing to parse.
             "open" => ("open", self.open_recipient()?, self.from.clone(), OPEN_MAX_CHARACTERS),
             other => {
                 return Err(Error::new(
@@ -219,7 +219,7 @@ impl SmsOrder {
     }
 
     fn open_recipient(&self) -> Result<String, Error> {
-        // Whoever it is, the next customer whose id is lost would be the same one.
+        // The next customer whose id is lost would be taken for the same one.
         if is_no_key(&self.to) || has_reference(&self.to) {
             let expected = "`toAddress` is what a variable without a value looks like; expected the id of a user that the \
                             Open Messaging integration knows.";
@@ -243,7 +243,7 @@ impl SmsOrder {
     }
 }
 
-/// The first link in a text that a caller wrote.
+/// The first link in a text from a request.
 fn first_link(text: &str) -> Option<&str> {
     let link = text.get(text.find("https://")?..)?.split_whitespace().next()?;
     Some(link.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '>', '"']))
@@ -252,17 +252,17 @@ fn first_link(text: &str) -> Option<&str> {
 /// A text message that is ready to be sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmsMessage {
-    /// E.164, or a user id for `open`.
+    /// The recipient: a number in E.164, or a user id for `open`.
     pub to: String,
     from: String,
     messenger: &'static str,
     text: String,
-    /// The link that was put into the text; nothing where the caller wrote the whole text.
+    /// The link that was put into the text; `None` where the request brought the whole text.
     link: Option<String>,
     length: Length,
     conversation: Option<String>,
     use_existing_active_conversation: bool,
-    /// Whether a person has asked to send it again.
+    /// Whether a person asks to send it again.
     pub resend: bool,
 }
 
@@ -273,7 +273,7 @@ impl fmt::Debug for SmsMessage {
 }
 
 impl SmsMessage {
-    /// What makes two messages one: conversation and recipient; without a conversation, recipient and text.
+    /// The key that makes two messages one: conversation and recipient; without a conversation, recipient and text.
     #[must_use]
     pub fn record_key(&self) -> RecordKey {
         match &self.conversation {
@@ -282,7 +282,7 @@ impl SmsMessage {
         }
     }
 
-    /// How many segments it takes.
+    /// The number of SMS segments.
     #[must_use]
     pub fn segments(&self) -> u32 {
         self.length.segments
@@ -308,12 +308,12 @@ impl SmsMessage {
         }
     }
 
-    /// Tells this text from another one that goes by the same record.
+    /// A hash that tells this text from another one with the same record.
     pub(super) fn text_hash(&self) -> String {
         hash(&[&self.text])
     }
 
-    /// Tells where this text leads; empty when it has no link.
+    /// A hash of the link, which tells where the text leads; empty when it has no link.
     pub(super) fn link_hash(&self) -> String {
         self.link.as_deref().or_else(|| first_link(&self.text)).map(|link| hash(&[link])).unwrap_or_default()
     }

@@ -1,39 +1,39 @@
-//! The text of a message: the template with its link and its way out, and how many segments it costs.
+//! The text of a message: the template with its link and its opt-out words, and the number of its segments.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use gsm7::Gsm7Writer;
 
-/// What is sent when nothing else is configured.
+/// The text when no template is configured.
 const DEFAULT_TEMPLATE: &str = "{agent} invites you to a video call. Join here: {link}\nReply STOP to opt out.";
 
-/// The same with a brand, which tells the recipient whom to trust.
+/// The same with a brand, which tells the recipient that the sender can be trusted.
 const DEFAULT_BRANDED_TEMPLATE: &str =
     "{brand}: {agent} invites you to a video call. Join here: {link}\nReply STOP to opt out.";
 
-/// The same where no agent is named.
+/// The same without an agent's name.
 const DEFAULT_TEMPLATE_WITHOUT_AGENT: &str =
     "You are invited to a video call. Join here: {link}\nReply STOP to opt out.";
 
-/// The same with a brand.
+/// The same without an agent's name, with a brand.
 const DEFAULT_BRANDED_TEMPLATE_WITHOUT_AGENT: &str =
     "{brand} invites you to a video call. Join here: {link}\nReply STOP to opt out.";
 
-/// Who invites in a text of the deployment's own when nobody is named, and the brand is in it already.
+/// The inviting person in a configured template when no agent is named and the brand is in it already.
 const SOMEBODY: &str = "Your agent";
 
-/// Appended to a template that names no way out. Genesys Cloud listens to this word in every country.
+/// The opt-out words, appended to a template that has none. Genesys Cloud obeys this word in every country.
 const WAY_OUT: &str = "\nReply STOP to opt out.";
 
-/// A longer name is cut: it must not push the link out of the text.
+/// The most characters of an agent's name: a longer one must not push the link out of the text.
 const MAX_AGENT_CHARS: usize = 40;
 
-/// The text around the link, in one language or in several.
+/// The template of the text around the link, in one language or in several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     default: String,
-    /// The built-in text where no agent is named.
+    /// The built-in text without an agent's name.
     without_agent: Option<&'static str>,
     by_language: BTreeMap<String, String>,
 }
@@ -41,8 +41,8 @@ pub struct Template {
 impl FromStr for Template {
     type Err = String;
 
-    /// A text with `{link}` and, if wanted, `{agent}` and `{brand}`; or a JSON object of such texts by language, with
-    /// `default` among them.
+    /// Reads a text with `{link}` and, if wanted, `{agent}` and `{brand}`; or a JSON object of such texts by language,
+    /// with `default` among them.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let languages = if text.trim_start().starts_with("{\"") {
             serde_json::from_str(text).map_err(|_| "expected a text, or a JSON object of texts by language")?
@@ -59,7 +59,7 @@ impl FromStr for Template {
 }
 
 fn checked(text: &str) -> Result<String, String> {
-    // "\n" is how an environment variable writes a new line.
+    // An environment variable writes a new line as "\n".
     let text = text.trim().replace("\\n", "\n");
     if !text.contains("{link}") {
         return Err("expected {link} in the text".into());
@@ -68,13 +68,13 @@ fn checked(text: &str) -> Result<String, String> {
     if rest.contains(['{', '}']) {
         return Err("expected no other braces than {link}, {agent} and {brand}".into());
     }
-    // A word of its own: a brand may well be called "Nonstop".
+    // As a word of its own: a brand may be called "Nonstop".
     let has_way_out = text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "STOP");
     Ok(if has_way_out { text } else { text + WAY_OUT })
 }
 
 impl Template {
-    /// The built-in text.
+    /// The built-in template.
     #[must_use]
     pub fn built_in(with_brand: bool) -> Self {
         let (text, without_agent) = if with_brand {
@@ -85,7 +85,7 @@ impl Template {
         Self { default: text.into(), without_agent: Some(without_agent), by_language: BTreeMap::new() }
     }
 
-    /// Whether any of the texts names the brand.
+    /// Whether any of the texts uses the brand.
     #[must_use]
     pub fn wants_brand(&self) -> bool {
         std::iter::once(&self.default).chain(self.by_language.values()).any(|text| text.contains("{brand}"))
@@ -102,7 +102,7 @@ impl Template {
     }
 }
 
-/// Puts link, agent and brand into a text that somebody else wrote; without a place for the link it goes to the end.
+/// Puts link, agent and brand into a text from a request. A text without a place for the link gets it at the end.
 #[must_use]
 pub fn with_link(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
     if text.contains("{link}") { fill(text, link, agent, brand) } else { format!("{text}\n{link}") }
@@ -110,12 +110,12 @@ pub fn with_link(text: &str, link: &str, agent: Option<&str>, brand: Option<&str
 
 fn fill(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
     let agent = agent.map(one_line).filter(|name| !name.is_empty());
-    // Not "Contoso: Contoso invites you".
+    // This avoids "Contoso: Contoso invites you".
     let somebody = brand.filter(|_| !text.contains("{brand}")).unwrap_or(SOMEBODY);
     let agent = agent.as_deref().unwrap_or(somebody);
     let mut filled = String::with_capacity(text.len() + link.len());
     let mut rest = text;
-    // One pass, so that a name which contains "{link}" stays a name.
+    // In one pass, so that a name that contains "{link}" stays a name.
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let places = [("link}", link), ("agent}", agent), ("brand}", brand.unwrap_or_default())];
@@ -138,18 +138,18 @@ fn one_line(name: &str) -> String {
     clean.trim().to_owned()
 }
 
-/// How long a text is in the two alphabets of SMS.
+/// The length of a text in both of the alphabets of SMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Length {
     /// Characters as Genesys Cloud counts them: UTF-16 units.
     pub characters: usize,
-    /// What carriers bill.
+    /// The number of segments, which carriers bill.
     pub segments: u32,
 }
 
-/// How many septets a character takes in the GSM 7-bit alphabet (3GPP TS 23.038); `None` when it has none for it.
+/// The number of septets of a character in the GSM 7-bit alphabet (3GPP TS 23.038); `None` when it is not in it.
 fn septets(c: char) -> Option<usize> {
-    // The escape is in the encoder's table and stands for nothing.
+    // The escape is in the encoder's table, but is no character.
     if c == '\u{1b}' {
         return None;
     }
@@ -161,8 +161,8 @@ fn septets(c: char) -> Option<usize> {
     Some(room - writer.into_writer().ok()?.len())
 }
 
-/// Measures a text. GSM-7 takes 160 septets in one segment and 153 in each of several, UCS-2 70 and 67 units; a
-/// character that takes two is never parted.
+/// Measures a text. GSM-7 has 160 septets in a single segment and 153 in each of several, UCS-2 has 70 and 67 units. A
+/// character of two is never split.
 #[must_use]
 pub fn measure(text: &str) -> Length {
     let gsm: Option<Vec<usize>> = text.chars().map(septets).collect();

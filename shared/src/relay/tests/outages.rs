@@ -14,8 +14,8 @@ const GROUPS: i64 = 20;
 
 const LINES: i64 = 15;
 
-/// Lines of all groups, sent at the beginning of an outage; served until all is delivered. Gives how long the last of them
-/// had to wait after its end, and the most receives.
+/// Sends lines of all groups at the beginning of an outage, and serves until all are delivered. Returns how long after
+/// its end the last of them was delivered, and the most receives.
 async fn through(scene: &Scene, code: Code, outage: Duration) -> (Duration, u32) {
     let mut queue = Queue::default();
     for id in 0..LINES {

@@ -10,21 +10,21 @@ use super::scene::{Scene, line, locked};
 use crate::error::Code;
 use crate::queue::Message;
 
-/// The queue's own visibility time-out, for what nobody has hidden.
+/// The queue's own visibility timeout, for messages that were not hidden.
 const VISIBILITY: Duration = Duration::from_secs(180);
 
-/// A group: what waits in it, oldest first, and until when all of it is hidden.
+/// A group: its waiting messages, oldest first, and until when they are hidden.
 #[derive(Default)]
 struct Group {
     waiting: VecDeque<Message>,
     hidden_until: Option<Instant>,
 }
 
-/// The queue.
+/// A FIFO queue in memory.
 #[derive(Default)]
 pub(super) struct Queue {
     groups: BTreeMap<String, Group>,
-    /// The most receives that a message had.
+    /// The most times that a message was received.
     pub(super) most_receives: u32,
 }
 
@@ -37,7 +37,7 @@ impl Queue {
         self.groups.values().all(|group| group.waiting.is_empty())
     }
 
-    /// Up to ten messages of groups that are to be seen, or the time until there are some.
+    /// Up to ten messages of groups that are not hidden, or the time until there are some.
     fn receive(&mut self) -> Result<Vec<Message>, Duration> {
         let now = Instant::now();
         let mut batch: Vec<Message> = Vec::new();
@@ -57,7 +57,7 @@ impl Queue {
         Ok(batch)
     }
 
-    /// Serves until nothing is left. Whether a receive says so is up to the caller.
+    /// Serves until no message is left. The caller decides whether a receive counts.
     pub(super) async fn drain(&mut self, scene: &Scene) {
         let mut rounds = 0;
         while !self.is_empty() {
@@ -91,8 +91,8 @@ impl Queue {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Lines of three groups, each sent once or more, some of them poison, while opening and the sinks fail: each that is no
-    /// poison arrives, once, in order, and each that is one is set aside.
+    /// Lines of three groups, each sent once or more, some of them poison, while opening and the sinks fail. Each that
+    /// is not poison arrives, once, in order; each that is poison is set aside.
     #[test]
     fn every_line_arrives_once_and_in_order(
         lines in proptest::collection::vec((0..3_usize, 1..4_usize, 0..10_u8), 1..60),

@@ -20,12 +20,12 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A failure that passes by itself, at once or in the queue.
+/// A failure that passes by itself, within seconds or later in the queue.
 fn trouble() -> Error {
     Error::new(if fastrand::bool() { Code::GENESYS_UNAVAILABLE } else { Code::GENESYS_THROTTLED }, "test")
 }
 
-/// A line as it lies on the queue; it says its version.
+/// A line as a message of the queue, with its version in it.
 pub(super) fn line(group: &str, id: i64) -> Message {
     let (id_of_message, body) = (Uuid::new_v4().to_string(), format!("{group}/{id}/{id}"));
     Message { id: id_of_message, body, receives: 1, group: group.into(), receipt: "r".into() }
@@ -50,7 +50,7 @@ impl Event for Line {
     }
 }
 
-/// Opens lines; fails now and then, and at these.
+/// A source that opens lines; it fails now and then, and at these lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     pub(super) failures: Mutex<f64>,
@@ -124,20 +124,20 @@ pub(super) struct Places {
     pub(super) arrived: Mutex<Vec<Arrived>>,
     pub(super) published: Mutex<Vec<String>>,
     pub(super) failures: Mutex<f64>,
-    /// Its code, and when it ends.
+    /// The code of the outage, and when it ends.
     pub(super) outage: Mutex<Option<(Code, Instant)>>,
-    /// Whether the chat takes what it answers [`Code::OUTCOME_UNKNOWN`] to.
+    /// Whether the chat takes the lines that it answers [`Code::OUTCOME_UNKNOWN`] to.
     pub(super) takes_in_doubt: Mutex<bool>,
     pub(super) hangs: Mutex<HashSet<String>>,
     pub(super) panics: Mutex<HashSet<String>>,
     refused: Mutex<HashMap<String, Code>>,
     pub(super) tried: Mutex<Vec<Place>>,
-    /// Whether there is a bus; then an outage is its.
+    /// Whether there is a bus; if so, the outage is the bus's.
     bus: bool,
 }
 
 impl Places {
-    /// The chat answers a line with this code.
+    /// Makes the chat answer a line with this code.
     pub(super) fn refuse(&self, text: &str, code: Code) {
         locked(&self.refused).insert(text.into(), code);
     }
@@ -224,7 +224,7 @@ impl Sinks for Places {
     }
 }
 
-/// All of it.
+/// A relay with its source, its sinks and its queue.
 pub(super) struct Scene(Relay<Lines, MemoryDeliveries, Places, MemoryBack>);
 
 impl Default for Scene {
@@ -258,7 +258,7 @@ impl Scene {
         &self.0.back
     }
 
-    /// From now on, and for so long.
+    /// Begins an outage with this code, for this long.
     pub(super) fn outage(&self, code: Code, time: Duration) {
         *locked(&self.sinks().outage) = Some((code, Instant::now() + time));
     }

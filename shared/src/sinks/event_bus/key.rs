@@ -1,7 +1,7 @@
-//! Under which key the publication of a change is remembered.
+//! The key by which the publication of a change is remembered.
 //!
-//! A message is created once, and any other change is known by the resource's tag; where nothing has a tag, by the moment in
-//! which the notification came: rather told twice than not at all.
+//! A resource is created only once, and any other change is known by the resource's tag. Where there is no tag, the
+//! moment of the notification tells changes apart: to publish one twice is better than not at all.
 
 use std::borrow::Cow;
 
@@ -13,11 +13,11 @@ use crate::notification::event::ResourceEvent;
 use crate::relay::KeyAhead;
 use crate::store::{RecordKey, kind};
 
-/// Key of an event. Its version is always 0: each change is an event of its own.
+/// The key of an event. Its version is always 0, because each change is an event of its own.
 pub(in crate::sinks) fn of(event: &ResourceEvent) -> (RecordKey, i64) {
     let (change, content) = (&event.change, event.content.as_deref());
     let tag = match (&content, change.etag.as_str()) {
-        // A listing may still find it.
+        // A later listing may still find it.
         (None, _) if is_creation(change) => return (key_with(change, "gone"), 0),
         (_, "") => content.and_then(tag).unwrap_or_else(|| change.received_at.to_string()),
         (_, etag) => etag.to_owned(),
@@ -25,7 +25,7 @@ pub(in crate::sinks) fn of(event: &ResourceEvent) -> (RecordKey, i64) {
     (key(change, &tag), 0)
 }
 
-/// The same by the notification alone.
+/// The same, from the notification alone.
 pub(in crate::sinks) fn ahead(change: &Change) -> KeyAhead {
     if change.etag.is_empty() && !is_creation(change) {
         KeyAhead::AfterOpening
@@ -43,22 +43,22 @@ fn key_with(change: &Change, tag: &str) -> RecordKey {
     RecordKey::new(kind::EVENT, &[&change.tenant_id, &path, &change.change_type, tag])
 }
 
-/// Whether it is the creation of something that is created once. A member of a chat may be added again.
+/// Whether it is the creation of a resource that is created only once. A member of a chat may be added again.
 fn is_creation(change: &Change) -> bool {
     let path = path(&change.resource);
     let collection = path.iter().rev().nth(1).map(String::as_str);
     change.change_type == "created" && matches!(collection, Some("messages" | "events"))
 }
 
-/// The path that a resource is remembered by: its normal form. What lies in a mailbox is remembered without the mailbox, for
-/// its id is no other mailbox's, and a notification may name the user otherwise than a listing does.
+/// The path by which a resource is remembered: its normal form. A resource in a mailbox is remembered without the
+/// mailbox, because its id is unique, and a notification may name the user differently than a listing.
 fn path(resource: &str) -> Vec<String> {
     let Ok(name) = ResourceName::read(resource) else { return vec![resource.to_owned()] };
     let mut path: Vec<_> = name.normal_segments().map(Cow::into_owned).collect();
     match path.first().map(String::as_str) {
         Some("users") if path.len() == 4 => drop(path.drain(..2)),
-        // Not the normal form, but what deliveries have always been remembered by here: every other segment in lower case.
-        // Another key would have those of the last week made again.
+        // Not the normal form, but the form by which deliveries of these have always been remembered: every other
+        // segment in lower case. Another key would make the deliveries of the last week again.
         Some("communications") => path = every_other_in_lower_case(&name),
         _ => {}
     }
@@ -70,7 +70,7 @@ fn every_other_in_lower_case(name: &ResourceName<'_>) -> Vec<String> {
     segments.map(|(place, it)| if place % 2 == 0 { it.to_ascii_lowercase() } else { it.to_owned() }).collect()
 }
 
-/// What tells this version of the resource from another when the notification does not say.
+/// The tag that tells this version of the resource from another, when the notification does not.
 fn tag(content: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Tags {

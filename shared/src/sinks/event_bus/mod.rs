@@ -1,7 +1,7 @@
-//! Every change, on an Amazon EventBridge bus, for rules of the customer's own.
+//! The event bus: every change is published on an Amazon EventBridge bus, for the customer's own rules.
 //!
-//! An event's `source` is `teams-bridge`, its `detail-type` is `Graph chatMessage created`: what the resource is and
-//! what happened to it. Its `detail` is the notification, with the resource as `data`. EventBridge hands an event out at
+//! An event's `source` is `teams-bridge`, its `detail-type` is `Graph chatMessage created`: the type of resource, and
+//! what happened to it. Its `detail` is the notification, with the resource as `data`. EventBridge delivers an event at
 //! least once, and so does the bridge.
 
 pub(in crate::sinks) mod key;
@@ -23,18 +23,18 @@ use crate::notification::Change;
 use crate::startup::Startup;
 use crate::telemetry::{Call, Upstream};
 
-/// Who an event is from.
+/// The `source` of the bridge's events.
 const SOURCE: &str = "teams-bridge";
 
-/// Most bytes of an entry, all its fields together.
+/// The most bytes of an entry, all its fields together.
 ///
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>
 const MAX_ENTRY_BYTES: usize = 256 * 1024;
 
-/// Most characters of a `detail-type`.
+/// The most characters of a `detail-type`.
 const MAX_DETAIL_TYPE: usize = 128;
 
-/// The bus's name, or its ARN when it is another account's.
+/// The name of the bus, or its ARN when it belongs to another account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusName(String);
 
@@ -58,7 +58,7 @@ impl BusName {
     }
 }
 
-/// Why an event was not published, or nobody knows.
+/// Why an event was not published, or why that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event bus did not take the event ({0}); the function's role needs events:PutEvents on EVENT_BUS")]
 pub struct EventBusError(String);
@@ -70,12 +70,12 @@ impl From<EventBusError> for Error {
     }
 }
 
-/// Where events are published.
+/// A bus that events are published on.
 pub trait EventBus: Send + Sync {
     /// Publishes a change, with the resource as JSON where it still exists.
     ///
     /// # Errors
-    /// When the bus did not take it. It may be published again then.
+    /// When the bus did not take it. It may then be published again.
     fn publish(
         &self,
         cx: &RequestContext,
@@ -84,7 +84,7 @@ pub trait EventBus: Send + Sync {
     ) -> impl Future<Output = Result<(), EventBusError>> + Send;
 }
 
-/// A bus of EventBridge.
+/// A bus in Amazon EventBridge.
 #[derive(Debug, Clone)]
 pub struct EventBridgeBus {
     client: aws_sdk_eventbridge::Client,
@@ -142,12 +142,12 @@ impl EventBus for EventBridgeBus {
     }
 }
 
-/// A 200 says that the request was read. What became of its one entry stands in the answer.
+/// A 200 only says that the request was read. What became of its one entry is in the body.
 fn taken(output: &PutEventsOutput) -> Result<(), EventBusError> {
     match output.entries() {
         [entry] if output.failed_entry_count() == 0 && entry.error_code().is_none() => Ok(()),
         [entry, ..] => Err(EventBusError(entry.error_code().unwrap_or("an entry failed without a code").to_owned())),
-        [] => Err(EventBusError("the answer does not say what became of it".into())),
+        [] => Err(EventBusError("the answer does not say what became of the event".into())),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The org's own agents, whose messages in a chat are no customer's: an agent who answers in Teams need not be shown it.
+//! The org's own agents. Their messages in a chat are not a customer's: an agent who answers in Teams need not see them
+//! in Genesys Cloud.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -15,19 +16,19 @@ use crate::error::Error;
 use crate::genesys::{GenesysClient, GenesysError};
 use crate::http::RequestContext;
 
-/// How long what Genesys Cloud says of somebody is taken for true.
+/// How long Genesys Cloud's answer about a person is remembered.
 const FRESH: Duration = Duration::from_secs(60 * 60);
 
-/// Most people that are known at once.
+/// The most people that are remembered at once.
 const MAX_KNOWN: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
-/// Who the org's own agents are.
+/// The rule that tells the org's own agents from other people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Agents {
-    /// Nobody is known to be one.
+    /// No person counts as an agent.
     #[default]
     Unknown,
-    /// Everybody whom a Genesys Cloud user's external id `microsoftteams` names.
+    /// A person counts whom a Genesys Cloud user's external id `microsoftteams` names.
     Linked,
     /// The users with these object ids.
     Listed(BTreeSet<Uuid>),
@@ -49,7 +50,7 @@ impl FromStr for Agents {
     }
 }
 
-/// Tells agents from others.
+/// Tells agents from other people.
 #[derive(Debug)]
 pub(super) struct AgentFinder {
     agents: Agents,
@@ -61,10 +62,10 @@ impl AgentFinder {
         Self { agents, known: Mutex::new(LruCache::new(MAX_KNOWN)) }
     }
 
-    /// Whether an agent of the org wrote a message; `false` when Genesys Cloud does not want to say.
+    /// Whether an agent of the org wrote a message; `false` when Genesys Cloud refuses to tell.
     ///
     /// # Errors
-    /// When Genesys Cloud cannot say it now.
+    /// When Genesys Cloud cannot tell it now.
     pub(super) async fn wrote(
         &self,
         cx: &RequestContext,
@@ -90,9 +91,9 @@ impl AgentFinder {
                 lock().put(user, (is_linked, Instant::now()));
                 Ok(is_linked)
             }
-            // A setting of convenience must not cost a customer's message.
+            // A setting of convenience must not lose a customer's message.
             Err(error @ (GenesysError::PermissionMissing { .. } | GenesysError::Rejected { .. })) => {
-                tracing::warn!(%error, "whether an agent wrote a message is not known, and it is delivered");
+                tracing::warn!(%error, "whether an agent wrote a message could not be looked up, so the message is delivered");
                 Ok(false)
             }
             Err(error) => Err(error.into()),

@@ -1,4 +1,4 @@
-//! The images of a message: fetched, kept, and named in the text; or missing, with the reason in the text.
+//! The images of a message: fetched, stored, and named in the text; or left out, with the reason in the text.
 
 use std::fmt::Write;
 
@@ -16,23 +16,23 @@ use crate::notification::Change;
 use crate::notification::open::Replication;
 use crate::store::chat_names::ChatNames;
 
-/// How often the queue hands a message out before it is delivered without an image that could not be had until then.
-/// The queue has to hand it out more often than that before it gives it up.
+/// How many times the queue hands out a message before it is delivered without an image that could not be fetched. It
+/// must be less than the receives after which the queue gives the message up.
 pub const IMAGE_TRIES: u32 = 3;
 
-/// What became of a message's images.
+/// The images of a message after fetching.
 pub(super) struct Images {
-    /// What stands in the text for each.
+    /// The words for each in the text.
     pub(super) words: Vec<String>,
-    /// Those that go along.
+    /// The images that are sent along.
     pub(super) content: Vec<InboundContent>,
 }
 
-/// Why an image does not go along.
+/// Why an image is not sent along.
 enum Missing {
-    /// It never will.
+    /// It will never be, for this reason.
     LeftOut(String),
-    /// It may a moment later.
+    /// A retry may fetch it.
     Later(Error),
 }
 
@@ -47,7 +47,7 @@ impl From<GraphError> for Missing {
             GraphError::NotFound { .. } => "Microsoft Teams does not have it any more",
             _ => "Microsoft Teams does not hand it out",
         };
-        // Whoever looks after the bridge can change it: a permission may be missing.
+        // An administrator can change this: a permission may be missing.
         tracing::warn!(%error, "an image is left out of its message");
         Self::LeftOut(why.into())
     }
@@ -71,7 +71,7 @@ fn too_large(limit: usize) -> String {
 }
 
 impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
-    /// Fetches and keeps them, within half of the time that is left: the message itself has to arrive too.
+    /// Fetches and stores the images, within half of the time that is left: the message itself has to be sent too.
     pub(super) async fn images(
         &self,
         cx: &RequestContext,
@@ -121,7 +121,8 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         number: usize,
         replication: &mut Replication,
     ) -> Result<InboundAttachment, Missing> {
-        // Who writes a message may name an image of any chat. The bridge may read them all; who is in this one may not.
+        // The sender of a message may name an image of any chat. The bridge may read them all; the people in this chat
+        // may not.
         let at = self.graph.hosted_content_url(&image.src).filter(|at| at.is_in(chat));
         let at = at.ok_or_else(|| Missing::LeftOut("it does not belong to this chat".into()))?;
         let (content, _room) = loop {
@@ -131,7 +132,7 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
                 Ok(content) => break (content, room),
                 Err(error) => error,
             };
-            // What is waited for takes no room from others.
+            // A message that waits must not take the room of others.
             drop(room);
             if !replication.again(cx, &error).await {
                 return Err(error.into());
@@ -153,7 +154,7 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
     }
 }
 
-/// Genesys Cloud's name for a kind of media, and what a file of it is called.
+/// Genesys Cloud's name for a kind of media, and the name of such a file.
 fn kind(mime: &str) -> (&'static str, &'static str) {
     match mime {
         "image/png" => ("Image", "png"),

@@ -1,13 +1,13 @@
-//! A chat's message, as an inbound message of a Genesys Cloud Open Messaging integration.
+//! Open Messaging: delivers a chat message as an inbound message of a Genesys Cloud Open Messaging integration.
 //!
-//! One chat is one conversation: Genesys Cloud puts messages of the same sender id together, and that id is the chat's.
-//! It is named after the first writer. What anybody else writes begins with their name, and the org's own agents can be
-//! left out. What Open Messaging has no form for is said in words: an edit comes as a
-//! message of its own that says so, a deletion as one that says which message is gone and not what it said. A message that
-//! data loss prevention blocks is told as a deletion is, and comes with its text once its sender has released it.
+//! One chat is one conversation, because Genesys Cloud joins messages of the same sender id, and that id is the chat's.
+//! The conversation is named after the first writer. Another person's message begins with that person's name, and the
+//! org's own agents can be left out. Changes that Open Messaging has no form for are told in words: an edit is a
+//! message of its own that says so, a deletion one that tells which message is gone, but not its text. A message that
+//! data loss prevention blocks is told as a deletion is, and sent with its text once its sender has released it.
 //!
-//! Images are fetched with the bridge's token, kept for a short while, and passed on as links. An image that cannot be
-//! had never costs the message: after a few tries the text says where it was, and why it is not there.
+//! Images are fetched with the bridge's token, stored for a short while, and passed on as links. An image that cannot
+//! be fetched never stops its message: after a few tries the text says where it was, and why it is missing.
 
 mod agents;
 mod images;
@@ -40,22 +40,22 @@ use crate::store::{RecordKey, StoreError, hash, kind};
 use agents::AgentFinder;
 pub use agents::Agents;
 
-/// What the agent sees of somebody who has no name.
+/// The name that an agent sees of a person without a name.
 const NAMELESS: &str = "Teams user";
 
-/// Most characters of a name.
+/// The most characters of a name.
 const MAX_NAME: usize = 100;
 
-/// Images that are in memory at once, of all messages together.
+/// The most images that are in memory at once, of all messages together.
 const IMAGES_AT_ONCE: usize = 2;
 
-/// What becomes of a message of which nobody knows whether Genesys Cloud has it.
+/// What to do with a message when it is not known whether Genesys Cloud has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum InDoubt {
-    /// It is sent again: rather twice than not at all.
+    /// Send it again: a copy is better than a gap.
     #[default]
     Repeat,
-    /// It is not: rather not at all than twice.
+    /// Do not send it again: a gap is better than a copy.
     Leave,
 }
 
@@ -71,24 +71,25 @@ impl FromStr for InDoubt {
     }
 }
 
-/// A message to Genesys Cloud takes less than a second. With less time than this it is not begun.
+/// The least time to begin sending with; a message takes less than a second.
 const LEAST_TIME_TO_SEND: Duration = Duration::from_millis(500);
 
-/// Where messages go, and what of their images goes along.
+/// The integration that messages are sent to, and the rules for images, agents and doubtful messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenMessagingSettings {
-    /// The integration's id.
+    /// The id of the integration.
     pub integration_id: Uuid,
-    /// Images.
+    /// The settings for images.
     pub media: MediaSettings,
-    /// Whose messages are left out.
+    /// The agents whose messages are left out.
     pub agents: Agents,
-    /// What becomes of a message of which nobody knows whether Genesys Cloud has it.
+    /// What to do with a message when it is not known whether Genesys Cloud has it.
     pub in_doubt: InDoubt,
 }
 
 impl OpenMessagingSettings {
-    /// Reads `OPEN_MESSAGING_INTEGRATION_ID`, `OPEN_MESSAGING_IN_DOUBT`, `CHAT_AGENTS` and what [`MediaSettings::read`] reads.
+    /// Reads `OPEN_MESSAGING_INTEGRATION_ID`, `OPEN_MESSAGING_IN_DOUBT`, `CHAT_AGENTS` and the variables of
+    /// [`MediaSettings::read`].
     pub fn read(env: &mut Environment) -> Option<Self> {
         let integration_id = env.required("OPEN_MESSAGING_INTEGRATION_ID");
         let agents = env.or("CHAT_AGENTS", Agents::Unknown);
@@ -98,7 +99,7 @@ impl OpenMessagingSettings {
     }
 }
 
-/// Hands messages to Genesys Cloud.
+/// The sink that sends chat messages to Genesys Cloud.
 #[derive(Debug)]
 pub struct OpenMessaging<M, N = DynamoChatNames> {
     graph: Arc<GraphClient>,
@@ -111,15 +112,15 @@ pub struct OpenMessaging<M, N = DynamoChatNames> {
 }
 
 impl OpenMessaging<S3Media> {
-    /// Fetches the token and opens the connections, so that the first message finds them. Failure is of no consequence but
-    /// the log entry.
+    /// Fetches the token and opens the connections, so that the first message finds them. A failure is only logged.
     pub async fn warm_up(&self, cx: &RequestContext) {
         tokio::join!(self.genesys.warm_up(cx), self.store.warm_up());
     }
 }
 
 impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
-    /// Images come from `graph` and go to `store`, messages go to `genesys`; who a chat is named after is in `names`.
+    /// A sink that fetches images from `graph`, stores them in `store`, sends messages to `genesys`, and keeps in
+    /// `names` whom each chat is named after.
     #[must_use]
     pub fn new(
         graph: Arc<GraphClient>,
@@ -132,12 +133,12 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         Self { graph, genesys, store, names, agents, settings, room: Semaphore::new(IMAGES_AT_ONCE) }
     }
 
-    /// Delivers the message that a notification is of. By how often the queue has handed it out, a failure of an image that
-    /// passes is told from one that lasts.
+    /// Delivers the chat message of an event. `tried` tells how many times the queue has handed it out, which tells a
+    /// passing failure of an image from a lasting one.
     ///
     /// # Errors
-    /// When Genesys Cloud did not take it or nobody knows, or when an image may be had a moment later. Sent again, it
-    /// has the same `messageId`.
+    /// When Genesys Cloud did not take the message or that is not known, or when a retry may fetch an image. Sent
+    /// again, the message has the same `messageId`.
     pub async fn deliver(
         &self,
         cx: &RequestContext,
@@ -150,11 +151,12 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
             return self.doubt(cx, message, "a process died at its delivery");
         }
         let integration = self.settings.integration_id.to_string();
-        // Each try may be a copy, so none is made before Genesys Cloud answers again.
+        // Each try may lead to a copy, so none is made before Genesys Cloud answers again.
         if doubts > 0 {
             self.genesys.open_messaging_answers(cx, &integration).await?;
         }
-        // Before the worker gives the delivery up, which does not know of the setting for what is in doubt.
+        // This ends before the relay gives the delivery up, because the relay does not know the setting for messages in
+        // doubt.
         let until = Instant::now() + cx.deadline.for_a_call() * 2 / 3;
         let event = message.event();
         if message.is_system() {
@@ -166,8 +168,8 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         if before.is_some_and(|before| message.is_told(before)) {
             return Ok(Delivered::LeftOut("nothing that was not told before"));
         }
-        // A reaction is no version of its own. To a message that may be forgotten, it must not show it again, or for the first
-        // time.
+        // A reaction makes no version of its own. If the message may be forgotten already, a reaction must not show it
+        // again, nor for the first time.
         let written = Timestamp::from_millisecond(message.text_version()).ok().filter(|_| message.text_version() > 0);
         let is_old = written.is_some_and(|written| change.received_at.duration_since(written) > REMEMBERED);
         if before.is_none() && change.change_type == "updated" && is_old {
@@ -202,7 +204,7 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         match tokio::time::timeout_at(until, sent).await {
             Ok(Ok(_)) => Ok(Delivered::Delivered),
             Ok(Err(GenesysError::Ambiguous(cause))) => self.doubt(cx, message, &cause),
-            // The integration's, not the message's: it is not there, or is another org's.
+            // The cause is the integration, not the message: it does not exist, or belongs to another org.
             Ok(Err(GenesysError::Rejected { status: 404, code, .. })) => {
                 let message = "Genesys Cloud has no Open Messaging integration of this id. Correct \
                                OPEN_MESSAGING_INTEGRATION_ID (the template's OpenMessagingIntegrationId).";
@@ -213,11 +215,11 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         }
     }
 
-    /// Nobody knows whether Genesys Cloud has the message.
+    /// Handles a message when it is not known whether Genesys Cloud has it.
     fn doubt(&self, cx: &RequestContext, message: &ChatMessage, cause: &str) -> Result<Delivered, Error> {
         match self.settings.in_doubt {
             InDoubt::Repeat => {
-                let message = "Nobody knows whether Genesys Cloud took a message. It may be sent once more.";
+                let message = "It is not known whether Genesys Cloud took a message. It may be sent once more.";
                 Err(Error::new(Code::OUTCOME_UNKNOWN, message).because(cause))
             }
             InDoubt::Leave => {
@@ -225,15 +227,15 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
                 tracing::error!(
                     message = message.id,
                     cause,
-                    "nobody knows whether Genesys Cloud took a message, and it is not sent again, as the settings want it"
+                    "it is not known whether Genesys Cloud took a message, and it is not sent again, as OPEN_MESSAGING_IN_DOUBT says"
                 );
-                Ok(Delivered::LeftOut("nobody knows whether Genesys Cloud took it"))
+                Ok(Delivered::LeftOut("it is not known whether Genesys Cloud took it"))
             }
         }
     }
 }
 
-/// What is said to the agent of a message with this text, images included; `before` as in [`OpenMessaging::deliver`].
+/// The text for the agent of a message with this text, images included; `before` as in [`OpenMessaging::deliver`].
 #[must_use]
 pub fn said(message: &ChatMessage, before: Option<i64>, text: String) -> String {
     let was_blocked = before.is_some_and(|before| message.was_blocked(before));
@@ -257,7 +259,7 @@ fn which(message: &ChatMessage) -> String {
     }
 }
 
-/// Who wrote a message.
+/// The writer of a message.
 #[must_use]
 pub fn writer(message: &ChatMessage) -> Writer {
     let name = one_line(message.sender().unwrap_or_default(), MAX_NAME);
@@ -270,8 +272,8 @@ fn not_named(error: StoreError) -> Error {
     Error::new(Code::STATE_UNAVAILABLE, message).because(&error)
 }
 
-/// A message of this tenant, as Genesys Cloud is given it: in a conversation that is named after somebody, so that what
-/// another one writes begins with their name.
+/// A chat message as Genesys Cloud gets it. It is in a conversation that is named after the first writer, so the text
+/// of another writer begins with that writer's name.
 #[must_use]
 pub fn inbound(
     tenant_id: &str,

@@ -1,4 +1,4 @@
-//! Phone numbers: parsed once, E.164 from then on.
+//! Phone numbers, parsed once into E.164.
 
 mod plans;
 mod written;
@@ -12,8 +12,8 @@ use thiserror::Error;
 use plans::Plan;
 use written::Written;
 
-/// A row of fewer digits without a plus is a national number in too many countries: the ten digits of the United States
-/// are as many as those of a Norwegian number behind its calling code.
+/// Fewer digits without a plus are a national number in too many countries: a number of the United States has ten
+/// digits, and so has a Norwegian number with its calling code.
 const MIN_DIGITS_OF_LOST_PLUS: usize = 11;
 
 /// An ISO 3166 alpha-2 country code that has a calling code.
@@ -29,7 +29,7 @@ impl FromStr for CountryCode {
     }
 }
 
-/// A phone number in E.164. Its debug form shows nothing of it.
+/// A phone number in E.164. Its debug form does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PhoneNumber(String);
 
@@ -39,22 +39,22 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// Why a text is no phone number that a message may go to. Its display form goes on after the field's name.
+/// Why a text is no phone number that a message can be sent to. The text of the error follows the field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotAPhoneNumber {
-    /// There is something else in it: a letter, a second number.
+    /// The text holds other characters: a letter, or a second number.
     #[error(
         "holds more than the digits of one phone number: a letter, perhaps an O for a 0, or a second number; expected \
          one such as +447700900123. Did the caller withhold the number?"
     )]
     Characters,
-    /// It is an extension within somebody's private network.
+    /// The number is an extension within a private network.
     #[error("is an extension of a private exchange; expected a public number such as +447700900123.")]
     Private,
-    /// No numbering plan has it.
+    /// No country's numbering plan has the number.
     #[error("is no complete phone number; expected one such as +447700900123. Did the caller withhold the number?")]
     Incomplete,
-    /// Without a plus it is a number of more than one country.
+    /// Without a plus, the number belongs to more than one country.
     #[error(
         "may be a number of another country without its +; expected the + and the country's calling code before it."
     )]
@@ -62,11 +62,12 @@ pub enum NotAPhoneNumber {
 }
 
 impl PhoneNumber {
-    /// Reads a number as people, scripts and telephones write it: E.164, `tel:` or `sip:` before it, with spaces, with a
-    /// national prefix (then `country` says whose), or as an international number that has lost its `+`.
+    /// Reads a number as people, scripts and telephones write it: E.164, with `tel:` or `sip:` before it, with spaces,
+    /// with a national prefix (of the given `country`), or as an international number that has lost its `+`.
     ///
     /// # Errors
-    /// [`NotAPhoneNumber`]. A number that two countries may have is none: a text message to a stranger is worse than none.
+    /// [`NotAPhoneNumber`], also for a number that two countries may have: no text message is better than one to a
+    /// stranger.
     pub fn parse(text: &str, country: Option<CountryCode>) -> Result<Self, NotAPhoneNumber> {
         let written = written::read(text)?;
         let digits = written.digits.as_str();
@@ -74,13 +75,13 @@ impl PhoneNumber {
             return international(digits).map(Self::of).ok_or(NotAPhoneNumber::Incomplete);
         }
         let Some(country) = country.and_then(|country| phonelib::country_by_code(country.0)) else {
-            // The prefix for calls abroad in most countries.
+            // The prefix for international calls in most countries.
             return match digits.starts_with("00") {
                 true => international(digits).map(Self::of).ok_or(NotAPhoneNumber::Incomplete),
                 false => abroad(&written),
             };
         };
-        // The library takes a length that any number of the country has, were it a freephone number's.
+        // The library accepts any length that a number of the country has, even a freephone number's.
         let national = phonelib::PhoneNumber::parse_with_country(digits, country.code).filter(|number| {
             number.country_code() != country.prefix || plan_of(number).is_some_and(|(plan, length)| plan.has(length))
         });
@@ -102,19 +103,19 @@ impl PhoneNumber {
     }
 }
 
-/// The number for digits that begin with a calling code, or with the prefix for calls abroad before it.
+/// The number for digits that begin with a calling code, with or without the prefix for international calls.
 fn international(digits: &str) -> Option<phonelib::PhoneNumber> {
     let digits = digits.strip_prefix("00").unwrap_or(digits);
-    // The library passes over any zeros, and so makes an Australian number of the French +06 12 34 56 78.
+    // The library skips all zeros, and so would make an Australian number of the French +06 12 34 56 78.
     if digits.starts_with('0') { None } else { phonelib::PhoneNumber::parse(&format!("+{digits}")) }
 }
 
-/// The number of a country that nobody named, when it can be nothing but one that takes text messages and has lost its
-/// plus.
+/// The number when no country is known: it must be one that can get text messages and has lost its plus, and nothing
+/// else.
 fn abroad(written: &Written) -> Result<PhoneNumber, NotAPhoneNumber> {
     let number = international(&written.digits).ok_or(NotAPhoneNumber::Incomplete)?;
     let is_long = written.digits.len() >= MIN_DIGITS_OF_LOST_PLUS && !written.digits.starts_with('0');
-    // Under calling code 1 every number takes text messages, and the area code is known to be one.
+    // Under calling code 1 every number can get text messages, and the area code is known to exist.
     let takes_texts = number.e164().starts_with("+1") || is_mobile(&number);
     if is_long && !written.national && takes_texts {
         Ok(PhoneNumber::of(number))
@@ -123,8 +124,8 @@ fn abroad(written: &Written) -> Result<PhoneNumber, NotAPhoneNumber> {
     }
 }
 
-/// The number for digits that begin with the calling code of the country they are read in: by the lengths that its plan
-/// has, and of a fixed line and a mobile phone the latter, because it takes text messages.
+/// The number for digits that begin with the calling code of the country they are read in. The lengths in its plan
+/// decide; between a fixed line and a mobile phone it is the latter, which can get text messages.
 fn at_home_or_without_plus(
     written: &Written,
     calling_code: u32,
@@ -135,7 +136,7 @@ fn at_home_or_without_plus(
         (None, None) => return Err(NotAPhoneNumber::Incomplete),
         (Some(national), None) => return Ok(PhoneNumber::of(national)),
         (national, Some(without_plus)) => {
-            // The library reads a number without its plus too, where it finds nothing else; in North America it is the
+            // The library also reads a number without its plus when it finds nothing else; in North America it is the
             // same number either way.
             let same = national.as_ref().is_some_and(|national| national.e164() == without_plus.e164());
             if same && without_plus.e164().starts_with("+1") {
@@ -167,7 +168,7 @@ fn is_mobile(number: &phonelib::PhoneNumber) -> bool {
 
 /// The plan that a number belongs to, and how many digits follow its calling code.
 fn plan_of(number: &phonelib::PhoneNumber) -> Option<(Plan, usize)> {
-    // Under calling code 1 the area code belongs to what the library calls the country's code.
+    // Under calling code 1, the library counts the area code as a part of the country's code.
     let calling_code = if number.country_code() >= 1000 { 1 } else { number.country_code() };
     let length = number.e164().len() - "+".len() - calling_code.to_string().len();
     Some((Plan::of(calling_code)?, length))

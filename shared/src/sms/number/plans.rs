@@ -1,11 +1,11 @@
-//! What a number of digits can be in the plan of its calling code, where digits begin with that calling code: a number of
-//! the country, or an international one that has lost its plus.
+//! Numbering plans: whether digits that begin with a country's calling code can be a number of that country, or an
+//! international number that has lost its plus.
 
-/// By calling code, of libphonenumber's metadata: the lengths of mobile numbers, those of fixed lines, those of mobile
-/// numbers that begin with the digits of the calling code, the same of fixed lines. A test holds it against the metadata.
+/// For each calling code, from libphonenumber's metadata: the lengths of mobile numbers and of fixed lines, and of
+/// those that begin with the digits of the calling code. A test compares it with the metadata.
 const PLANS: &str = include_str!("plans.txt");
 
-/// The lengths that a country's national numbers have, as far as they matter here.
+/// The lengths of a country's national numbers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     mobile: &'static str,
@@ -15,7 +15,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The plan of a calling code; `None` where nobody has a telephone.
+    /// The plan of a calling code; `None` where there is none.
     pub(super) fn of(calling_code: u32) -> Option<Self> {
         let calling_code = calling_code.to_string();
         let line = PLANS.lines().find(|line| line.split('\t').next() == Some(&calling_code))?;

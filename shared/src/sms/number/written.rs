@@ -1,32 +1,32 @@
-//! A phone number as somebody wrote it, down to its digits and what the writing says about them. Only what is listed here
-//! may stand in a number: the library behind it reads letters as a telephone's keys, takes the first of two numbers, and
-//! forgets whose number a URI says it is.
+//! Reads a phone number as a person wrote it: its digits, and what the writing tells about them. Only characters listed
+//! here may be in a number: the library behind it reads letters as keys of a telephone, takes the first of two numbers,
+//! and ignores the context in a URI.
 
 use percent_encoding::percent_decode_str;
 
 use super::NotAPhoneNumber;
 use crate::invisible::is_invisible;
 
-/// A longer row of digits after `ext.` may well be a second number.
+/// More digits after `ext.` may be a second number.
 const MAX_EXTENSION_DIGITS: usize = 6;
 
-/// A number's digits, and what the writing says about them.
+/// The digits of a number, and what the writing tells about them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Written {
-    /// ASCII digits, without the extension's.
+    /// The digits in ASCII, without the extension's.
     pub(super) digits: String,
-    /// Whether a `+` stands before them.
+    /// Whether there is a `+` before them.
     pub(super) plus: bool,
     /// Whether it is written as only a national number is: `(317) 555-0100 x5`.
     pub(super) national: bool,
 }
 
-/// Reads digits with the usual separators between them, at most one leading plus, and an extension, which is dropped; in
-/// a `tel:`, `sip:` or `sips:` URI or without one.
+/// Reads digits with the usual separators, at most one leading plus, and an extension, which is dropped; with or
+/// without a `tel:`, `sip:` or `sips:` URI around them.
 ///
 /// # Errors
-/// [`NotAPhoneNumber::Characters`] when anything else is in it, [`NotAPhoneNumber::Private`] when a URI says that it is a
-/// number within somebody's private network.
+/// [`NotAPhoneNumber::Characters`] when there is anything else, [`NotAPhoneNumber::Private`] when a URI names a number
+/// within a private network.
 pub(super) fn read(text: &str) -> Result<Written, NotAPhoneNumber> {
     let text = percent_decode_str(text).decode_utf8().map_err(|_| NotAPhoneNumber::Characters)?;
     let text: String = text.chars().filter(|c| !is_invisible(*c)).collect();
@@ -43,14 +43,14 @@ pub(super) fn read(text: &str) -> Result<Written, NotAPhoneNumber> {
         match name.trim().to_ascii_lowercase().as_str() {
             "phone-context" => context = Some(value.trim()),
             "ext" => written.national = true,
-            // Of no account to a text message in a URI; in anything else it may be a second number.
+            // In a URI, it is of no account to a text message; elsewhere it may be a second number.
             name if scheme.is_some() && name.starts_with(|c: char| c.is_ascii_alphabetic()) => {}
             _ => return Err(NotAPhoneNumber::Characters),
         }
     }
     match context {
         Some(context) if !written.plus => within(context, written),
-        // Two calling codes for one number.
+        // There are two calling codes for one number.
         Some(context) if context.starts_with('+') && !written.digits.starts_with(&digits(context)?.digits) => {
             Err(NotAPhoneNumber::Characters)
         }
@@ -58,9 +58,9 @@ pub(super) fn read(text: &str) -> Result<Written, NotAPhoneNumber> {
     }
 }
 
-/// A local number, made global by what RFC 3966 calls its context.
+/// A local number, made global by the context of its URI (RFC 3966).
 fn within(context: &str, local: Written) -> Result<Written, NotAPhoneNumber> {
-    // Otherwise it is a domain's: an extension of a private exchange.
+    // Any other context is a domain: the number is an extension of a private exchange.
     let context = context.strip_prefix('+').ok_or(NotAPhoneNumber::Private)?;
     let digits = digits(context)?.digits + &local.digits;
     Ok(Written { digits, plus: true, national: false })
@@ -75,7 +75,7 @@ fn split_scheme(text: &str) -> (Option<&'static str>, &str) {
     (None, text)
 }
 
-/// The user of a SIP URI, without a password. A URI without one names a host, whose address is made of digits too.
+/// The user in a SIP URI, without a password. A URI without one names a host, whose address has digits too.
 fn user_of(uri: &str) -> Result<&str, NotAPhoneNumber> {
     match uri.split_once('@') {
         Some((user, _)) => Ok(user.split_once(':').map_or(user, |(user, _)| user)),
@@ -89,13 +89,13 @@ fn digits(text: &str) -> Result<Written, NotAPhoneNumber> {
     for (at, c) in text.char_indices() {
         let rest = &text[at..];
         match c {
-            // `…567/8` is one number or the other, `…567 (8)` too.
+            // `…567/8` is one number or another, and so is `…567 (8)`.
             '/' | '\u{ff0f}' | '(' | '[' | '\u{ff08}' if is_another_ending(&written, rest) => {
                 return Err(NotAPhoneNumber::Characters);
             }
             _ if let Some(digit) = digit(c) => written.digits.push(digit),
             '+' | '\u{ff0b}' if written.digits.is_empty() && !written.plus => written.plus = true,
-            // A zero in brackets is what is left out abroad, and stands in international numbers.
+            // A zero in brackets is left out in calls from abroad; it stands in international numbers.
             '(' | '[' | '\u{ff08}' if !rest[c.len_utf8()..].starts_with("0)") => written.national = true,
             '(' | ')' | '[' | ']' | '\u{ff08}' | '\u{ff09}' | '.' | '/' | '\u{ff0e}' | '\u{ff0f}' | '\u{2800}' => {}
             c if c.is_whitespace() => {}
@@ -110,12 +110,12 @@ fn digits(text: &str) -> Result<Written, NotAPhoneNumber> {
     Ok(written)
 }
 
-/// Whether so many digits stand before, and so few behind, that these are likely to stand in the place of the last of those.
+/// Whether so many digits stand before, and so few after, that these may replace the last of those.
 fn is_another_ending(before: &Written, rest: &str) -> bool {
     before.digits.len() >= 6 && (1..=3).contains(&rest.chars().filter_map(digit).count())
 }
 
-/// Whether the digits stand in groups that no number with a calling code has: `130 1234 5678`, `51 98765-4321`.
+/// Whether the digits are grouped as no number with a calling code is: `130 1234 5678`, `51 98765-4321`.
 fn is_grouped_as_at_home(text: &str) -> bool {
     let groups = text.split(|c| digit(c).is_none()).map(|group| group.chars().count()).filter(|length| *length > 0);
     let groups: Vec<_> = groups.collect();
@@ -126,7 +126,7 @@ fn is_grouped_as_at_home(text: &str) -> bool {
     groups == [3, 4, 4] || (ends_with_dash_and_four && before >= 7)
 }
 
-/// The ASCII digit for a digit of Latin, full-width or Arabic writing.
+/// The ASCII digit for a Latin, full-width or Arabic one.
 fn digit(c: char) -> Option<char> {
     let value = ['0', '\u{ff10}', '\u{660}', '\u{6f0}']
         .into_iter()
@@ -138,8 +138,8 @@ fn is_dash(c: char) -> bool {
     matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}')
 }
 
-/// Whether an extension begins here: `ext. 5`, `#5`, or `x5` after a space. Without the space an `x` may stand for a digit
-/// that somebody has masked.
+/// Whether an extension begins here: `ext. 5`, `#5`, or `x5` after a space. Without the space, an `x` may replace a
+/// digit that the writer has masked.
 fn is_extension(before: &str, rest: &str) -> bool {
     let rest = rest.to_ascii_lowercase();
     let gap = before.ends_with(char::is_whitespace);
