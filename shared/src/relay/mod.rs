@@ -1,16 +1,17 @@
 //! In order, once, with patience: from the messages of a FIFO queue to the sinks, for events of any kind.
 //!
 //! The queue hands out the messages of a group (a chat, a mailbox) one batch after the other, and the relay keeps their
-//! order: a group's messages are opened one by one, then delivered one by one, oldest first. Groups are served side by side.
-//! A message that cannot be delivered ends in one of two ways:
+//! order: a group's messages are opened one by one, then delivered one by one, oldest first. Groups are served side by
+//! side. A message that cannot be delivered ends in one of two ways:
 //!
-//! - **It waits**, with all later ones of its group: an outage, a throttle, an expired credential, a missing
-//! permission.
-//! - **It is set aside**: it can never be delivered (a remote refused it for what it is, nobody can read it), so it goes to
-//!   the dead-letter queue at once and alone, and its group goes on.
+//! - **It waits**, with all later ones of its group: an outage, a throttle, an expired credential, a missing permission.
+//!   The group is hidden in the queue for a pause that grows, so that an outage of days uses up few of the queue's
+//!   receives.
+//! - **It is set aside**: it can never be delivered (a remote refused it for its content, or it cannot be read). It goes
+//!   to the dead-letter queue at once and alone, and its group goes on.
 //!
-//! Here is what a relay is made of; [`run`] serves one group, [`delivery`] delivers one event to one sink, [`verdict`] tells
-//! an outage from poison, [`patience`] has the pauses and [`back`] is the queue that messages go back to.
+//! This file has the parts of a relay; [`run`] serves one group, [`delivery`] delivers one event to one sink, [`verdict`]
+//! tells an outage from poison, [`patience`] has the pauses, and [`back`] is the queue that messages return to.
 
 pub mod back;
 mod delivery;
