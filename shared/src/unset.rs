@@ -1,14 +1,15 @@
-//! What a variable without a value looks like by the time it gets here. A data action prints the reference of an input
-//! that is null, a script the reference of a variable it does not know; flows and browsers write a word for it.
+//! Recognises a variable without a value. A data action sends the reference to an input that is null, a script the
+//! reference to a variable that it does not know; flows and browsers send a word for it.
 
-/// Words for no value, in lower case and without `_`, `-` and space. None of them is a name or a text that anybody sends.
+/// Words for no value, in lower case and without `_`, `-` and spaces. None of them is a name or a text that a person
+/// sends.
 const NO_VALUES: &[&str] = &["undefined", "null", "none", "notset", "unknown", "objectobject"];
 
-/// What is more of a name than of a text, but no key.
+/// Words that may be a name in a text, but not a key.
 const NO_KEYS: &[&str] =
     &["nil", "nan", "na", "n/a", "empty", "false", "true", "string", "conversationid", "interactionid", "userid"];
 
-/// The names that a data action's templates know; without braces they are references too.
+/// The names in a data action's templates; without braces they are references too.
 const TEMPLATE_NAMES: &[&str] = &["input", "credentials", "authResponse", "rawResult", "esc", "successTemplateUtils"];
 
 /// Whether a text is a word for no value: `undefined`, `NOT_SET`, `(null)`.
@@ -17,7 +18,7 @@ pub(crate) fn is_no_value(text: &str) -> bool {
     NO_VALUES.contains(&word(text).as_str())
 }
 
-/// Whether a text cannot tell one thing from another: a word for no value, or nothing but zeros, as the guid of zeros.
+/// Whether a text cannot be a key: a word for no value, or only zeros, as the GUID of zeros.
 #[must_use]
 pub(crate) fn is_no_key(text: &str) -> bool {
     let word = word(text);
@@ -27,7 +28,7 @@ pub(crate) fn is_no_key(text: &str) -> bool {
     all('0') || is_guid_of_one_digit || NO_VALUES.contains(&word.as_str()) || NO_KEYS.contains(&word.as_str())
 }
 
-/// A text without what is put around and between words.
+/// A text without the characters that are put around and between words.
 fn word(text: &str) -> String {
     text.trim_matches(|c: char| "()<>[]{}'\" ".contains(c))
         .chars()
@@ -36,15 +37,15 @@ fn word(text: &str) -> String {
         .collect()
 }
 
-/// Whether there is a reference in a text that nothing was filled in for: `${input.name}`, `$!{name}`, `$input.name`,
-/// `{{Agent Name}}`. An amount such as $5 is none.
+/// Whether a text has a reference without a value: `${input.name}`, `$!{name}`, `$input.name`, `{{Agent Name}}`. An
+/// amount such as $5 is none.
 #[must_use]
 pub(crate) fn has_reference(text: &str) -> bool {
     let in_double_braces = text.split_once("{{").is_some_and(|(_, rest)| rest.contains("}}"));
     in_double_braces || text.split('$').skip(1).any(begins_with_name)
 }
 
-/// Whether a name of a template's language stands here, after its `$`.
+/// Whether a name of a template language begins here, after its `$`.
 fn begins_with_name(text: &str) -> bool {
     let text = text.strip_prefix('!').unwrap_or(text);
     let is_part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -1,4 +1,4 @@
-//! Records in a DynamoDB table: one conditional write each, and the old item in the same answer.
+//! Records in a DynamoDB table: one conditional write each, which returns the old item when it fails.
 //!
 //! Table: partition key `id` (S), TTL attribute `expires` (N, seconds). Attributes whose names DynamoDB reserves (`owner`,
 //! `state`, `segments`) go by an alias.
@@ -20,7 +20,7 @@ use crate::telemetry::{Call, Upstream};
 type HttpResponse = aws_sdk_dynamodb::config::http::HttpResponse;
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// Records in a table.
+/// The records in a DynamoDB table.
 #[derive(Debug, Clone)]
 pub struct DynamoRecords {
     client: aws_sdk_dynamodb::Client,
@@ -28,7 +28,7 @@ pub struct DynamoRecords {
 }
 
 impl DynamoRecords {
-    /// Records in this table.
+    /// The records in this table.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
@@ -40,8 +40,8 @@ impl DynamoRecords {
         Some(Self::new(client, table))
     }
 
-    /// Opens the connection, so that the first claim finds it: removes a record that is not there. Failure is of no
-    /// consequence.
+    /// Opens the connection, so that the first claim finds it, by removing a record that does not exist. A failure is
+    /// ignored.
     pub async fn warm_up(&self, cx: &RequestContext) {
         let _ = self.release(cx, &RecordKey(format!("{}#warm-up", kind::SMS)), "").await;
     }
@@ -81,7 +81,8 @@ impl Records for DynamoRecords {
             Ok(_) => Ok(Claimed::Granted),
             Err(Failure::ConditionFailed(item)) => {
                 let held = item.as_ref().and_then(record).ok_or_else(|| unreadable(key))?;
-                // The SDK sends a put again whose answer got lost; the holder that it then meets is this claim itself.
+                // When its answer was lost, the SDK sends a put again; the record that it then finds is this very
+                // claim.
                 Ok(if held.owner == claim.owner { Claimed::Granted } else { Claimed::Held(held) })
             }
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
@@ -157,7 +158,7 @@ fn record(item: &Item) -> Option<StoredRecord> {
             conversation_id: text("conversation_id")?,
             segments: u32::try_from(number("segments")?).ok()?,
             text_hash: text("text_hash")?,
-            // Records that were written before links were told apart have none.
+            // Records that were written before links were compared have none.
             link_hash: text("link_hash").unwrap_or_default(),
         }),
         UNKNOWN => State::Unknown,
@@ -180,7 +181,7 @@ pub(super) fn number(value: impl ToString) -> AttributeValue {
 }
 
 fn unreadable(key: &RecordKey) -> StoreError {
-    StoreError(format!("the record {} is not one of this version", key.0))
+    StoreError(format!("the record {} cannot be read by this version of the bridge", key.0))
 }
 
 pub(super) enum Failure {
@@ -189,16 +190,16 @@ pub(super) enum Failure {
 }
 
 impl From<Failure> for StoreError {
-    /// For a call without a condition.
+    /// The error of a call that has no condition.
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Other(cause) => Self(cause),
-            Failure::ConditionFailed(_) => Self("a condition failed that was not set".into()),
+            Failure::ConditionFailed(_) => Self("the condition of a call failed that has none".into()),
         }
     }
 }
 
-/// What a refused conditional write brings back.
+/// The old item in the error of a conditional write that was refused.
 pub(super) trait OldItem {
     fn old_item(&self) -> Option<Option<Item>> {
         None
@@ -238,7 +239,7 @@ where
     E: OldItem + ProvideErrorMetadata + std::error::Error + 'static,
 {
     let started = Instant::now();
-    // What is written after a message has left may use the margin that outbound calls keep back.
+    // A write after a message was sent may use the time that outbound calls keep back.
     let result = tokio::time::timeout(cx.deadline.for_the_answer(), Box::pin(send)).await;
     let status = match &result {
         Ok(Ok(_)) => 200,

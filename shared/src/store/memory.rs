@@ -1,4 +1,4 @@
-//! The records of a test: the same rules as in DynamoDB, in a map.
+//! Records in memory: they follow the same rules as in DynamoDB, for tests.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Claim, Claimed, RECORD_LIFE, RecordKey, Records, State, StoreError, StoredRecord};
 use crate::http::RequestContext;
 
-/// Records in memory.
+/// The records in memory.
 #[derive(Debug, Default)]
 pub struct MemoryRecords(Mutex<HashMap<RecordKey, StoredRecord>>);
 

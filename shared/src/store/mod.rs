@@ -1,7 +1,9 @@
-//! At most once: a record that is written before something irreversible is done.
+//! The state table. Its records make an action happen at most once: each is written before something irreversible is
+//! done.
 //!
-//! Genesys Cloud has no idempotency key for an agentless message, so a text message that was sent twice cannot be told
-//! from two text messages. The record is the key: whoever writes it first sends, everybody else reads what became of it.
+//! Genesys Cloud has no idempotency key for an agentless message, so it cannot tell a text message that is sent twice
+//! from two messages. The record is the key: the request that writes it first sends, and every other request reads the
+//! outcome from it.
 //!
 //! ```text
 //!                       claim: put if absent, or expired,
@@ -18,12 +20,13 @@
 //!                                                └──────────┘  └─────────┘
 //! ```
 //!
-//! It is the conditional put of the Powertools idempotency utility with one difference. There, a record in progress past
-//! its deadline is free to be taken again. Here the owner died while a message was on its way, and nobody knows whether
-//! it left; so an abandoned record is `unknown`, and only a person who asks to send again (`resend`) takes it over.
+//! It is the conditional put of the Powertools idempotency utility, with one difference. There, a record in progress
+//! past its deadline may be taken again. Here its owner died while it sent a message, and it is not known whether the
+//! message was sent. So an abandoned record is `unknown`, and only a person who asks to send again (`resend`) takes it
+//! over.
 //!
-//! Every write after the claim is conditional on the claim's owner: an invocation that was frozen and comes back late
-//! changes nothing that is no longer its own.
+//! Every write after the claim is conditional on the claim's owner: an invocation that was frozen and resumes late
+//! cannot change a record that is no longer its own.
 
 pub mod chat_names;
 pub mod deliveries;
@@ -45,11 +48,12 @@ pub use memory::MemoryRecords;
 use crate::http::RequestContext;
 use crate::startup::Startup;
 
-/// How long a record is kept. A conversation's second click comes within minutes; a day covers the longest call.
+/// How long a record is kept. A conversation's second click comes within minutes; a day is longer than the longest
+/// call.
 pub const RECORD_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The kinds of items in the state table. An item's key is its kind, `#` and what it is of; a function's role names the
-/// kinds that the function works with, and reaches no other.
+/// The kinds of items in the state table. An item's key is its kind, `#` and a hash. A function's role names the kinds
+/// that it may use, and gives access to no other.
 pub mod kind {
     /// A text message, by conversation and recipient.
     pub const SMS: &str = "sms";
@@ -57,31 +61,31 @@ pub mod kind {
     pub const MEETING: &str = "meeting";
     /// A message delivered to Genesys Cloud Open Messaging.
     pub const OPEN_MESSAGE: &str = "openMessage";
-    /// Who a chat's conversation is named after.
+    /// The first writer of a chat, whom its conversation is named after.
     pub const CHAT_NAME: &str = "chatName";
     /// An event published to the event bus.
     pub const EVENT: &str = "event";
     /// A Genesys Cloud user's presence, by the user's id.
     pub const PRESENCE: &str = "presence";
-    /// A subscription that is wanted, by its resource.
+    /// A subscription from the settings, by its resource.
     pub const SUBSCRIPTION: &str = "subscription";
     /// When a subscription was last heard of, by its id.
     pub const HEARD: &str = "heard";
 }
 
-/// The name of a record: a hash, so that no phone number is stored or logged.
+/// The key of a record: a hash, so that no phone number is stored or logged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RecordKey(String);
 
 impl RecordKey {
-    /// The key of these parts. The kind stays readable; the parts are hashed with their lengths, so that no two lists of
-    /// parts make the same key.
+    /// The key for these parts. The kind stays readable. The parts are hashed with their lengths, so that different
+    /// lists of parts never make the same key.
     #[must_use]
     pub fn new(kind: &str, parts: &[&str]) -> Self {
         Self(format!("{kind}#{}", hash(parts)))
     }
 
-    /// The key as it is stored.
+    /// The key as the table has it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -99,93 +103,93 @@ pub(crate) fn hash(parts: &[&str]) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// What became of what the record stands for.
+/// The state of the action that a record stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Its owner is at work until the deadline.
+    /// The owner is at work until the deadline.
     Sending,
-    /// It was done; what to tell who asks again.
+    /// It was done. The receipt answers later requests.
     Accepted(Receipt),
-    /// Nobody knows.
+    /// It is not known whether it was done.
     Unknown,
 }
 
-/// What an accepted message left behind.
+/// The receipt of an accepted message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Genesys Cloud's message id.
     pub message_id: String,
     /// Genesys Cloud's conversation of the message.
     pub conversation_id: String,
-    /// SMS segments.
+    /// The number of SMS segments.
     pub segments: u32,
-    /// A hash of the text, to tell the same message from another one of the same conversation.
+    /// A hash of the text, which tells the same message from another one of the conversation.
     pub text_hash: String,
-    /// A hash of the link in it, to tell whether the recipient has the link that is sent now; empty when there was none.
+    /// A hash of the link in it, which tells whether the recipient has the current link; empty when there was none.
     pub link_hash: String,
 }
 
-/// A record as it is stored.
+/// A record as the table has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRecord {
-    /// Who claimed it.
+    /// The id of the claim that owns it.
     pub owner: String,
-    /// What became of it.
+    /// The state of the action.
     pub state: State,
     /// Until when its owner may be at work.
     pub deadline: Timestamp,
-    /// From when on it counts as absent. DynamoDB deletes it some time later.
+    /// When it expires. DynamoDB deletes it some time later.
     pub expires: Timestamp,
 }
 
 impl StoredRecord {
-    /// Whether the record counts as absent.
+    /// Whether the record has expired, and so counts as absent.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires <= now
     }
 
-    /// Whether its owner is at work.
+    /// Whether its owner is still at work.
     #[must_use]
     pub fn is_in_progress(&self, now: Timestamp) -> bool {
         self.state == State::Sending && now < self.deadline
     }
 
-    /// Whether a claim may replace it. A claim may replace itself: it comes twice when the answer to it got lost.
+    /// Whether a claim may replace it. A claim may replace itself, because it is sent twice when its answer was lost.
     #[must_use]
     pub fn yields_to(&self, claim: &Claim, now: Timestamp) -> bool {
         self.owner == claim.owner || self.is_expired(now) || (claim.resend && !self.is_in_progress(now))
     }
 }
 
-/// The wish to do what the record stands for.
+/// The claim of a request to do what the record stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Unique for each claim.
+    /// A random id, unique for each claim.
     pub owner: String,
-    /// Whether a person has asked to do again what was done, or may have been done, before.
+    /// Whether a person asks to repeat an action that was done, or may have been done, before.
     pub resend: bool,
-    /// Until when the owner will be at work: the end of its invocation.
+    /// Until when the owner may be at work: the end of its invocation.
     pub deadline: Timestamp,
 }
 
 /// How a claim ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// The record is the claimant's; go ahead.
+    /// The record belongs to the claim: go ahead.
     Granted,
-    /// Somebody else holds it.
+    /// Another claim holds the record.
     Held(StoredRecord),
 }
 
-/// The store did not do what it was asked, or nobody knows whether it did.
+/// The store did not do what it was asked to do, or that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the state table could not be used ({0})")]
 pub struct StoreError(pub String);
 
-/// Where records are kept.
+/// A store for records.
 pub trait Records: Send + Sync {
-    /// Takes the record for the claimant unless somebody else holds it.
+    /// Takes the record for a claim, unless another claim holds it.
     fn claim(
         &self,
         cx: &RequestContext,
@@ -194,7 +198,7 @@ pub trait Records: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
 
-    /// Writes how it ended, if the record is still the owner's.
+    /// Writes the outcome, if the record still belongs to the owner.
     fn settle(
         &self,
         cx: &RequestContext,
@@ -203,7 +207,7 @@ pub trait Records: Send + Sync {
         state: &State,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Removes the record, if it is still the owner's: nothing was done.
+    /// Removes the record, if it still belongs to the owner, because nothing was done.
     fn release(
         &self,
         cx: &RequestContext,

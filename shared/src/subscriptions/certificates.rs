@@ -1,4 +1,4 @@
-//! The certificates that notifications are encrypted with.
+//! The certificates that Graph encrypts notifications with.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rustls_pki_types::CertificateDer;
@@ -10,10 +10,10 @@ use crate::notification::NOTIFICATION_KEYS;
 use crate::secrets::{Credential, Secret};
 use crate::startup::Startup;
 
-/// Longest certificate id that Graph takes.
+/// The most characters of a certificate's id that Graph takes.
 const MAX_CHARS: usize = 128;
 
-/// The certificates, without their private keys. The last of them is the one that subscriptions are given.
+/// The certificates, without their private keys. New subscriptions get the last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificates(Vec<EncryptionCertificate>);
 
@@ -23,7 +23,7 @@ impl Certificates {
         Secret::from_startup(startup, &NOTIFICATION_KEYS)
     }
 
-    /// The one that subscriptions are given.
+    /// The certificate for new subscriptions.
     #[must_use]
     pub fn newest(&self) -> Option<&EncryptionCertificate> {
         self.0.last()
@@ -43,7 +43,7 @@ impl Credential for Certificates {
             let id = field("id").filter(|id| id.chars().count() <= MAX_CHARS);
             let id = id.ok_or_else(|| format!("certificate {place}: `id` is missing or longer than 128 characters"))?;
             if certificates.iter().any(|other| other.id == id) {
-                return Err(format!("certificate {place}: its `id` is that of another"));
+                return Err(format!("certificate {place}: its `id` is the same as that of another certificate"));
             }
             let pem = field("certificate_pem").and_then(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok());
             let der = pem.ok_or_else(|| format!("certificate {place}: `certificate_pem` is not a PEM certificate"))?;

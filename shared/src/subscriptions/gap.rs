@@ -1,15 +1,16 @@
-//! Closing the gap: what has changed is listed and put on the queue, as if notifications had come for it.
+//! Closes gaps: lists the changes of a resource and puts them on the queue, as if notifications had come for them.
 //!
-//! After a subscription was made there is a time that nobody was told of; Outlook says when it has lost notifications,
-//! and Teams never does. So every resource that can be listed is: then, and again and again. Whatever a notification
-//! had come for is put on the queue a second time that way; the worker knows it by its id and etag.
+//! Until a subscription exists, nobody is notified of changes; and Outlook reports when it has lost notifications, but
+//! Teams never does. So every resource that can be listed is listed, after its subscription was made and then
+//! regularly. Changes that a notification had come for are put on the queue a second time; the worker recognises them
+//! by id and etag.
 //!
-//! A listing goes from page to page. What was put on the queue is noted, and where the next page is; so one that is too
-//! long for an invocation is continued by the next, and none begins from the start for being interrupted.
+//! A listing goes from page to page. Which changes are on the queue, and where the next page is, is noted. So a listing
+//! that is too long for one invocation is continued by the next, and never starts over because it was interrupted.
 //!
-//! A single chat is listed newest first, and in no other order. What is older has to be on the queue before it, so
-//! nothing of such a listing goes there until its end is reached; one that is too long for that looks for what is older
-//! than it came to, and comes back to the younger.
+//! Graph lists a single chat only newest first. The older changes must be on the queue before the newer ones, so the
+//! pages of such a listing are held until its end is reached. If it is too long for that, the older changes are listed
+//! first, in a window of their own, and the newer ones later.
 
 use std::future::Future;
 use std::time::Duration;
@@ -31,50 +32,52 @@ use crate::store::deliveries::REMEMBERED;
 use crate::store::hash;
 use crate::store::subscriptions::{Progress, SubscriptionNotes};
 
-/// What is listed twice where a listing begins by time: clocks differ, and what changed last may not be listed at once.
+/// How much two listings by time overlap: clocks differ, and the latest change may not be listed at once.
 const OVERLAP: Duration = Duration::from_secs(5 * 60);
 
-/// The same where one window of a listing follows the other: Graph compares without the bounds themselves.
+/// How much two windows of one listing overlap: Graph compares without the bounds themselves.
 const SEAM: Duration = Duration::from_secs(1);
 
-/// Pages that are read before what is on them goes to the queue: some thousand changes at most are held at once.
+/// The most pages that are read before their changes are queued, so that some thousand changes at most are held at
+/// once.
 const PAGES_AT_ONCE: usize = 20;
 
-/// The same of a single chat, of which all pages are needed before one can go there: some megabytes.
+/// The same for a single chat, all of whose pages must be read before one is queued: some megabytes.
 const CHAT_PAGES_AT_ONCE: usize = 100;
 
-/// What is reckoned with for putting one change on the queue. Of a single chat each needs a call of its own.
+/// The time that putting one change on the queue is expected to take. Each change of a single chat needs a call of its
+/// own.
 const TO_THE_QUEUE: Duration = Duration::from_millis(20);
 
-/// A link that Graph has refused for so long is given up.
+/// A link that Graph has refused for this long is given up.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
-/// Graph allows one request a second for each chat.
+/// The pause between two pages of a chat: Graph allows one request a second for each chat.
 const CHAT_PACE: Duration = Duration::from_secs(1);
 
-/// What is left of an invocation in which no page is asked for any more.
+/// The least time that must be left of an invocation to ask for a page.
 pub(super) const LEAST_TIME: Duration = Duration::from_secs(8);
 
-/// Something that has changed.
+/// A change that a listing has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its path, in the form of notifications: `chats('19:…')/messages('1712…')`.
+    /// The resource's path, in the form of notifications: `chats('19:…')/messages('1712…')`.
     pub resource: String,
-    /// Its type, as notifications name it.
+    /// The resource's type, as notifications name it.
     pub resource_type: &'static str,
-    /// Another one after each change; empty where it is gone.
+    /// The tag of the resource's state, which each change replaces; empty when it was deleted.
     pub etag: String,
-    /// When it was made.
+    /// When the resource was created.
     pub created: Option<Timestamp>,
-    /// When it changed last.
+    /// When the resource was last changed.
     pub modified: Option<Timestamp>,
-    /// Whether it is gone.
+    /// Whether the resource was deleted.
     pub gone: bool,
 }
 
-/// Who lists what has changed.
+/// Lists the changes of resources, page by page.
 pub trait Listings: Send + Sync {
-    /// A page.
+    /// Reads one page of a listing.
     fn page(
         &self,
         cx: &RequestContext,
@@ -106,7 +109,7 @@ fn items<T>(page: Page<T>, item: impl Fn(T) -> Option<Item>) -> Page<Item> {
     Page { value: page.value.into_iter().filter_map(item).collect(), next: page.next, delta: page.delta }
 }
 
-/// A message of a chat; nothing for one of a channel, which a user's chats do not have.
+/// A change of a chat message; `None` for a channel's message, which a user's chats do not have.
 fn chat_message(message: ChatMessage, chat: &str) -> Option<Item> {
     let chat = message.chat_id.as_deref().unwrap_or(chat);
     (!chat.is_empty()).then(|| Item {
@@ -130,8 +133,8 @@ fn mail_message(message: MailMessage, user: &str) -> Item {
     }
 }
 
-/// The message of a change. The same change listed again at once is one message; where nothing says which version it is
-/// of, none is taken for another.
+/// The queue message for a change. If the same change is listed again at once, it is the same message for the queue; a
+/// change without a version is never taken for another.
 fn entry(change: &Change) -> Result<Entry, serde_json::Error> {
     let Change { resource, change_type, etag, .. } = change;
     let deduplication_id =
@@ -144,7 +147,7 @@ fn entry(change: &Change) -> Result<Entry, serde_json::Error> {
 }
 
 fn not_queued(error: QueueError) -> Error {
-    let message = format!("What was found by listing could not be queued: {error}. It is listed again.");
+    let message = format!("Changes that were found by listing could not be queued: {error}. They are listed again.");
     let told = Error::new(Code::QUEUE_UNAVAILABLE, message);
     match error.cause() {
         Some(cause) => told.because(cause),
@@ -152,50 +155,50 @@ fn not_queued(error: QueueError) -> Error {
     }
 }
 
-/// What a listing came to.
+/// The result of closing one gap.
 #[derive(Debug, Clone, Default)]
 pub struct Closed {
-    /// Changes put on the queue.
+    /// The number of changes that were queued.
     pub items: usize,
-    /// Whether it came to its end.
+    /// Whether the listing came to its end.
     pub finished: bool,
-    /// Whether it began later than the gap did.
+    /// Whether the listing began later than the gap did.
     pub cut: bool,
-    /// What kept it from going on.
+    /// The error that kept the listing from going on.
     pub trouble: Option<Error>,
 }
 
 /// A resource whose gap is to be closed.
 #[derive(Debug)]
 pub struct Gap<'a> {
-    /// What is wanted of it.
+    /// The entry of the settings for this resource.
     pub wanted: &'a Wanted,
-    /// How it is listed.
+    /// How its changes are listed.
     pub listing: Listing,
-    /// From when on it is to be listed where it never was: when the creation of its subscription began.
+    /// Where the listing begins if there was none before: when the creation of its subscription began.
     pub since: Timestamp,
-    /// How far it has been listed.
+    /// How far it has been listed before.
     pub progress: Option<Progress>,
 }
 
-/// What a gap is closed with.
+/// The use case that closes gaps.
 #[derive(Debug)]
 pub struct Closing<'a, L, N, Q> {
-    /// Graph.
+    /// Lists changes: the client of Graph.
     pub listings: &'a L,
-    /// The state table.
+    /// The notes of subscriptions, in the state table.
     pub notes: &'a N,
-    /// The queue of changes, for one thing.
+    /// The queues, among them that of changes.
     pub queues: &'a Q,
-    /// How far back, for one thing.
+    /// The settings, among them how far back a gap is closed.
     pub settings: &'a KeeperSettings,
-    /// Whose tenant is listed.
+    /// The app, whose tenant is listed.
     pub app: &'a App,
 }
 
 impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
-    /// Lists what has changed, from where the last listing came to, and puts it on the queue. What was put there is noted,
-    /// whatever kept it from going on.
+    /// Lists the changes, from where the last listing ended, and queues them. Queued changes are noted even when the
+    /// listing cannot go on.
     pub async fn close(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp) -> Closed {
         let mut closed = Closed::default();
         closed.trouble = self.go_on(cx, gap, now, &mut closed).await.err();
@@ -219,7 +222,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
             let mut start = self.start(wanted, &at, now);
             let batch = match self.pages(cx, &listing, at.link.as_deref(), start.from, at.until).await {
                 Err(error) if at.link.is_some() && is_of_no_use(&at, &error, now) => {
-                    tracing::warn!(entry = wanted.place, %error, "a listing cannot go on from its link; by time again");
+                    tracing::warn!(entry = wanted.place, %error, "a listing cannot go on from its link, so it begins again by time");
                     at = Progress { link: None, under_way: None, since: None, ..at };
                     start = self.start(wanted, &at, now);
                     self.pages(cx, &listing, None, start.from, at.until).await?
@@ -242,7 +245,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
                 None
             };
             at = if let Some(until) = older {
-                // What was made in the whole of the gap is new, in whichever window it changed last.
+                // A resource that was created within the gap is new, in whichever window it was changed last.
                 let since = at.since.unwrap_or(start.from);
                 let closed_until = if goes_on_by_time(&at) { at.closed_until } else { start.from };
                 let (until, since, under_way) = (Some(until), Some(since), Some(began));
@@ -263,7 +266,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
                 Progress { version, closed_until, until, since, under_way, link, refused: None }
             };
             if !self.notes.advance(cx, wanted.resource.path(), &at).await.map_err(not_noted)? {
-                // Another invocation has gone on from the same point, and goes on from here.
+                // Another invocation has gone on from the same point, and continues from there.
                 closed.finished = true;
             }
             if let Some(error) = trouble {
@@ -276,7 +279,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         Ok(())
     }
 
-    /// Puts changes on the queue, in their order.
+    /// Queues changes, in order.
     async fn put(&self, cx: &RequestContext, changes: Vec<Change>) -> Result<(), Error> {
         let entries = changes.iter().map(entry).collect::<Result<Vec<_>, _>>();
         let entries = entries.map_err(|error| Error::new(Code::INTERNAL, "The bridge has a bug.").because(error))?;
@@ -286,24 +289,24 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         Ok(())
     }
 
-    /// Where a listing begins: somewhat before the last one did; by time no further back than the settings allow, and by a
-    /// link, which brings whatever has changed since, no further than deliveries are remembered.
+    /// Where a listing begins: somewhat before the last one ended. By time, it goes no further back than the settings
+    /// allow; by a link, which lists all changes since, no further than deliveries are remembered.
     fn start(&self, wanted: &Wanted, at: &Progress, now: Timestamp) -> Start {
         let overlap = if goes_on_by_time(at) { SEAM } else { OVERLAP };
         let from = at.closed_until.checked_sub(overlap).unwrap_or(at.closed_until);
         let by_time = SignedDuration::try_from(self.settings.resync).unwrap_or(REMEMBERED);
         let back = if at.link.is_some() { REMEMBERED } else { by_time };
         let bound = now.checked_sub(back).unwrap_or(from);
-        // Where nothing is listed now and again, no listing for long is no gap.
+        // Where nothing is listed regularly, a long time without a listing is no gap.
         let cut = from < bound && self.settings.reconcile.is_some();
         if cut {
-            tracing::warn!(entry = wanted.place, %from, %bound, "a gap is too long: what is before the bound is left");
+            tracing::warn!(entry = wanted.place, %from, %bound, "a gap is too long: the changes before the bound are not listed");
         }
         Start { from: from.max(bound), cut }
     }
 
-    /// Reads pages from a link, or where there is none, from a time. A page that cannot be read after others ends the
-    /// batch; what was read is not lost.
+    /// Reads pages from a link, or without one from a time. A page that cannot be read ends the batch; the pages before
+    /// it are kept.
     async fn pages(
         &self,
         cx: &RequestContext,
@@ -316,7 +319,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         let from_start = until.map_or(PageFrom::Since(since), |until| PageFrom::Between(since, until));
         let is_chat = matches!(listing, Listing::Chat { .. });
         for page in 0..if is_chat { CHAT_PAGES_AT_ONCE } else { PAGES_AT_ONCE } {
-            // What was read has to get onto the queue, though the next page hangs.
+            // The changes that were read must be queued, even if the next page hangs.
             let to_the_queue = TO_THE_QUEUE.saturating_mul(u32::try_from(batch.items.len()).unwrap_or(u32::MAX));
             let left = cx.deadline.for_a_call().saturating_sub(to_the_queue);
             if page > 0 && left < LEAST_TIME {
@@ -347,57 +350,57 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     }
 }
 
-/// Whether a listing is under way window by window.
+/// Whether a listing that goes window by window is under way.
 fn goes_on_by_time(at: &Progress) -> bool {
     at.under_way.is_some() && at.link.is_none()
 }
 
-/// Before which time to look for what is older than all of these, by the second, which is how Graph is asked; nothing
-/// when that would be no step back.
+/// The time before which to look for older changes than all of these, in whole seconds, as Graph is asked. `None` when
+/// that would be no step back.
 fn older_than(items: &[Item], until: Option<Timestamp>) -> Option<Timestamp> {
     let oldest = items.iter().filter_map(|item| item.modified).min()?;
-    // The next second: others may have changed in the same one.
+    // The next second, because other resources may have changed in the same one.
     let bound = Timestamp::from_second(oldest.as_second().saturating_add(1)).ok()?;
     let youngest = items.iter().filter_map(|item| item.modified).max()?;
     (bound < until.unwrap_or(Timestamp::MAX) && bound <= youngest).then_some(bound)
 }
 
-/// Where a listing begins.
+/// The place and time at which a listing begins.
 struct Start {
     from: Timestamp,
-    /// Whether what is before it, and nobody may have told of, is left.
+    /// Whether changes before it, which may not have been notified of, are left out.
     cut: bool,
 }
 
-/// Whether it is because of its link that a listing cannot go on: Graph says that it has forgotten what is behind it, or
-/// has refused it in other words for so long that nothing else is likely. To begin by time is not the same: what has
-/// changed in older mail is not listed that way.
+/// Whether a listing cannot go on because of its link: Graph says that it has forgotten the state behind it, or has
+/// refused it in other words for so long that nothing else is likely. To begin by time is not the same, because changes
+/// of older mail are not listed that way.
 fn is_of_no_use(at: &Progress, error: &GraphError, now: Timestamp) -> bool {
     let is_stuck = at.refused.is_some_and(|since| now.duration_since(since) > STUCK_AFTER);
     matches!(error, GraphError::SyncStateGone { .. }) || (is_refusal(error) && is_stuck)
 }
 
-/// Whether a link may be why.
+/// Whether the link may be the cause of the error.
 fn is_refusal(error: &GraphError) -> bool {
     matches!(error, GraphError::Rejected { .. } | GraphError::NotFound { .. } | GraphError::Unreadable { .. })
 }
 
-/// What was read before it goes to the queue.
+/// The changes that are queued together.
 #[derive(Default)]
 struct Batch {
     items: Vec<Item>,
     next: Option<String>,
     delta: Option<String>,
-    /// Why it went no further.
+    /// The error that ended it.
     trouble: Option<GraphError>,
 }
 
-/// What is put on the queue for an item; nothing when no notification of it was wanted.
+/// The changes to queue for an item; none when the settings want no notification of it.
 fn changes(item: &Item, tenant_id: &str, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = Change> {
     change_types(item, wanted, since).map(move |change_type| Change {
-        // No subscription has told of it, and none must be taken to be alive for it.
+        // No subscription has notified of it, so none must be taken to be alive because of it.
         subscription_id: String::new(),
-        // As notifications name it: the worker knows a message by it.
+        // In the form of notifications, by which the worker recognises a message.
         tenant_id: tenant_id.to_owned(),
         change_type: change_type.to_owned(),
         resource: item.resource.clone(),
@@ -409,8 +412,8 @@ fn changes(item: &Item, tenant_id: &str, wanted: ChangeTypes, since: Timestamp) 
     })
 }
 
-/// Which notifications would have told of it; none when none was wanted. A list says only how things are now: what was
-/// made and changed since comes as both, for who waits for the one or the other.
+/// The change types that would have been notified of; none when none was wanted. A list tells only the present state: a
+/// resource that was created and then changed counts as both.
 fn change_types(item: &Item, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = &'static str> {
     let is_new = item.created.is_some_and(|created| created >= since);
     let is_unchanged = item.created.is_some() && item.created == item.modified;

@@ -1,4 +1,4 @@
-//! What Graph says of a subscription itself, as the webhook puts it on the queue.
+//! Lifecycle notifications: Graph's events about a subscription itself, as the webhook queues them.
 //!
 //! <https://learn.microsoft.com/graph/change-notifications-lifecycle-events>
 
@@ -10,28 +10,28 @@ use crate::notification::{Lifecycle, Queued};
 use crate::queue::Message;
 use crate::telemetry::{Figure, Figures};
 
-/// A batch of messages, read.
+/// A batch of lifecycle notifications that was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// What they say.
+    /// The events of the messages.
     pub events: Events,
-    /// Which subscription each message is about, by the message's id.
+    /// The subscription of each message, by the message's id.
     about: HashMap<String, String>,
-    /// Messages that cannot be read.
+    /// The ids of messages that cannot be read.
     pub poison: Vec<String>,
-    /// Messages of events that nothing follows from.
+    /// The number of messages whose event needs no action.
     pub ignored: usize,
 }
 
 impl Batch {
-    /// Reads messages.
+    /// Reads the messages of a batch.
     #[must_use]
     pub fn read(messages: Vec<Message>) -> Self {
         let mut batch = Self::default();
         for Message { id, body, .. } in messages {
             let Ok(Queued::Lifecycle(Lifecycle { subscription_id, lifecycle_event, .. })) = serde_json::from_str(&body)
             else {
-                tracing::warn!(message_id = id, "a message that is no lifecycle notification");
+                tracing::warn!(message_id = id, "a message of the lifecycle queue is no lifecycle notification");
                 batch.poison.push(id);
                 continue;
             };
@@ -40,7 +40,10 @@ impl Batch {
                 "subscriptionRemoved" => &mut batch.events.removed,
                 "missed" => &mut batch.events.missed,
                 _ => {
-                    tracing::warn!(message_id = id, "a lifecycle notification that is not known here");
+                    tracing::warn!(
+                        message_id = id,
+                        "a lifecycle notification has an event that the bridge does not know, and is ignored"
+                    );
                     batch.ignored += 1;
                     continue;
                 }
@@ -51,8 +54,8 @@ impl Batch {
         batch
     }
 
-    /// The messages that go back to the queue: those that cannot be read, and those whose subscription still needs
-    /// something. A subscription that is not ours, or no longer, needs nothing.
+    /// The ids of the messages that return to the queue: those that cannot be read, and those whose subscription still
+    /// needs something. A subscription that is not ours, or no longer, needs nothing.
     #[must_use]
     pub fn open(&self, run: &Run) -> Vec<String> {
         let is_open =

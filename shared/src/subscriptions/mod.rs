@@ -1,9 +1,9 @@
-//! Keeping the subscriptions to Microsoft Graph's change notifications.
+//! Keeps the subscriptions to Microsoft Graph's change notifications.
 //!
-//! What is wanted stands in `SUBSCRIPTIONS`, what there is only Graph knows. Every invocation compares the two
-//! ([`plan`]), does what follows ([`Keeper`]) and lists what has changed where nobody was told ([`gap`]). It is invoked
-//! by the clock, and when Graph says that a subscription needs something. What did not fit into an invocation is found
-//! by the next.
+//! `SUBSCRIPTIONS` names the wanted subscriptions; only Graph knows the existing ones. Every invocation compares the
+//! two ([`plan`]), takes the steps that follow ([`Keeper`]) and lists changes that were not notified of ([`gap`]). It
+//! runs on a schedule, and when a lifecycle notification says that a subscription needs something. Work that did not
+//! fit into an invocation is done by the next.
 
 mod certificates;
 pub mod gap;

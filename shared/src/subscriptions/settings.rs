@@ -1,4 +1,4 @@
-//! What this deployment wants to be told of.
+//! The deployment's settings for subscriptions: which resources to watch, and how.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,24 +9,23 @@ use serde_json::Value;
 use crate::config::{BaseUrl, Environment};
 use crate::graph::resource::WatchedResource;
 
-/// After which silence of a subscription somebody should look, unless the deployment says otherwise: longer than a
-/// weekend.
+/// The default silence of a subscription after which somebody should look: longer than a weekend.
 const SILENCE_MINUTES: u32 = 3 * 24 * 60;
 
-/// How often what has changed is listed, unless the deployment says otherwise.
+/// The default interval at which changes are listed.
 const RECONCILE_MINUTES: u32 = 15;
 
-/// How far back a gap is closed, unless the deployment says otherwise.
+/// The default of how far back a gap is closed.
 const RESYNC_HOURS: u32 = 24;
 
-/// Which changes of a resource are wanted.
+/// The kinds of changes of a resource that are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ChangeTypes {
-    /// Something new.
+    /// A resource was created.
     pub created: bool,
-    /// Something that is not as it was.
+    /// A resource was changed.
     pub updated: bool,
-    /// Something that is gone.
+    /// A resource was deleted.
     pub deleted: bool,
 }
 
@@ -54,35 +53,35 @@ impl fmt::Display for ChangeTypes {
     }
 }
 
-/// A subscription that is wanted.
+/// An entry of `SUBSCRIPTIONS`: a subscription that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Its place in `SUBSCRIPTIONS`, counted from 1. The log names it by this, for a resource may name a user.
+    /// Its place in `SUBSCRIPTIONS`, counted from 1. The log names it by this, because a resource may name a user.
     pub place: usize,
-    /// What it watches.
+    /// The resource to watch.
     pub resource: WatchedResource,
-    /// Which changes.
+    /// The kinds of changes to be notified of.
     pub changes: ChangeTypes,
     /// Whether notifications carry the resource, encrypted.
     pub rich: bool,
-    /// How long it is asked to live.
+    /// The life that is asked for.
     pub life: Duration,
     /// The application permission that it needs.
     pub permission: &'static str,
 }
 
-/// What this deployment wants to be told of, and how.
+/// The deployment's settings for subscriptions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeeperSettings {
-    /// The subscriptions that are wanted; of no resource two.
+    /// The subscriptions that are wanted; no two for one resource.
     pub wanted: Vec<Wanted>,
-    /// Where notifications go. A subscription that sends them there is ours, every other is somebody else's.
+    /// The URL for notifications. A subscription that sends them there is ours, and no other is.
     pub notification_url: String,
-    /// Where lifecycle notifications go.
+    /// The URL for lifecycle notifications.
     pub lifecycle_url: String,
-    /// After which silence of a subscription somebody should look; nothing is never.
+    /// The silence of a subscription after which somebody should look; `None` for never.
     pub silence: Option<Duration>,
-    /// How often what has changed is listed; nothing is only after a subscription was made or reports a loss.
+    /// The interval at which changes are listed. `None`: only after a subscription was made, or reports a loss.
     pub reconcile: Option<Duration>,
     /// How far back a gap is closed.
     pub resync: Duration,
@@ -110,7 +109,7 @@ impl KeeperSettings {
     }
 }
 
-/// Reads `SUBSCRIPTIONS` and notes every mistake in it.
+/// Reads `SUBSCRIPTIONS`, and notes every problem in it.
 fn wanted(env: &mut Environment, text: &str) -> Option<Vec<Wanted>> {
     const EXPECTED: &str = "SUBSCRIPTIONS: expected a JSON array such as [{\"resource\": \
         \"/users/OBJECT-ID/chats/getAllMessages\", \"changeTypes\": \"created,updated,deleted\", \"rich\": true}]";
@@ -177,7 +176,7 @@ fn read(place: usize, entry: &Value) -> Result<Wanted, Vec<String>> {
     let minutes = match fields.get("lifetimeMinutes") {
         None => None,
         Some(minutes) => {
-            // Graph lets no subscription live for less than 45 minutes.
+            // Graph gives no subscription less than 45 minutes.
             let minutes = minutes.as_u64().filter(|minutes| (45..=525_600).contains(minutes));
             if minutes.is_none() {
                 problems.push("`lifetimeMinutes`: expected a number from 45 on".into());

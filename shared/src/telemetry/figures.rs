@@ -1,17 +1,17 @@
-//! What an invocation came to, in figures.
+//! The figures of an invocation, which become metrics.
 
 /// A figure: a metric of this name in the invocation's log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
-    /// How many there were of something.
+    /// A number of things.
     Count(&'static str, usize),
-    /// How long something took.
+    /// A length of time.
     Milliseconds(&'static str, i64),
 }
 
-/// What a handler gives back for the edge to write into the log line: a tally that names its counts.
+/// A handler's figures for the edge to write into the log line, such as a tally.
 pub trait Figures {
-    /// The figures, each with its name.
+    /// The figures, each with the name of its metric.
     fn figures(&self) -> impl Iterator<Item = Figure>;
 }
 

@@ -1,5 +1,5 @@
-//! How log lines look: JSON, one event a line, ours from the configured level on and everybody else's from INFO. Each is
-//! masked as it is written, so that no line and no part of one gets past the mask.
+//! The form of log lines: JSON, one event a line, the bridge's own from the configured level on and other crates' from
+//! INFO. Each line is masked as it is written, so that nothing gets past the mask.
 
 use std::fmt;
 use std::io;
@@ -15,16 +15,16 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::mask::mask_json;
 
-/// Target of a request's own line, which is a finished JSON document and is written as it is, at every level.
+/// The target of a request's own line, which is finished JSON and is written unchanged, at every level.
 pub(super) const RECORD: &str = "bridge::record";
 
-/// Sends log lines to standard output from the level in `AWS_LAMBDA_LOG_LEVEL` on. Call it once, first thing in `main`.
+/// Sends log lines to standard output, from the level in `AWS_LAMBDA_LOG_LEVEL` on. To be called once, first in `main`.
 pub fn init() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     let subscriber = subscriber(level.unwrap_or(LevelFilter::INFO), io::stdout);
-    // Fails when a subscriber is already in place, which then is the one that somebody wanted.
+    // This fails when a subscriber is in place already, which is then the intended one.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    // One line as all others, and without the panic's text, which may hold what it stumbled over.
+    // A panic is logged as one line like all others, without its text, which may hold parts of the data.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(at, "panic");
@@ -33,7 +33,7 @@ pub fn init() {
 
 /// The subscriber behind [`init`], for a level and a place to write to.
 ///
-/// Foreign crates stay at INFO, because lambda_runtime prints whole events, phone numbers included, at TRACE.
+/// Other crates stay at INFO, because at TRACE lambda_runtime prints whole events, phone numbers included.
 pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

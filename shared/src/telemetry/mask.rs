@@ -1,19 +1,19 @@
-//! Takes out of a text what must not be in a log.
+//! Masks the parts of a text that must not be in a log: links, tokens, phone numbers.
 
 use std::borrow::Cow;
 
-/// Digits from which on a number may be a phone number when nothing else tells: written in one, or in two groups.
+/// A number with this many digits, in one group or two, may be a phone number.
 const PHONE_NUMBER_DIGITS: usize = 8;
 
-/// Longest text a log line takes from elsewhere.
+/// The most characters of a text from elsewhere that a log line takes.
 const MAX_CHARS: usize = 600;
 
-/// Parts of a word that is a link, or as good as one.
+/// Parts of a word that mark it as a link.
 const LINKS: [&str; 4] = ["://", "%3A%2F%2F", "%3a%2f%2f", "teams.microsoft.com/"];
 
-/// Replaces URLs, tokens and phone numbers in a text that came from elsewhere, and shortens it.
+/// Masks URLs, tokens and phone numbers in a text from elsewhere, and shortens it.
 ///
-/// Remote services repeat in their error messages what they were sent. Guids and error codes stay readable.
+/// Remote services repeat in their error messages what they were sent. GUIDs and error codes stay readable.
 #[must_use]
 pub fn mask(text: &str) -> String {
     let mut masked = masked(text).into_owned();
@@ -24,7 +24,7 @@ pub fn mask(text: &str) -> String {
     masked
 }
 
-/// A log line, which is JSON, with every text in it masked: names, values and what is nested, from whomever it came.
+/// Masks every text in a log line, which is JSON: names, values and nested ones, whoever wrote them.
 pub(super) fn mask_json(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
@@ -47,7 +47,7 @@ pub(super) fn mask_json(line: &str) -> String {
     out
 }
 
-/// Where the text ends that a quotation mark has begun.
+/// The end of the text that begins after a quotation mark.
 fn end_of_text(text: &str) -> usize {
     let mut escaped = false;
     let ends = |byte: u8| {
@@ -58,10 +58,10 @@ fn end_of_text(text: &str) -> usize {
     text.bytes().position(ends).unwrap_or(text.len())
 }
 
-/// What becomes of a text between quotation marks; `None` when it stays as it is.
+/// The masked form of a text between quotation marks; `None` when it stays as it is.
 fn masked_inner(inner: &str) -> Option<String> {
     if !inner.contains('\\') {
-        // What is put in needs no escape.
+        // The replacement needs no escape.
         return match masked(inner) {
             Cow::Owned(masked) => Some(masked),
             Cow::Borrowed(_) => None,
@@ -100,7 +100,7 @@ fn without_phone_numbers(text: &str) -> Cow<'_, str> {
     let (mut copied, mut at) = (0, 0);
     let mut before = [' '; 2];
     while let Some(first) = text[at..].chars().next() {
-        // Inside a word, a guid or a fraction, digits are no phone number.
+        // Within a word, a GUID or a fraction, digits are no phone number.
         let [earlier, last] = before;
         let starts = !(last.is_alphanumeric() || "-_".contains(last) || (last == '.' && earlier.is_ascii_digit()));
         match starts.then(|| phone_number_length(&text[at..])).flatten() {
@@ -124,7 +124,7 @@ fn without_phone_numbers(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The fewest digits of a number that is taken for a phone number.
+/// The fewest digits of a phone number.
 const FEWEST_DIGITS: usize = 7;
 
 /// The length in bytes of the phone number that the text starts with.
@@ -144,11 +144,11 @@ fn phone_number_length(text: &str) -> Option<usize> {
     let is_address = groups.len() == 4 && written.matches('.').count() == 3 && groups.iter().all(|group| *group <= 3);
     let national = match groups.as_slice() {
         _ if is_word || is_address => false,
-        // Between two groups a full stop makes a fraction.
+        // A full stop between two groups makes a fraction.
         [_, _] if written.contains('.') => false,
         [one] => *one >= PHONE_NUMBER_DIGITS,
         [3, 4] => written.contains('-'),
-        // The trunk prefix: `07700 900123`, `(0)30 123456`.
+        // The trunk prefix, as in `07700 900123` and `(0)30 123456`.
         _ if written.trim_start_matches('(').starts_with('0') => digits >= FEWEST_DIGITS,
         [_, _] => digits > PHONE_NUMBER_DIGITS,
         _ => digits >= PHONE_NUMBER_DIGITS,
@@ -156,8 +156,8 @@ fn phone_number_length(text: &str) -> Option<usize> {
     national.then_some(end)
 }
 
-/// How many digits are in each group of the number that the text starts with after so many bytes, and where its last digit
-/// ends. One or two characters part two groups, as in `(0)30 12-34`; nothing but a bracket goes before the first.
+/// The number of digits in each group of the number that starts after so many bytes of the text, and where its last
+/// digit ends. One or two characters separate groups, as in `(0)30 12-34`; only a bracket may precede the first.
 fn digit_groups(text: &str, start: usize) -> (Vec<usize>, usize) {
     let (mut groups, mut end) = (Vec::new(), start);
     let mut parts = 1;
@@ -182,7 +182,7 @@ fn digit_groups(text: &str, start: usize) -> (Vec<usize>, usize) {
     (groups, end)
 }
 
-/// Whether the text starts with a guid.
+/// Whether the text starts with a GUID.
 fn is_guid(text: &str) -> bool {
     let is_part = |(index, byte): (usize, u8)| match index {
         8 | 13 | 18 | 23 => byte == b'-',

@@ -1,8 +1,7 @@
-//! What a request leaves behind: one JSON line, which is log entry and CloudWatch embedded metrics in one.
+//! The record of a request: one JSON line that is a log entry and CloudWatch embedded metrics in one.
 //!
-//! Everything that leaves the process for the log goes through the one `tracing` subscriber built here, so that a test
-//! can listen at the same door, and masks every text in every line on its way out. [`mask`] also shortens a text that came
-//! from elsewhere.
+//! All log output goes through the one `tracing` subscriber that is built here, which masks every text in every line; a
+//! test can listen at the same place. [`mask`] also shortens a text from elsewhere.
 
 mod figures;
 mod lines;

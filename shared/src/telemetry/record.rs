@@ -1,4 +1,4 @@
-//! The one line a request leaves behind.
+//! The record of a request, which becomes its one log line.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use tokio::time::Instant;
 use super::lines::RECORD;
 use super::{Figure, Figures, mask};
 
-/// CloudWatch namespace of all metrics.
+/// The CloudWatch namespace of all metrics.
 const NAMESPACE: &str = "TeamsBridge";
 
-/// Most values of one metric that the embedded metric format takes in a line. A batch of a thousand messages makes more
-/// calls than that: the first stand for all.
+/// The most values of one metric in a line of the embedded metric format. A batch of a thousand messages makes more
+/// calls than that: the first ones stand for all.
 const MOST_VALUES: usize = 100;
 
-/// Whom a call went to.
+/// The remote that a call went to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upstream {
     /// Microsoft Entra ID's token endpoint.
@@ -34,13 +34,13 @@ pub enum Upstream {
     Secrets,
     /// The state table.
     State,
-    /// A queue.
+    /// A queue of Amazon SQS.
     Queue,
     /// The bucket of images and files.
     Media,
-    /// The EventBridge bus.
+    /// The bus of Amazon EventBridge.
     EventBus,
-    /// A setting that lies in a parameter or an object.
+    /// A parameter or an object with the text of a setting.
     Settings,
 }
 
@@ -58,7 +58,7 @@ impl Upstream {
         Self::Settings,
     ];
 
-    /// Name of the latency metric, in milliseconds.
+    /// The name of the latency metric, which is in milliseconds.
     const fn metric(self) -> &'static str {
         match self {
             Self::Entra => "entraMs",
@@ -78,19 +78,19 @@ impl Upstream {
 /// One attempt at a call.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Whom it went to.
+    /// The remote that it went to.
     pub upstream: Upstream,
-    /// The remote operation's name.
+    /// The name of the remote operation.
     pub operation: &'static str,
-    /// HTTP status, or 0 when there was no answer.
+    /// The HTTP status; 0 when there was no answer.
     pub status: u16,
     /// How long it took.
     pub took: Duration,
-    /// The id under which the remote's support finds it: Graph's `request-id`, Genesys Cloud's correlation id.
+    /// The remote's id of the call, for its support: Graph's `request-id`, Genesys Cloud's correlation id.
     pub remote_id: String,
 }
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome<'a> {
     /// The answer's `ok`.
@@ -105,7 +105,7 @@ pub struct Outcome<'a> {
     pub cause: Option<&'a str>,
 }
 
-/// What is noted while a request is served. Shared by everything that works on it.
+/// The record of a request while it is served. All code that works on the request shares it.
 #[derive(Debug)]
 pub struct Record {
     started: Instant,
@@ -131,24 +131,24 @@ impl Record {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes something to find the line by, such as `conversationId`. Never a phone number, link, token or secret.
+    /// Adds a label to find the line by, such as `conversationId`. Never a phone number, link, token or secret.
     pub fn label(&self, name: &'static str, value: impl Into<Value>) {
         let mut notes = self.notes();
         notes.labels.retain(|(known, _)| *known != name);
         notes.labels.push((name, value.into()));
     }
 
-    /// Notes an attempt at a call.
+    /// Records an attempt at a call.
     pub fn call(&self, call: Call) {
         self.notes().calls.push(call);
     }
 
-    /// Notes that a second-best way was taken, by the code of what made it necessary.
+    /// Records that a fallback was used, by the code of its reason.
     pub fn fallback(&self, why: &'static str) {
         self.notes().fallbacks.push(why);
     }
 
-    /// Notes how many there were of something: a metric of its own, the sum where it is noted more than once.
+    /// Adds to a count, which is a metric of its own.
     pub fn count(&self, name: &'static str, count: usize) {
         let mut notes = self.notes();
         let known = notes.metrics.iter_mut().find(|(known, ..)| *known == name);
@@ -158,12 +158,12 @@ impl Record {
         }
     }
 
-    /// Notes how long something took: a metric of its own.
+    /// Records a length of time, which is a metric of its own.
     pub fn milliseconds(&self, name: &'static str, milliseconds: i64) {
         self.notes().metrics.push((name, "Milliseconds", milliseconds.into()));
     }
 
-    /// Notes what an invocation came to: each figure is a metric of its own.
+    /// Records the figures of an invocation: each is a metric of its own.
     pub fn figures(&self, figures: &impl Figures) {
         for figure in figures.figures() {
             match figure {
@@ -173,26 +173,26 @@ impl Record {
         }
     }
 
-    /// How many calls went out so far, whatever became of them.
+    /// The number of calls so far, whatever their outcome.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.notes().calls.len()
     }
 
-    /// Writes the line.
+    /// Writes the log line.
     pub fn write(&self, function: &str, outcome: Outcome<'_>) {
         tracing::info!(target: RECORD, "{}", self.line(function, outcome));
     }
 
     fn line(&self, function: &str, outcome: Outcome<'_>) -> String {
         let line = Line { notes: &self.notes(), took: self.started.elapsed(), function, outcome };
-        // Texts, numbers and flags always serialize; the empty object is for the compiler.
+        // This cannot fail: texts, numbers and flags always serialize. The compiler wants a value.
         serde_json::to_string(&line).unwrap_or_else(|_| "{}".to_owned())
     }
 }
 
-/// The line: the request's facts with the embedded metric format around them. Written without a tree of values in between,
-/// because every request pays for it.
+/// The log line: the facts of the request, and the embedded metric format around them. It is written without a tree of
+/// values in between, because every request pays for it.
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 struct Line<'a> {
@@ -261,7 +261,7 @@ impl Serialize for Line<'_> {
     }
 }
 
-/// What CloudWatch reads the metrics by.
+/// The member by which CloudWatch finds the metrics.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Embedded<'a> {
@@ -291,7 +291,7 @@ impl<'a> Metric<'a> {
     }
 }
 
-/// A call in the line.
+/// A call, as the line has it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Described<'a> {

@@ -1,4 +1,5 @@
-//! Names of chats in the DynamoDB table, one item a chat: one call writes a name, unless there is one, and reads it.
+//! Names of chats in the DynamoDB table, one item for each chat. One call writes a name, unless there is one, and reads
+//! it.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -17,13 +18,14 @@ use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::state_table;
 use crate::store::{RecordKey, StoreError};
 
-/// For so long nobody asks the table again, and a name's life is not prolonged: a small part of that life.
+/// How long a name is used from memory, without asking the table or prolonging the name's life: a small part of that
+/// life.
 const FRESH: Duration = Duration::from_secs(60 * 60);
 
-/// Most chats whose names are kept in memory.
+/// The most chats whose names are kept in memory.
 const MAX_KNOWN: NonZeroUsize = NonZeroUsize::new(1000).expect("not zero");
 
-/// Names in a table.
+/// The names of chats in a DynamoDB table.
 pub struct DynamoChatNames {
     client: aws_sdk_dynamodb::Client,
     table: String,
@@ -37,7 +39,7 @@ impl fmt::Debug for DynamoChatNames {
 }
 
 impl DynamoChatNames {
-    /// Names in this table.
+    /// The names in this table.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table, known: Mutex::new(LruCache::new(MAX_KNOWN)) }
@@ -80,7 +82,9 @@ impl ChatNames for DynamoChatNames {
             .return_values(ReturnValue::AllNew);
         let output = match timed(cx, "name chat", request.send()).await {
             Ok(output) => output,
-            Err(Failure::ConditionFailed(_)) => return Err(StoreError("a name failed on a condition".into())),
+            Err(Failure::ConditionFailed(_)) => {
+                return Err(StoreError("the condition of a write failed that has none".into()));
+            }
             Err(Failure::Other(cause)) => return Err(StoreError(cause)),
         };
         let first = output.attributes.as_ref().and_then(writer);

@@ -1,4 +1,4 @@
-//! Names of chats in this process: the table's twin for tests.
+//! Names of chats in memory: it behaves as the table does, for tests.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use super::{ChatNames, Writer};
 use crate::http::RequestContext;
 use crate::store::{RecordKey, StoreError};
 
-/// Names in memory.
+/// The names of chats in memory.
 #[derive(Default)]
 pub struct MemoryChatNames(Mutex<HashMap<RecordKey, Writer>>);
 

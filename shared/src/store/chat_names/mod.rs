@@ -1,7 +1,8 @@
-//! Who a chat's conversation in Genesys Cloud is named after: the one whose message came first.
+//! The person whom a chat's conversation in Genesys Cloud is named after: the sender of its first message.
 //!
-//! Genesys Cloud names a conversation when it begins and keeps the name, whoever writes later. So the first writer is kept
-//! for longer than a conversation can be continued, and every invocation names a chat alike.
+//! Genesys Cloud names a conversation when it begins and keeps that name, even if other people write later. So the
+//! first writer is remembered for longer than a conversation can be continued, and every invocation gives a chat the
+//! same name.
 
 mod dynamo;
 mod memory;
@@ -15,22 +16,23 @@ pub use memory::MemoryChatNames;
 use super::{RecordKey, StoreError};
 use crate::http::RequestContext;
 
-/// How long a name is kept after it was asked for last: longer than Genesys Cloud continues a conversation, which is 72
+/// How long a name is kept after it was last asked for: longer than Genesys Cloud continues a conversation, which is 72
 /// hours at most.
 pub const NAME_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Somebody who writes in a chat. It has no `Debug`, so that a name cannot reach a log.
+/// A person who writes in a chat. It has no `Debug`, so that a name cannot reach a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Writer {
-    /// Their id in Teams; their name, where they have no id.
+    /// The person's id in Teams; the name, where there is no id.
     pub id: String,
-    /// Their name, as an agent reads it.
+    /// The person's name, as an agent reads it.
     pub name: String,
 }
 
-/// Where it is kept.
+/// A store for the first writers of chats.
 pub trait ChatNames: Send + Sync {
-    /// The first writer of a chat: this one, unless there is another. Gives them another [`NAME_LIFE`].
+    /// The first writer of a chat: this one, unless there is another already. Prolongs the name's life by
+    /// [`NAME_LIFE`].
     fn first_writer(
         &self,
         cx: &RequestContext,

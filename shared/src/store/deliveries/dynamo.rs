@@ -1,4 +1,4 @@
-//! Deliveries in the DynamoDB table, one item a resource.
+//! Deliveries in the DynamoDB table, one item for each resource.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -12,7 +12,7 @@ use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::state_table;
 use crate::store::{RecordKey, StoreError};
 
-/// Deliveries in a table.
+/// The deliveries in a DynamoDB table.
 #[derive(Debug, Clone)]
 pub struct DynamoDeliveries {
     client: aws_sdk_dynamodb::Client,
@@ -20,7 +20,7 @@ pub struct DynamoDeliveries {
 }
 
 impl DynamoDeliveries {
-    /// Deliveries in this table.
+    /// The deliveries in this table.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
@@ -72,7 +72,7 @@ impl Deliveries for DynamoDeliveries {
             .update_item()
             .table_name(&self.table)
             .key("id", text(key.as_str()))
-            // Counted until it ends in a way that is known; a process that dies leaves it counted.
+            // The try counts as doubtful until its outcome is known. If the process dies, it stays counted.
             .update_expression("SET #owner = :owner, lease = :lease, expires = :expires ADD doubts :one")
             .condition_expression(
                 "(attribute_not_exists(delivered) OR delivered < :version) AND (attribute_not_exists(lease) OR lease <= :now)",
@@ -94,7 +94,7 @@ impl Deliveries for DynamoDeliveries {
             Err(Failure::ConditionFailed(item)) => {
                 let before = item.as_ref().and_then(delivered);
                 let owner = item.as_ref().and_then(|item| item.get("owner")?.as_s().ok());
-                // Taken by this very invocation, which has lost the answer.
+                // This very invocation has the lease, and the answer to its first write was lost.
                 let is_ours = owner.is_some_and(|owner| *owner == lease.owner.to_string());
                 Ok(match before {
                     Some(before) if before >= version => Begun::Delivered,
@@ -110,7 +110,7 @@ impl Deliveries for DynamoDeliveries {
     }
 
     async fn delivered(&self, cx: &RequestContext, key: &RecordKey) -> Result<Option<i64>, StoreError> {
-        // Not a consistent read, which costs twice as much: who is told of nothing looks again when it takes the version.
+        // A consistent read would cost twice as much. A version that is not seen here is seen when it is begun.
         let request = self.client.get_item().table_name(&self.table).key("id", text(key.as_str()));
         let output = timed(cx, "look up delivery", request.projection_expression("delivered").send()).await?;
         Ok(output.item.as_ref().and_then(delivered))

@@ -1,4 +1,4 @@
-//! Deliveries in this process: the table's twin for tests.
+//! Deliveries in memory: it behaves as the table does, for tests.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::{Begun, Deliveries, Lease, LeaseEnd};
 use crate::http::RequestContext;
 use crate::store::{RecordKey, StoreError};
 
-/// Deliveries in memory.
+/// The deliveries in memory.
 #[derive(Debug, Default)]
 pub struct MemoryDeliveries(Mutex<HashMap<RecordKey, Delivery>>);
 
@@ -18,7 +18,7 @@ pub struct MemoryDeliveries(Mutex<HashMap<RecordKey, Delivery>>);
 struct Delivery {
     delivered: Option<i64>,
     lease: Option<Lease>,
-    /// Tries whose end is not known, the one that goes on included.
+    /// The tries whose outcome is not known, including the one under way.
     doubts: u32,
 }
 

@@ -1,18 +1,18 @@
-//! What was delivered of each resource: the newest version, and who is at work on it.
+//! The deliveries of each resource: its newest delivered version, and the lease of the invocation that delivers it.
 //!
-//! Graph tells of a change at least once, for up to four hours after it, and closing a gap tells of it again. So whoever
-//! delivers a version takes it first:
+//! Graph notifies of a change at least once, for up to four hours after it, and closing a gap notifies of it again. So
+//! a version is delivered in three steps:
 //!
-//! 1. [`begin`](Deliveries::begin) takes a version, unless it or a newer one was delivered, or somebody is at work on the
-//!    resource.
+//! 1. [`begin`](Deliveries::begin) takes a version, unless it or a newer one was delivered, or another invocation
+//!    holds the resource.
 //! 2. It is delivered.
 //! 3. [`end`](Deliveries::end) notes how that ended, and lets the next one try at once if it failed.
 //!
-//! Each try whose end is not known, because no answer came or a process died, is counted: a message that may have been taken
-//! must not be sent for ever.
+//! A try counts as doubtful when its outcome is not known, because no answer came or the process died. The number of
+//! such tries is limited, so that a message which may have been taken is not sent for ever.
 //!
-//! Who dies in between holds the resource until the end of the lease, and then the next one delivers again: at least
-//! once. Where the receiver knows a message again by its id, that is exactly once.
+//! If the process dies, the lease holds the resource until it expires; then the version is delivered again. So it is
+//! delivered at least once, and exactly once where the receiver recognises a message by its id.
 
 mod dynamo;
 mod memory;
@@ -29,53 +29,53 @@ pub use memory::MemoryDeliveries;
 use super::{RecordKey, StoreError};
 use crate::http::RequestContext;
 
-/// How long a delivery is remembered: longer than Graph repeats itself (four hours), and than a subscription that was lost
-/// over a weekend leaves a gap.
+/// How long a delivery is remembered: longer than Graph repeats a notification (four hours), and longer than the gap of
+/// a subscription that was lost over a weekend.
 pub const DELIVERY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// For so long a delivery is certainly remembered, however long its event was on its way.
+/// For this long a delivery is certainly remembered, however long its event took to arrive.
 pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(6 * 24);
 
-/// A lease of a resource.
+/// The lease of a resource, held by one invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Unique for each invocation that tries a message: no clock tells two of them apart.
+    /// A random id, unique for each invocation that tries a message: no clock could tell two of them apart.
     pub owner: Uuid,
-    /// When it ends by itself: at the end of the invocation.
+    /// When the lease expires: at the end of the invocation.
     pub until: Timestamp,
 }
 
-/// How a delivery may begin.
+/// The answer to the beginning of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
-    /// Go ahead; the version that was delivered before, if any was.
+    /// The lease is granted.
     Granted {
-        /// Its number.
+        /// The version that was delivered before, if any was.
         before: Option<i64>,
-        /// How many earlier tries may have been taken.
+        /// How many earlier tries the receiver may have taken.
         doubts: u32,
     },
-    /// This version or a newer one was delivered.
+    /// This version or a newer one was delivered already.
     Delivered,
-    /// Somebody is at work on the resource.
+    /// Another invocation holds the lease.
     InProgress,
 }
 
-/// How a try ended.
+/// The outcome of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseEnd {
     /// This version was delivered.
     Delivered(i64),
-    /// It was not.
+    /// The version was not delivered.
     Failed,
-    /// Nobody knows: the try stays counted.
+    /// The outcome is not known: the try stays counted as doubtful.
     InDoubt,
 }
 
-/// Where it is kept.
+/// A store for deliveries.
 pub trait Deliveries: Send + Sync {
-    /// Takes a version of a resource for delivery until the end of the lease. The lease's owner may take it again: the answer
-    /// to the first time may have got lost.
+    /// Takes the lease of a resource for a version. The owner may take it again: the answer to the first time may have
+    /// been lost.
     fn begin(
         &self,
         cx: &RequestContext,
@@ -85,14 +85,14 @@ pub trait Deliveries: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Begun, StoreError>> + Send;
 
-    /// The version that was delivered; `None` when none was, or when that is too young to be seen.
+    /// The version that was delivered; `None` when none was, or it was delivered too recently to be seen.
     fn delivered(
         &self,
         cx: &RequestContext,
         key: &RecordKey,
     ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
 
-    /// Ends the owner's lease; a resource that another has taken since is theirs.
+    /// Ends the owner's lease. A lease that another invocation has taken since is not changed.
     fn end(
         &self,
         cx: &RequestContext,
@@ -101,7 +101,7 @@ pub trait Deliveries: Send + Sync {
         end: LeaseEnd,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Forgets the tries that may have been taken: the message is set aside, and begins anew when it is redriven.
+    /// Forgets the doubtful tries of a message that is set aside, so that it begins anew when it is redriven.
     fn forget_doubts(
         &self,
         cx: &RequestContext,

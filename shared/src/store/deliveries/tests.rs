@@ -1,4 +1,4 @@
-//! Who holds a lease, in the twin in memory and in what is sent to DynamoDB.
+//! The owner of a lease, in memory and in the requests to DynamoDB.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn two_leases_that_end_at_the_same_moment_have_two_owners() {
     assert_eq!(begin(&ours, now).await, Begun::Delivered);
 }
 
-/// What is asked of DynamoDB, and how the delivery begins when another item is there already.
+/// The request to DynamoDB, and how the delivery begins when another item exists already.
 async fn met(item: Value, lease: &Lease) -> (Begun, Value) {
     let remote = Remote::start().await;
     let update = Mock::given(method("POST")).and(header("x-amz-target", "DynamoDB_20120810.UpdateItem"));

@@ -1,4 +1,4 @@
-//! Notes of meetings in the DynamoDB table, one item a conversation.
+//! Notes of meetings in the DynamoDB table, one item for each conversation.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::state_table;
 use crate::store::{RecordKey, StoreError};
 
-/// Notes in a table.
+/// The notes in a DynamoDB table.
 #[derive(Debug, Clone)]
 pub struct DynamoMeetingNotes {
     client: aws_sdk_dynamodb::Client,
@@ -18,7 +18,7 @@ pub struct DynamoMeetingNotes {
 }
 
 impl DynamoMeetingNotes {
-    /// Notes in this table.
+    /// The notes in this table.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
@@ -30,15 +30,15 @@ impl DynamoMeetingNotes {
         Some(Self::new(client, table))
     }
 
-    /// Opens the connection, so that the first click finds it: looks for a note that is not there. Failure is of no
-    /// consequence.
+    /// Opens the connection, so that the first click finds it, by reading a note that does not exist. A failure is
+    /// ignored.
     pub async fn warm_up(&self, cx: &RequestContext) {
         let _ = self.read(cx, &note_key(""), Timestamp::now()).await;
     }
 }
 
 fn unreadable(key: &RecordKey) -> StoreError {
-    StoreError(format!("the note {} is not one of this version", key.as_str()))
+    StoreError(format!("the note {} cannot be read by this version of the bridge", key.as_str()))
 }
 
 impl MeetingNotes for DynamoMeetingNotes {
@@ -48,7 +48,7 @@ impl MeetingNotes for DynamoMeetingNotes {
         key: &RecordKey,
         now: Timestamp,
     ) -> Result<Option<MeetingNote>, StoreError> {
-        // Consistent: the click before this one may be a moment ago.
+        // A consistent read, because the previous click may be a moment ago.
         let request =
             self.client.get_item().table_name(&self.table).key("id", text(key.as_str())).consistent_read(true);
         let output = timed(cx, "read meeting note", request.send()).await?;
@@ -82,7 +82,8 @@ impl MeetingNotes for DynamoMeetingNotes {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match timed(cx, "keep meeting note", request.send()).await {
             Ok(_) => Ok(note.clone()),
-            // That of a faster click, or this very note, whose first answer got lost: the caller tells them by the mark.
+            // Another click was faster, or this is the very note, whose first answer was lost: the caller tells them
+            // apart by the mark.
             Err(Failure::ConditionFailed(item)) => item.as_ref().and_then(self::note).ok_or_else(|| unreadable(key)),
             Err(Failure::Other(cause)) => Err(StoreError(cause)),
         }

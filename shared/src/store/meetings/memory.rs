@@ -1,4 +1,4 @@
-//! Notes of meetings in this process: the table's twin for tests. Clones share them.
+//! Notes of meetings in memory: it behaves as the table does, for tests. Clones share the notes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use super::{MeetingNote, MeetingNotes};
 use crate::http::RequestContext;
 use crate::store::{RecordKey, StoreError};
 
-/// Notes in memory.
+/// The notes of meetings in memory.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryMeetingNotes(Arc<Mutex<HashMap<RecordKey, MeetingNote>>>);
 

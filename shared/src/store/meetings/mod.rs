@@ -1,12 +1,12 @@
-//! Which meeting was made for a conversation first.
+//! The first meeting that was made for a conversation.
 //!
-//! Graph knows a meeting again by its organizer and the conversation. So a call that was transferred, or an access policy
-//! that came into effect between two clicks, would lead to a second meeting while the customer has the link to the first.
-//! The note makes it one: whatever was made first is kept under the conversation, and every later click finds that.
+//! Graph recognises a meeting by its organizer and the conversation. So a transferred call, or an access policy that
+//! comes into effect between two clicks, would lead to a second meeting while the customer has the link to the first.
+//! The note prevents that: the first meeting is noted under the conversation, and every later click finds it.
 //!
-//! A click reads the note, makes a meeting where there is none, and keeps it unless another click was faster; then that
-//! one's meeting is the conversation's. Nothing is held in between, so a process that dies leaves nothing to wait for.
-//! The note has what it takes to find the meeting again, and no link.
+//! A click reads the note, makes a meeting where there is none, and writes the note unless another click was faster;
+//! then that click's meeting is the conversation's. Nothing is locked in between, so a process that dies leaves nothing
+//! to wait for. The note holds what is needed to find the meeting again, but not its link.
 
 mod dynamo;
 mod memory;
@@ -22,24 +22,24 @@ pub use memory::MemoryMeetingNotes;
 use super::{RecordKey, StoreError, kind};
 use crate::http::RequestContext;
 
-/// How long a meeting is remembered after it was made, and after it was to end: longer than an interaction lasts that
-/// goes from agent to agent.
+/// How long a meeting is remembered, counted from its creation and from its planned end: longer than an interaction
+/// that goes from agent to agent.
 pub const NOTE_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A meeting that was made for a conversation.
+/// The note of a conversation's meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingNote {
-    /// Unique for each note: by it a click knows its own note again when the answer to its write got lost.
+    /// A random id of the note, by which a click recognises its own note when the answer to its write was lost.
     pub mark: String,
-    /// Who organizes it: an Entra object id, or a user principal name where nothing had to look up the id.
+    /// The organizer: an Entra object id, or a user principal name where the id was not looked up.
     pub organizer: String,
-    /// Whether that is the default organizer in place of the agent.
+    /// Whether the default organizer replaced the agent.
     pub organizer_fallback: bool,
-    /// The calendar event's id; `None` for an online meeting, which organizer and conversation find.
+    /// The calendar event's id; `None` for an online meeting, which is found by organizer and conversation.
     pub event_id: Option<String>,
-    /// When it was noted.
+    /// When the note was written.
     pub noted: Timestamp,
-    /// From when on the note counts as absent. DynamoDB deletes it some time later.
+    /// When the note expires. DynamoDB deletes it some time later.
     pub expires: Timestamp,
 }
 
@@ -55,15 +55,15 @@ impl MeetingNote {
     }
 }
 
-/// The name under which a conversation's meeting is noted.
+/// The key of a conversation's note.
 #[must_use]
 pub fn note_key(conversation: &str) -> RecordKey {
     RecordKey::new(kind::MEETING, &[conversation])
 }
 
-/// Where the notes are kept.
+/// A store for the notes of meetings.
 pub trait MeetingNotes: Send + Sync {
-    /// The meeting that is noted, if any is.
+    /// The meeting that is noted for a conversation, if any is.
     fn read(
         &self,
         cx: &RequestContext,
@@ -71,8 +71,8 @@ pub trait MeetingNotes: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<MeetingNote>, StoreError>> + Send;
 
-    /// Keeps a note where there is none, or in the place of `replaced`. Gives the note that is kept then: this one, or
-    /// that of a click that was faster.
+    /// Writes a note where there is none, or in place of `replaced`. Returns the note that is kept: this one, or that
+    /// of a faster click.
     fn keep(
         &self,
         cx: &RequestContext,

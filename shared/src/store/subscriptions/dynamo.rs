@@ -1,4 +1,4 @@
-//! Notes of subscriptions in the DynamoDB table: an item a resource, and an item a subscription.
+//! Notes of subscriptions in the DynamoDB table: one item for each resource, and one for each subscription.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -16,19 +16,19 @@ use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::state_table;
 use crate::store::{RecordKey, StoreError, kind};
 
-/// How long something is remembered that is not written again: much longer than any subscription lives unrenewed.
+/// How long a note is kept that is not written again: much longer than any subscription lives without a renewal.
 const LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// Items that DynamoDB reads at once.
+/// The most items that DynamoDB reads in one request.
 const AT_ONCE: usize = 100;
 
-/// How often DynamoDB is asked for what it left out of its answer.
+/// How many times DynamoDB is asked for items that its answer left out.
 const MOST_ROUNDS: usize = 5;
 
-/// Subscriptions of which this process remembers when it last noted that they were heard of.
+/// The number of subscriptions of which this process remembers when it last noted that they were heard of.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
-/// Notes in a table.
+/// The notes in a DynamoDB table.
 #[derive(Debug)]
 pub struct DynamoSubscriptionNotes {
     client: aws_sdk_dynamodb::Client,
@@ -37,7 +37,7 @@ pub struct DynamoSubscriptionNotes {
 }
 
 impl DynamoSubscriptionNotes {
-    /// Notes in this table.
+    /// The notes in this table.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table, noted: Mutex::new(LruCache::new(REMEMBERED)) }
@@ -67,14 +67,14 @@ impl DynamoSubscriptionNotes {
                 open = output.unprocessed_keys.and_then(|mut left| left.remove(&self.table)).map(Ok);
             }
             if open.is_some() {
-                return Err(StoreError("not everything could be read".into()));
+                return Err(StoreError("the table left notes unread several times in a row".into()));
             }
         }
         Ok(found)
     }
 }
 
-/// A resource may name a user, so that it is hashed.
+/// The key of a resource's note. A resource may name a user, so it is hashed.
 fn key(resource: &str) -> String {
     RecordKey::new(kind::SUBSCRIPTION, &[resource]).as_str().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Notes of subscriptions in this process: the table's twin for tests.
+//! Notes of subscriptions in memory: it behaves as the table does, for tests.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use super::{HEARD_AT_MOST_EVERY, Kept, Notes, Progress, SubscriptionNotes};
 use crate::http::RequestContext;
 use crate::store::StoreError;
 
-/// Notes in memory. Clones share them.
+/// The notes of subscriptions in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySubscriptionNotes(Arc<Mutex<Notes>>);
 

@@ -1,9 +1,9 @@
-//! What is known of subscriptions beside what Graph itself says of them.
+//! The bridge's own notes about subscriptions, beside what Graph itself reports.
 //!
-//! Two things are kept, each where its writer can write it without reading:
+//! There are two kinds of notes, each of which its writer can write without reading:
 //!
-//! - by resource, what the keeper of the subscriptions has done about it ([`Kept`]) and how far what has changed in it
-//!   has been listed ([`Progress`]);
+//! - by resource, what the keeper of the subscriptions has done about it ([`Kept`]) and how far its changes have been
+//!   listed ([`Progress`]);
 //! - by subscription, when its last notification came, which the worker behind the webhook notes.
 
 mod dynamo;
@@ -21,77 +21,77 @@ pub use memory::MemorySubscriptionNotes;
 use super::StoreError;
 use crate::http::RequestContext;
 
-/// How often it is noted at most that a subscription was heard of.
+/// The shortest time between two notes that a subscription was heard of.
 pub const HEARD_AT_MOST_EVERY: Duration = Duration::from_secs(60);
 
 /// What the keeper has done about a resource. It is written before a subscription is created, without its id, and again
-/// when it is there.
+/// when the subscription exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// Graph's id of the subscription; empty while it is being created.
     pub subscription_id: String,
-    /// A fingerprint of the client state that it was created with, which Graph does not give back.
+    /// A fingerprint of the client state that it was created with, which Graph does not return.
     pub client_state: String,
-    /// The certificate it was last given; empty where it has none.
+    /// The id of the certificate that it was last given; empty where it has none.
     pub certificate_id: String,
-    /// When the first try to create it began: whatever happened since then is to be told of.
+    /// When the first try to create it began. Changes since then must be notified of.
     pub begun: Timestamp,
-    /// When it was there.
+    /// When it was created.
     pub made: Option<Timestamp>,
-    /// How long Graph let it live when it was last asked.
+    /// How long Graph let it live when it was last created or renewed.
     pub granted: Duration,
     /// When it was last renewed.
     pub renewed: Option<Timestamp>,
 }
 
-/// How far what has changed in a resource has been listed. A listing, once begun, goes on across invocations.
+/// How far the changes of a resource have been listed. A listing that has begun goes on across invocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// Counted up with every write, so that of two that go on from the same point one loses.
+    /// A number that each write increases, so that only one of two invocations goes on from the same point.
     pub version: u64,
-    /// Whatever changed before this time has been put on the queue.
+    /// All changes before this time are on the queue.
     pub closed_until: Timestamp,
-    /// Before which time the next listing looks, where what is younger is kept for one after it.
+    /// The end of the next listing's time window, where later changes are left to another one.
     pub until: Option<Timestamp>,
-    /// From when on the listing tells of what was made, where it goes on window by window.
+    /// The beginning of the gap, where a listing goes on window by window: resources created since then count as new.
     pub since: Option<Timestamp>,
-    /// When the listing began that is under way.
+    /// When the listing that is under way began.
     pub under_way: Option<Timestamp>,
-    /// Where the next listing begins, or where this one goes on. Opaque.
+    /// The link where the next listing begins, or this one goes on. Opaque.
     pub link: Option<String>,
-    /// Since when Graph refuses this link.
+    /// Since when Graph has refused this link.
     pub refused: Option<Timestamp>,
 }
 
-/// What is known of a resource.
+/// The notes about a resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Note {
-    /// What was done about it.
+    /// What the keeper has done about it.
     pub kept: Option<Kept>,
-    /// How far it has been listed.
+    /// How far its changes have been listed.
     pub progress: Option<Progress>,
 }
 
-/// All that was asked for.
+/// The notes about the resources and subscriptions that were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// By resource. What nothing is known of is not there.
+    /// The notes by resource. A resource without a note is absent.
     pub by_resource: HashMap<String, Note>,
-    /// By subscription, when its last notification came.
+    /// When the last notification of each subscription came, by its id.
     pub heard: HashMap<String, Timestamp>,
 }
 
 impl Notes {
-    /// What was done about a resource.
+    /// What the keeper has done about a resource.
     #[must_use]
     pub fn kept(&self, resource: &str) -> Option<&Kept> {
         self.by_resource.get(resource)?.kept.as_ref()
     }
 }
 
-/// Where it is kept.
+/// A store for the notes of subscriptions.
 pub trait SubscriptionNotes: Send + Sync {
-    /// Reads what is known of these resources and these subscriptions.
+    /// Reads the notes about these resources and these subscriptions.
     fn read(
         &self,
         cx: &RequestContext,
@@ -99,7 +99,7 @@ pub trait SubscriptionNotes: Send + Sync {
         subscription_ids: &[&str],
     ) -> impl Future<Output = Result<Notes, StoreError>> + Send;
 
-    /// Notes what was done about a resource.
+    /// Writes what the keeper has done about a resource.
     fn keep(
         &self,
         cx: &RequestContext,
@@ -107,7 +107,7 @@ pub trait SubscriptionNotes: Send + Sync {
         kept: &Kept,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes how far a resource has been listed. `false` when somebody else has gone on from the same point.
+    /// Writes how far a resource has been listed. `false` when another invocation has gone on from the same point.
     fn advance(
         &self,
         cx: &RequestContext,
@@ -115,11 +115,11 @@ pub trait SubscriptionNotes: Send + Sync {
         progress: &Progress,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Forgets a resource that nobody wants.
+    /// Deletes the notes of a resource that is no longer wanted.
     fn forget(&self, cx: &RequestContext, resource: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes that a notification of a subscription came, at most once in [`HEARD_AT_MOST_EVERY`]. Without an id there
-    /// was none: what was found by listing says nothing of a subscription.
+    /// Notes that a notification of a subscription came, at most once in [`HEARD_AT_MOST_EVERY`]. Nothing is noted for
+    /// an empty id: a change that was found by listing tells nothing about a subscription.
     fn heard(
         &self,
         cx: &RequestContext,

@@ -1,4 +1,4 @@
-//! Carrying the plan out.
+//! Carries out the plan: creates, renews, replaces and deletes subscriptions, and closes gaps.
 
 mod steps;
 
@@ -20,20 +20,20 @@ use crate::notification::{ClientState, Queues};
 use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
 use crate::telemetry::{Figure, Figures};
 
-/// Calls to Graph at once.
+/// The most calls to Graph at the same time.
 const AT_ONCE: usize = 4;
 
-/// With what subscriptions are made.
+/// The client state and the certificate that subscriptions are made with.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// What each notification repeats.
+    /// The client state, which each notification repeats.
     pub client_state: Arc<ClientState>,
-    /// The newest certificate; nothing where no notification is to carry its resource.
+    /// The newest certificate; `None` where no notification is to carry its resource.
     pub certificate: Option<EncryptionCertificate>,
 }
 
 impl Credentials {
-    /// By what they are told from others.
+    /// The fingerprint and the id by which these credentials are told from others.
     fn current(&self) -> Current {
         Current {
             client_state: self.client_state.fingerprint(),
@@ -42,96 +42,96 @@ impl Credentials {
     }
 }
 
-/// What subscriptions are kept with.
+/// The use case that keeps subscriptions.
 #[derive(Debug)]
 pub struct Keeper<'a, G, N, Q> {
-    /// Graph.
+    /// The client of Microsoft Graph.
     pub graph: &'a G,
-    /// The state table.
+    /// The notes of subscriptions, in the state table.
     pub notes: &'a N,
-    /// The queue that notifications are on, for one thing.
+    /// The queues of notifications, among them that of changes.
     pub queues: &'a Q,
-    /// What is wanted.
+    /// The settings: which subscriptions are wanted.
     pub settings: &'a KeeperSettings,
-    /// With what.
+    /// The client state and the certificate for them.
     pub credentials: &'a Credentials,
-    /// Whose tenant is watched.
+    /// The app, whose tenant is watched.
     pub app: &'a App,
 }
 
 /// What became of a subscription that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Became {
-    /// It is as it was.
+    /// It was not changed.
     AsItWas,
-    /// It lives longer.
+    /// It was renewed.
     Renewed,
-    /// There was none.
+    /// It did not exist, and was created.
     Created,
-    /// It was gone, or could not be changed into what is wanted.
+    /// It was gone, or could not be changed into the wanted one, and was created anew.
     Recreated,
-    /// It was there, and nobody knew.
+    /// It existed, but was not noted.
     Adopted,
-    /// It is not as it should be.
+    /// It is not as it should be, because a step failed.
     Failed,
     /// There was no time; the next invocation goes on.
     Left,
 }
 
-/// Something that could not be done.
+/// A step that failed.
 #[derive(Debug, Clone)]
 pub struct Trouble {
-    /// The entry of `SUBSCRIPTIONS`, counted from 1; 0 for a subscription that nobody wants.
+    /// The entry of `SUBSCRIPTIONS`, counted from 1; 0 for a subscription that is not wanted.
     pub place: usize,
-    /// What.
+    /// The error of the step.
     pub error: Error,
 }
 
-/// How many of what.
+/// The figures of a run: how many subscriptions were created, renewed and so on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Made where there were none.
+    /// Created where there were none.
     pub created: usize,
-    /// Given more time.
+    /// Renewed before they expired.
     pub renewed: usize,
-    /// Made anew.
+    /// Created anew.
     pub recreated: usize,
-    /// Found, and known from now on.
+    /// Found at Graph, and noted from now on.
     pub adopted: usize,
-    /// Ours that nobody wanted.
+    /// Deleted, because they are ours and not wanted.
     pub deleted: usize,
-    /// Not as they should be.
+    /// Not as they should be, because a step failed.
     pub failed: usize,
-    /// Left for the next invocation.
+    /// Left for the next invocation, for lack of time.
     pub left: usize,
-    /// Graph gave another time than was asked for.
+    /// Given another expiry by Graph than was asked for.
     pub expiry_differs: usize,
-    /// Wanted, and not there in the end.
+    /// Wanted, and not there at the end of the run.
     pub missing: usize,
-    /// Soon to end although they should have been renewed.
+    /// About to expire although they should have been renewed.
     pub near_expiry: usize,
     /// Not heard of for longer than the settings allow.
     pub silent: usize,
-    /// Changes put on the queue because no notification may have come.
+    /// Changes that were queued by listing, because no notification may have come.
     pub gap_items: usize,
-    /// Gaps that were not closed as far back as they go.
+    /// Gaps that were not closed from their beginning.
     pub gaps_cut: usize,
 }
 
-/// What an invocation came to.
+/// The result of an invocation.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
-    /// How many of what.
+    /// The figures of the run.
     pub tally: Tally,
-    /// What could not be done.
+    /// The steps that failed.
     pub troubles: Vec<Trouble>,
-    /// The entries, counted from 1, of which something is still to be done.
+    /// The entries, counted from 1, that still need something.
     pub open: HashSet<usize>,
-    /// Which entry each subscription belongs to that this invocation saw.
+    /// The entry of each subscription that this invocation saw, by the subscription's id.
     pub places: HashMap<String, usize>,
 }
 
-/// A subscription that is there.
+/// A subscription that exists, with its note.
 #[derive(Debug, Clone)]
 struct Live {
     id: String,
@@ -139,13 +139,13 @@ struct Live {
     note: Kept,
 }
 
-/// How a step ended.
+/// The end of a step: what became of the subscription.
 struct Ended {
     became: Became,
     live: Option<Live>,
     error: Option<Error>,
     expiry_differs: bool,
-    /// Whether only the list of subscriptions tells if it was created.
+    /// Whether only the list of subscriptions can tell if it was created.
     in_doubt: bool,
 }
 
@@ -160,16 +160,17 @@ impl Ended {
 }
 
 impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G, N, Q> {
-    /// Compares what there is with what is wanted, and does what follows.
+    /// Compares the existing subscriptions with the wanted ones, and takes the steps that follow.
     ///
     /// # Errors
-    /// When nothing could be done: there is no list of subscriptions, or no state table.
+    /// When nothing could be done, because the list of subscriptions or the state table could not be read.
     pub async fn run(&self, cx: &RequestContext, events: &Events) -> Result<Run, Error> {
         let wanted = &self.settings.wanted;
         let now = Timestamp::now();
         let actual = self.graph.list_subscriptions(cx).await?;
         let resources: Vec<_> = wanted.iter().map(|wanted| wanted.resource.path()).collect();
-        // Sorted and each once: a page may repeat what another has, and the table does not read an item twice.
+        // Sorted and without repetitions, because a page may repeat an item of another, and the table reads no item
+        // twice.
         let ids: BTreeSet<_> = actual
             .iter()
             .filter(|it| is_sent_here(it, self.settings) || wanted.iter().any(|wanted| is_resource(it, wanted)))
@@ -180,7 +181,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
         let plan = plan(self.settings, &actual, &notes, events, &self.credentials.current(), now);
 
         let mut run = Run { places: self.places(&actual, &notes), ..Run::default() };
-        // First, because what is wanted may need the place, or the name in another spelling.
+        // Deleted first, because a wanted subscription may need the place, or the same resource in another spelling.
         self.delete(cx, &plan.delete, &mut run).await;
         let mut steps: Vec<_> = plan.steps.into_iter().enumerate().collect();
         steps.sort_by_key(|(_, step)| step.urgency());
@@ -199,7 +200,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
         Ok(run)
     }
 
-    /// Lists what has changed where that is due.
+    /// Lists the changes where that is due.
     async fn close_gaps(
         &self,
         cx: &RequestContext,
@@ -228,7 +229,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
                 let urgent = is_new || live.as_ref().is_some_and(|live| events.missed.contains(&live.id));
                 let listing = wanted.resource.listing().filter(|_| is_listing_due(note, self.settings, urgent, now))?;
                 let progress = note.and_then(|note| note.progress.clone());
-                // Where there is no subscription, a list is all that tells of anything.
+                // Without a subscription, only a list tells of changes.
                 let kept = live.as_ref().map(|live| &live.note).or_else(|| note?.kept.as_ref())?;
                 Some(Gap { wanted, listing, since: kept.begun, progress })
             })
@@ -261,7 +262,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
         }
     }
 
-    /// Which entry each subscription belongs to: those that are there, and those that were.
+    /// The entry of each subscription, of those that exist and those that existed.
     fn places(&self, actual: &[Subscription], notes: &Notes) -> HashMap<String, usize> {
         let mut places = HashMap::new();
         for wanted in &self.settings.wanted {
@@ -306,7 +307,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
 
 impl Run {
     fn trouble(&mut self, place: usize, error: Error) {
-        tracing::warn!(entry = place, %error, "a subscription is not as it should be");
+        tracing::warn!(entry = place, %error, "a step for a subscription failed, so it is not as it should be");
         self.tally.failed += 1;
         self.open.insert(place);
         self.troubles.push(Trouble { place, error });

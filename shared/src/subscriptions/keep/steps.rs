@@ -1,4 +1,4 @@
-//! One step of the plan after the other.
+//! The steps of the plan, one after the other.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::subscriptions::gap::LEAST_TIME;
 use crate::subscriptions::plan::{Due, Events, Step, has_shape, is_alive, is_far_from, is_resource};
 use crate::subscriptions::{Wanted, not_noted};
 
-/// Graph refuses a subscription that would live too long by its own clock.
+/// How much earlier than the longest life a subscription expires: Graph refuses one that is too long by its own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2 * 60);
 
 impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
@@ -54,7 +54,7 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         }
     }
 
-    /// What is known of a subscription that is begun at this time.
+    /// The note about a subscription whose creation begins at this time.
     fn note(&self, wanted: &Wanted, id: &str, begun: Timestamp) -> Kept {
         let current = self.credentials.current();
         Kept {
@@ -68,8 +68,8 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         }
     }
 
-    /// The intention is noted first, so that whoever meets the subscription before its creation was noted knows with
-    /// what client state it was made.
+    /// Creates a subscription. The intention is noted first: an invocation that finds the subscription before its
+    /// creation was noted then knows the client state that it was made with.
     async fn create(&self, cx: &RequestContext, wanted: &Wanted, kept: Option<&Kept>, as_what: Became) -> Ended {
         let now = Timestamp::now();
         let note = self.note(wanted, "", first_try(kept, now));
@@ -129,7 +129,8 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         }
     }
 
-    /// Looks at what came back, and notes it. Without the note it is found and noted by the next invocation.
+    /// Checks the subscription that Graph returned, and notes it. Without the note, the next invocation finds it and
+    /// notes it.
     async fn made(
         &self,
         cx: &RequestContext,
@@ -144,13 +145,13 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         let expiry_differs = is_far_from(asked, expires);
         if expiry_differs {
             let (entry, subscription) = (wanted.place, made.id.as_str());
-            tracing::warn!(entry, subscription, %asked, granted = %expires, "another expiry than asked for");
+            tracing::warn!(entry, subscription, %asked, granted = %expires, "Microsoft Graph gave a subscription another expiry than was asked for");
         }
         note.subscription_id.clone_from(&made.id);
         note.made.get_or_insert(now);
         note.granted = Duration::try_from(expires.duration_since(now)).unwrap_or_default();
         if let Err(error) = self.notes.keep(cx, wanted.resource.path(), &note).await {
-            tracing::warn!(entry = wanted.place, %error, "a subscription could not be noted");
+            tracing::warn!(entry = wanted.place, %error, "the note of a subscription could not be written");
         }
         Ended { expiry_differs, ..Ended::well(became, Live { id: made.id, expires: Some(expires), note }) }
     }
@@ -163,7 +164,7 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         }
     }
 
-    /// Looks into the list for what may have been created, once for all.
+    /// Looks for subscriptions that may have been created, with one list for all.
     pub(super) async fn resolve_doubts(
         &self,
         cx: &RequestContext,
@@ -178,7 +179,7 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         let actual = match self.graph.list_subscriptions(cx).await {
             Ok(actual) => actual,
             Err(error) => {
-                tracing::warn!(%error, "whether a subscription was created is for the next invocation to see");
+                tracing::warn!(%error, "whether a subscription was created could not be looked up; the next invocation does it");
                 return;
             }
         };
@@ -194,7 +195,7 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         }
     }
 
-    /// Deletes what nobody wants, and forgets what nobody wants to hear of any more.
+    /// Deletes the subscriptions that are not wanted, and the notes of resources that are not wanted any more.
     pub(super) async fn delete(&self, cx: &RequestContext, unwanted: &[Subscription], run: &mut Run) {
         for it in unwanted {
             if cx.deadline.for_a_call() < LEAST_TIME {
@@ -211,14 +212,14 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
             if !self.settings.wanted.iter().any(|wanted| is_resource(it, wanted)) {
                 let resource = WatchedResource::new(&it.resource);
                 if let Err(error) = self.notes.forget(cx, resource.path()).await {
-                    tracing::warn!(subscription = it.id, %error, "a subscription could not be forgotten");
+                    tracing::warn!(subscription = it.id, %error, "the note of a deleted subscription could not be deleted");
                 }
             }
         }
     }
 }
 
-/// Since when what happens in a resource is to be told of: since the first try to subscribe to it that came to nothing.
+/// Since when the changes of a resource must be notified of: since the first failed try to subscribe to it.
 fn first_try(kept: Option<&Kept>, now: Timestamp) -> Timestamp {
     kept.filter(|kept| kept.subscription_id.is_empty()).map_or(now, |kept| kept.begun)
 }
@@ -227,7 +228,7 @@ fn no_such_entry() -> Error {
     Error::new(Code::INTERNAL, "The bridge has a bug.").because("a step for no entry")
 }
 
-/// Until when a subscription is asked to live.
+/// When a subscription is asked to expire.
 fn expiry(wanted: &Wanted, now: Timestamp) -> Timestamp {
     let life = wanted.life.saturating_sub(CLOCK_MARGIN);
     now.checked_add(life).unwrap_or(now)

@@ -1,8 +1,8 @@
-//! What is to be done: rules without a clock, a network or a state of their own.
+//! Plans the steps for each subscription: rules without a clock, a network or a state of their own.
 //!
-//! Two invocations may plan at the same time. So that they do not undo each other's work, which of several equal
-//! subscriptions stays depends on nothing but the subscriptions, and what is being created counts as created as soon as
-//! its note is written.
+//! Two invocations may plan at the same time, and must not undo each other's work. So the choice between several equal
+//! subscriptions depends only on the subscriptions, and one that is being created counts as existing as soon as its
+//! note is written.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,38 +13,38 @@ use super::settings::{KeeperSettings, Wanted};
 use crate::graph::subscriptions::Subscription;
 use crate::store::subscriptions::{Kept, Note, Notes};
 
-/// A subscription that was renewed this shortly before needs no second renewal to be authorized anew.
+/// A subscription that was renewed this recently needs no other renewal to be authorized anew.
 pub const RENEWED_JUST_NOW: Duration = Duration::from_secs(10 * 60);
 
-/// How far from what was asked for an expiry may be without a warning.
+/// How far an expiry may be from the one that was asked for without a warning.
 const EXPIRY_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// What lifecycle notifications say, by the subscription's id.
+/// The events of lifecycle notifications, by the subscription's id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Events {
-    /// `reauthorizationRequired`
+    /// The subscriptions with the event `reauthorizationRequired`.
     pub reauthorize: HashSet<String>,
-    /// `subscriptionRemoved`
+    /// The subscriptions with the event `subscriptionRemoved`.
     pub removed: HashSet<String>,
-    /// `missed`
+    /// The subscriptions with the event `missed`.
     pub missed: HashSet<String>,
 }
 
-/// With what subscriptions are to be made now.
+/// The current client state and certificate for subscriptions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Current {
     /// A fingerprint of the client state.
     pub client_state: String,
-    /// Id of the certificate; empty where nothing needs one.
+    /// The id of the certificate; empty where none is needed.
     pub certificate_id: String,
 }
 
 /// Why a subscription is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outdated {
-    /// Other change types, another kind of notification, or other URLs.
+    /// It has other change types, another kind of notification, or other URLs.
     Shape,
-    /// It was made with another client state, or nobody knows with which.
+    /// It was made with another client state, or it is not known with which.
     ClientState,
 }
 
@@ -53,29 +53,29 @@ pub enum Outdated {
 pub enum Due {
     /// Half of its life is over.
     HalfLife,
-    /// Graph asks for it.
+    /// Graph asks for it, by `reauthorizationRequired`.
     Reauthorization,
     /// There is a newer certificate, and nothing else is due.
     Certificate,
 }
 
-/// What is to be done about a subscription that is wanted.
+/// The step for a subscription that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// There is none.
+    /// It does not exist: create it.
     Create,
-    /// It cannot be changed into what is wanted: it is deleted and created anew.
+    /// It cannot be changed into the wanted one: delete it and create it anew.
     Replace(Subscription, Outdated),
-    /// It is renewed, with the certificate where that is another one.
+    /// Renew it, with the certificate where that has changed.
     Renew(Subscription, Due),
-    /// It is as wanted, and not yet known to be ours: its creation went unanswered.
+    /// It is as wanted, but not noted as ours, because its creation had no answer: note it.
     Adopt(Subscription),
-    /// It is as wanted.
+    /// It is as wanted: leave it.
     Keep(Subscription),
 }
 
 impl Step {
-    /// What comes first: what is missing, then what ends first, then what can wait.
+    /// The order of steps: missing subscriptions first, then those that expire first, then those that can wait.
     #[must_use]
     pub fn urgency(&self) -> (u8, Option<Timestamp>) {
         match self {
@@ -88,16 +88,16 @@ impl Step {
     }
 }
 
-/// What is to be done.
+/// The plan of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// For each that is wanted, in their order.
+    /// The step for each wanted subscription, in the order of the settings.
     pub steps: Vec<Step>,
-    /// Ours that nobody wants: a resource that is no longer named, or a second one of the same resource.
+    /// Our subscriptions that are not wanted: their resource is no longer named, or has another one.
     pub delete: Vec<Subscription>,
 }
 
-/// Makes the plan.
+/// Plans the steps from the wanted and the existing subscriptions, the notes and the events.
 #[must_use]
 pub fn plan(
     settings: &KeeperSettings,
@@ -135,23 +135,23 @@ pub fn plan(
     Plan { steps, delete }
 }
 
-/// Whether it is still there, though Graph lists it.
+/// Whether it still exists, although Graph lists it.
 pub(super) fn is_alive(it: &Subscription, events: &Events, now: Timestamp) -> bool {
     !events.removed.contains(&it.id) && it.expires.is_none_or(|expires| expires > now)
 }
 
-/// Whether a subscription's notifications come here.
+/// Whether a subscription sends its notifications to this bridge.
 pub(super) fn is_sent_here(it: &Subscription, settings: &KeeperSettings) -> bool {
     it.notification_url.as_deref() == Some(settings.notification_url.as_str())
 }
 
-/// Whether a subscription watches this resource, in whichever spelling Graph names it.
+/// Whether a subscription watches this resource, however Graph spells it.
 pub(super) fn is_resource(it: &Subscription, wanted: &Wanted) -> bool {
     wanted.resource.is(&it.resource)
 }
 
-/// Whether a subscription is of the shape that is wanted, as far as it says so itself. Graph may leave out whether
-/// notifications carry the resource.
+/// Whether a subscription has the wanted form, as far as Graph reports it. Graph may leave out whether notifications
+/// carry the resource.
 pub(super) fn has_shape(it: &Subscription, wanted: &Wanted, settings: &KeeperSettings) -> bool {
     let is_rich = it.include_resource_data.or(it.encryption_certificate_id.is_some().then_some(true));
     it.change_type.parse() == Ok(wanted.changes)
@@ -192,7 +192,8 @@ fn step(
     Step::Keep(found.clone())
 }
 
-/// A certificate that was sent is not sent again, even where Graph does not give its id back.
+/// Whether the subscription must be given the certificate. One that was given is not sent again, even where Graph does
+/// not return its id.
 fn needs_certificate(wanted: &Wanted, found: &Subscription, kept: &Kept, current: &Current) -> bool {
     wanted.rich
         && found.encryption_certificate_id.as_deref() != Some(current.certificate_id.as_str())
@@ -200,14 +201,14 @@ fn needs_certificate(wanted: &Wanted, found: &Subscription, kept: &Kept, current
 }
 
 /// Whether it is time to renew: somewhat before half of the life that Graph has granted, each subscription at a moment
-/// of its own, so that those made together are not renewed together for ever.
+/// of its own, so that those made together are not always renewed together.
 fn half_life_is_over(id: &str, granted: Duration, expires: Timestamp, now: Timestamp) -> bool {
     let jitter = id.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))) % 100;
     let left = Duration::try_from(expires.duration_since(now)).unwrap_or(Duration::ZERO);
     left.as_millis() * 1000 <= granted.as_millis() * u128::from(500 + jitter)
 }
 
-/// Whether a subscription will end soon although it should have been renewed long before.
+/// Whether a subscription is about to expire although it should have been renewed long before.
 #[must_use]
 pub fn is_near_expiry(expires: Option<Timestamp>, granted: Duration, now: Timestamp) -> bool {
     expires.is_none_or(|expires| {
@@ -215,7 +216,7 @@ pub fn is_near_expiry(expires: Option<Timestamp>, granted: Duration, now: Timest
     })
 }
 
-/// Whether nothing was heard of a subscription for longer than the settings allow.
+/// Whether a subscription was not heard of for longer than the settings allow.
 #[must_use]
 pub fn is_silent(kept: &Kept, heard: Option<Timestamp>, silence: Option<Duration>, now: Timestamp) -> bool {
     let made = kept.made.unwrap_or(kept.begun);
@@ -224,13 +225,13 @@ pub fn is_silent(kept: &Kept, heard: Option<Timestamp>, silence: Option<Duration
         .is_some_and(|silence| now.duration_since(last) > jiff::SignedDuration::try_from(silence).unwrap_or_default())
 }
 
-/// Whether Graph has let a subscription live for quite another time than it was asked for.
+/// Whether Graph gave a subscription a very different expiry from the one that was asked for.
 #[must_use]
 pub fn is_far_from(asked: Timestamp, granted: Timestamp) -> bool {
     asked.duration_since(granted).unsigned_abs() > EXPIRY_TOLERANCE
 }
 
-/// Whether what has changed in a resource is to be listed now.
+/// Whether the changes of a resource are to be listed now.
 #[must_use]
 pub fn is_listing_due(note: Option<&Note>, settings: &KeeperSettings, urgent: bool, now: Timestamp) -> bool {
     let Some(progress) = note.and_then(|note| note.progress.as_ref()) else { return true };

@@ -28,7 +28,7 @@ fn at(minutes: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + 60 * minutes).unwrap()
 }
 
-/// As wanted, made at minute 0.
+/// A subscription as wanted, made at minute 0.
 fn subscription(id: &str, resource: &str) -> Subscription {
     let rich = resource == RICH;
     Subscription {

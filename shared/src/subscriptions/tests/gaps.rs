@@ -1,4 +1,4 @@
-//! Closing the gap.
+//! Tests of closing gaps.
 
 use super::*;
 use crate::store::subscriptions::{Progress, SubscriptionNotes};
@@ -10,7 +10,7 @@ async fn started(resource: &str) -> Scene {
     scene
 }
 
-/// As if the last listing, and a refusal of its link, had been so long ago.
+/// Sets the last listing, and the refusal of its link, this far back.
 async fn listed_before(scene: &Scene, resource: &str, age: Duration) {
     let cx = RequestContext::new("test", Deadline::after(DAY));
     let notes = scene.notes.read(&cx, &[resource], &[]).await.unwrap();

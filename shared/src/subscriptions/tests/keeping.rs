@@ -1,4 +1,4 @@
-//! Making, renewing, replacing, deleting.
+//! Tests of making, renewing, replacing and deleting subscriptions.
 
 use proptest::prelude::*;
 

@@ -28,16 +28,16 @@ const CHAT: &str = "/chats/19:a@thread.v2/messages";
 const TENANT: &str = "22222222-0000-4000-8000-00000000000a";
 const EVENTS: &str = "/users/u/events";
 
-/// What goes wrong with a creation.
+/// What goes wrong when a subscription is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// Nothing.
+    /// Nothing goes wrong.
     None,
-    /// It is made, and the answer is lost.
+    /// It is created, and the answer is lost.
     AnswerLost,
-    /// It is not made, and nobody knows.
+    /// It is not created, and that is not known.
     NotTaken,
-    /// It is refused.
+    /// Graph refuses it.
     Refused,
 }
 
@@ -47,26 +47,26 @@ struct State {
     made: usize,
     calls: Vec<&'static str>,
     faults: VecDeque<Fault>,
-    /// How long a subscription is let live, if it is not as long as asked for.
+    /// How long a subscription may live, if that is shorter than asked for.
     grants: Option<Duration>,
-    /// Graph takes no certificate of this id.
+    /// The id of a certificate that Graph does not take.
     bad_certificate: Option<&'static str>,
-    /// The next one to be renewed is gone by then.
+    /// Whether the next subscription to be renewed is gone by then.
     vanishes: bool,
-    /// Messages in the order in which they changed.
+    /// The messages, in the order in which they changed.
     messages: Vec<Item>,
-    /// Links of changes before this one are forgotten.
+    /// Links to changes before this one are forgotten.
     forgotten: usize,
-    /// What Graph says then, if it is not what it should say.
+    /// Graph's error for a forgotten link, if it is another than documented.
     forgets_as: Option<GraphError>,
-    /// Which page cannot be read.
+    /// The number of the page that cannot be read.
     broken_page: Option<usize>,
-    /// Which page never comes.
+    /// The number of the page that never comes.
     hanging_page: Option<usize>,
     queue: Vec<Change>,
 }
 
-/// A tenant with the queue behind it.
+/// A stand-in for a tenant, with the queue behind it.
 #[derive(Clone, Default)]
 struct Tenant(Arc<Mutex<State>>);
 
@@ -88,7 +88,7 @@ impl Tenant {
         sleep(Duration::from_millis(fastrand::u64(0..20))).await;
     }
 
-    /// Somebody writes a message.
+    /// Writes a message with this number.
     fn write(&self, id: usize) {
         let now = Timestamp::now();
         let item = Item {
@@ -113,7 +113,7 @@ impl Subscriptions for Tenant {
         Ok(self.state().subscriptions.clone())
     }
 
-    /// The check for an equal one comes before the webhook is called, so that two may be made at once.
+    /// Checks for an equal subscription before the webhook is called, so that two may be made at once.
     async fn create_subscription(
         &self,
         _cx: &RequestContext,
@@ -181,8 +181,8 @@ impl Subscriptions for Tenant {
 }
 
 impl Listings for Tenant {
-    /// Two a page. A link is `next` or `delta`, how many changes came before it, and since when the list is; a chat is
-    /// listed from its end.
+    /// Two changes a page. A link is `next` or `delta`, how many changes came before it, and since when the list is; a
+    /// chat is listed from its end.
     async fn page(
         &self,
         _cx: &RequestContext,
@@ -303,7 +303,7 @@ impl Scene {
         keeper.run(&cx, events).await.unwrap()
     }
 
-    /// Some time later: whatever lasts ends sooner.
+    /// Lets time pass: everything that lasts ends sooner.
     async fn later(&self, duration: Duration) {
         for it in &mut self.tenant.state().subscriptions {
             it.expires = it.expires.map(|expires| expires - duration);
