@@ -221,6 +221,24 @@ impl Cloud {
         self.cli().call("sqs", "set_queue_attributes", &[set]).await.map(drop)
     }
 
+    /// Gives a function other values of these variables. Its processes end, so that new ones read them.
+    ///
+    /// # Errors
+    /// When there is no such function.
+    pub async fn set_variables(&self, function: &str, values: &[(&str, &str)]) -> Result<(), Trouble> {
+        let name = format!("{STACK}-{function}");
+        let of = json!({"FunctionName": name});
+        let mut configured = self.cli().call("lambda", "get_function_configuration", &[of]).await?;
+        let variables = configured.first_mut().map(|answer| answer["Environment"]["Variables"].take());
+        let mut variables = variables.ok_or_else(|| Trouble(format!("The function {name} has no configuration.")))?;
+        for (name, value) in values {
+            variables[*name] = (*value).into();
+        }
+        let configure = json!({"FunctionName": name, "Environment": {"Variables": variables}});
+        self.cli().call("lambda", "update_function_configuration", &[configure]).await?;
+        self.kill_function(function).map(drop)
+    }
+
     /// Its command line.
     #[must_use]
     pub fn cli(&self) -> Cli {
