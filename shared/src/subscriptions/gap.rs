@@ -12,7 +12,6 @@
 //! pages of such a listing are held until its end is reached. If it is too long for that, the older changes are listed
 //! first, in a window of their own, and the newer ones later.
 
-use std::future::Future;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +22,7 @@ use super::settings::{ChangeTypes, KeeperSettings, Wanted};
 use crate::auth::App;
 use crate::error::{Code, Error};
 use crate::graph::resource::Listing;
-use crate::graph::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
+use crate::graph::{GraphError, ListedMessage, Listings, PageFrom};
 use crate::http::{NoReply, RequestContext};
 use crate::notification::queued::group::group;
 use crate::notification::queued::queue::{Queue, batches};
@@ -57,81 +56,6 @@ const CHAT_PACE: Duration = Duration::from_secs(1);
 
 /// The least time that must be left of an invocation to ask for a page.
 pub(super) const LEAST_TIME: Duration = Duration::from_secs(8);
-
-/// A change that a listing has found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// The resource's path, in the form of notifications: `chats('19:…')/messages('1712…')`.
-    pub resource: String,
-    /// The resource's type, as notifications name it.
-    pub resource_type: &'static str,
-    /// The tag of the resource's state, which each change replaces; empty when it was deleted.
-    pub etag: String,
-    /// When the resource was created.
-    pub created: Option<Timestamp>,
-    /// When the resource was last changed.
-    pub modified: Option<Timestamp>,
-    /// Whether the resource was deleted.
-    pub gone: bool,
-}
-
-/// Lists the changes of resources, page by page.
-pub trait Listings: Send + Sync {
-    /// Reads one page of a listing.
-    fn page(
-        &self,
-        cx: &RequestContext,
-        listing: &Listing,
-        from: PageFrom<'_>,
-    ) -> impl Future<Output = Result<Page<Item>, GraphError>> + Send;
-}
-
-impl Listings for GraphClient {
-    async fn page(&self, cx: &RequestContext, listing: &Listing, from: PageFrom<'_>) -> Result<Page<Item>, GraphError> {
-        match listing {
-            Listing::UserChats { user } => {
-                let page = self.get_all_messages_delta(cx, user, from).await?;
-                Ok(items(page, |message| chat_message(message, "")))
-            }
-            Listing::Chat { chat } => {
-                let page = self.list_chat_messages(cx, chat, from).await?;
-                Ok(items(page, |message| chat_message(message, chat)))
-            }
-            Listing::MailFolder { user, folder } => {
-                let page = self.mail_folder_delta(cx, user, folder, from).await?;
-                Ok(items(page, |message| Some(mail_message(message, user))))
-            }
-        }
-    }
-}
-
-fn items<T>(page: Page<T>, item: impl Fn(T) -> Option<Item>) -> Page<Item> {
-    Page { value: page.value.into_iter().filter_map(item).collect(), next: page.next, delta: page.delta }
-}
-
-/// A change of a chat message; `None` for a channel's message, which a user's chats do not have.
-fn chat_message(message: ChatMessage, chat: &str) -> Option<Item> {
-    let chat = message.chat_id.as_deref().unwrap_or(chat);
-    (!chat.is_empty()).then(|| Item {
-        resource: format!("chats('{chat}')/messages('{}')", message.id),
-        resource_type: "#Microsoft.Graph.chatMessage",
-        etag: message.etag.unwrap_or_default(),
-        created: message.created,
-        modified: message.modified,
-        gone: message.deleted.is_some(),
-    })
-}
-
-fn mail_message(message: MailMessage, user: &str) -> Item {
-    Item {
-        resource: format!("Users/{user}/Messages/{}", message.id),
-        resource_type: "#Microsoft.Graph.Message",
-        etag: message.etag.unwrap_or_default(),
-        created: message.created,
-        modified: message.modified,
-        gone: message.removed.is_some(),
-    }
-}
 
 /// The queue message for a change. If the same change is listed again at once, it is the same message for the queue; a
 /// change without a version is never taken for another.
@@ -357,7 +281,7 @@ fn goes_on_by_time(at: &Progress) -> bool {
 
 /// The time before which to look for older changes than all of these, in whole seconds, as Graph is asked. `None` when
 /// that would be no step back.
-fn older_than(items: &[Item], until: Option<Timestamp>) -> Option<Timestamp> {
+fn older_than(items: &[ListedMessage], until: Option<Timestamp>) -> Option<Timestamp> {
     let oldest = items.iter().filter_map(|item| item.modified).min()?;
     // The next second, because other resources may have changed in the same one.
     let bound = Timestamp::from_second(oldest.as_second().saturating_add(1)).ok()?;
@@ -388,7 +312,7 @@ fn is_refusal(error: &GraphError) -> bool {
 /// The changes that are queued together.
 #[derive(Default)]
 struct Batch {
-    items: Vec<Item>,
+    items: Vec<ListedMessage>,
     next: Option<String>,
     delta: Option<String>,
     /// The error that ended it.
@@ -396,7 +320,12 @@ struct Batch {
 }
 
 /// The changes to queue for an item; none when the settings want no notification of it.
-fn changes(item: &Item, tenant_id: &str, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = Change> {
+fn changes(
+    item: &ListedMessage,
+    tenant_id: &str,
+    wanted: ChangeTypes,
+    since: Timestamp,
+) -> impl Iterator<Item = Change> {
     change_types(item, wanted, since).map(move |change_type| Change {
         // No subscription has notified of it, so none must be taken to be alive because of it.
         subscription_id: String::new(),
@@ -414,7 +343,7 @@ fn changes(item: &Item, tenant_id: &str, wanted: ChangeTypes, since: Timestamp) 
 
 /// The change types that would have been notified of; none when none was wanted. A list tells only the present state: a
 /// resource that was created and then changed counts as both.
-fn change_types(item: &Item, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = &'static str> {
+fn change_types(item: &ListedMessage, wanted: ChangeTypes, since: Timestamp) -> impl Iterator<Item = &'static str> {
     let is_new = item.created.is_some_and(|created| created >= since);
     let is_unchanged = item.created.is_some() && item.created == item.modified;
     let deleted = wanted.deleted && item.gone;

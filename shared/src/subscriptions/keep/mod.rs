@@ -8,12 +8,13 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use super::gap::{Closing, Gap, LEAST_TIME, Listings};
+use super::gap::{Closing, Gap, LEAST_TIME};
 use super::not_noted;
 use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, is_sent_here, is_silent, plan};
 use super::settings::KeeperSettings;
 use crate::auth::App;
 use crate::error::Error;
+use crate::graph::Listings;
 use crate::graph::subscriptions::{EncryptionCertificate, Subscription, Subscriptions};
 use crate::http::RequestContext;
 use crate::notification::{ClientState, Queues};

@@ -10,13 +10,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use super::gap::{Item, Listings};
 use super::*;
 use crate::auth::App;
 use crate::config::Environment;
 use crate::graph::resource::Listing;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription, Subscriptions};
-use crate::graph::{GraphError, Page, PageFrom};
+use crate::graph::{GraphError, ListedMessage, Listings, Page, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
 use crate::notification::queued::queue::Queue;
 use crate::notification::{Change, ClientState, Entry, QueueError, Queued, Queues};
@@ -54,7 +53,7 @@ struct State {
     /// Whether the next subscription to be renewed is gone by then.
     vanishes: bool,
     /// The messages, in the order in which they changed.
-    messages: Vec<Item>,
+    messages: Vec<ListedMessage>,
     /// Links to changes before this one are forgotten.
     forgotten: usize,
     /// Graph's error for a forgotten link, if it is another than documented.
@@ -91,7 +90,7 @@ impl Tenant {
     /// Writes a message with this number.
     fn write(&self, id: usize) {
         let now = Timestamp::now();
-        let item = Item {
+        let item = ListedMessage {
             resource: format!("chats('19:a@thread.v2')/messages('{id}')"),
             resource_type: "#Microsoft.Graph.chatMessage",
             etag: id.to_string(),
@@ -188,7 +187,7 @@ impl Listings for Tenant {
         _cx: &RequestContext,
         listing: &Listing,
         from: PageFrom<'_>,
-    ) -> Result<Page<Item>, GraphError> {
+    ) -> Result<Page<ListedMessage>, GraphError> {
         self.call("page").await;
         let at = |link: &str| link.split(' ').nth(1).unwrap().parse::<usize>().unwrap();
         let hangs = matches!(from, PageFrom::Link(link) if Some(at(link)) == self.state().hanging_page);
