@@ -79,7 +79,7 @@ pub(crate) async fn all(binaries: &Binaries, effort: Effort) -> Result<Vec<Figur
 
 /// Measures full batches of presence events.
 pub(crate) async fn batch(binaries: &Binaries) -> Result<BatchFigures, Trouble> {
-    let event = presence_batch(BATCH);
+    let event = presence_batch(BATCH, "ON_QUEUE");
     let [floor_us, decide_us] = steps(binaries, "coalesce", [], &event)?;
 
     let stand_ins = StandIns::start([0; 4]).await.map_err(|error| Trouble(error.to_string()))?;
@@ -90,7 +90,7 @@ pub(crate) async fn batch(binaries: &Binaries) -> Result<BatchFigures, Trouble> 
     }
     let mut process = Process::start(binary(binaries, "mirror-presence")?, &stand_ins).await?;
     for _ in 0..3 {
-        let (_, answer) = process.runtime_api.invoke(presence_batch(BATCH)).await?;
+        let (_, answer) = process.runtime_api.invoke(presence_batch(BATCH, "ON_QUEUE")).await?;
         check("mirror-presence", &answer)?;
         process.runtime_api.ready().await?;
     }
@@ -176,15 +176,15 @@ fn colleague(number: usize) -> String {
     Uuid::from_u128(number as u128).to_string()
 }
 
-/// A batch of presence events that are all new, two of each user: the sandbox's agent first, then colleagues.
-fn presence_batch(messages: usize) -> String {
+/// A batch of events of this presence that are all new, two of each user: the sandbox's agent first, then colleagues.
+fn presence_batch(messages: usize, presence: &str) -> String {
     let template: Value = serde_json::from_str(include_str!("../../events/mirror-presence.json")).unwrap_or_default();
     let now = Timestamp::now().to_string();
     let record = |place: usize| {
         let user = if place < 2 { AGENT_GENESYS_ID.to_owned() } else { colleague(place / 2) };
         let event = match place % 2 {
-            0 => GenesysEvent::presence(&user, "ON_QUEUE", &now),
-            _ => GenesysEvent::activity(&user, "ON_QUEUE", &now, &now),
+            0 => GenesysEvent::presence(&user, presence, &now),
+            _ => GenesysEvent::activity(&user, presence, &now, &now),
         };
         let mut record = template["Records"][0].clone();
         let mut envelope: Value =
@@ -201,7 +201,7 @@ fn presence_batch(messages: usize) -> String {
 /// floor takes the largest.
 fn event(stand_ins: &StandIns, name: &str, conversation: &str) -> Result<String, Trouble> {
     match name {
-        "mirror-presence" => return Ok(presence_batch(1)),
+        "mirror-presence" => return Ok(presence_batch(1, changing(conversation))),
         "graph-webhook" => return Ok(webhook::event(conversation)),
         "process-notification" => return chat_notification(stand_ins, conversation),
         _ => {}
@@ -222,6 +222,11 @@ fn event(stand_ins: &StandIns, name: &str, conversation: &str) -> Result<String,
         event["body"] = body.to_string().into();
     }
     Ok(event.to_string())
+}
+
+/// Another presence than the one of the event before, which Teams would show already: the events are numbered.
+fn changing(conversation: &str) -> &'static str {
+    if conversation.ends_with(['0', '2', '4', '6', '8']) { "MEAL" } else { "AVAILABLE" }
 }
 
 /// The notification of a message that is new, without its content.
