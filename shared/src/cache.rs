@@ -38,12 +38,12 @@ pub struct Cached<T, E> {
 
 #[derive(Debug)]
 struct Slot<T, E> {
-    held: Option<Held<T>>,
+    held: Option<HeldValue<T>>,
     failure: Option<E>,
 }
 
 #[derive(Debug)]
-struct Held<T> {
+struct HeldValue<T> {
     value: T,
     refresh_at: Instant,
     expires_at: Instant,
@@ -92,7 +92,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         let now = Instant::now();
         match fetched {
             Ok(fresh) => {
-                let held = Held {
+                let held = HeldValue {
                     value: fresh.value.clone(),
                     refresh_at: now + fresh.refresh_after.min(fresh.expires_after),
                     expires_at: now + fresh.expires_after,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::config::{ConfigError, Environment};
 use crate::http::{Deadline, HttpClient, RequestContext};
-use crate::parameters::{Parameters, Read};
+use crate::parameters::{Parameters, SettingRead};
 
 /// How long an instance uses settings before it reads them again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -27,14 +27,14 @@ type Remake<A> = Box<dyn Fn(Environment) -> LocalBoxFuture<'static, Result<A, Co
 
 /// An app, and the way to build it anew.
 pub(crate) struct Live<A> {
-    state: RwLock<State<A>>,
+    state: RwLock<LiveState<A>>,
     /// The settings to follow; `None` when all of them are in the environment.
     follows: Option<Follows<A>>,
 }
 
-struct State<A> {
+struct LiveState<A> {
     app: Result<A, ConfigError>,
-    read: Vec<Read>,
+    read: Vec<SettingRead>,
     look_again: Instant,
 }
 
@@ -81,11 +81,11 @@ impl<A> Live<A> {
         Self::with(app, read, Some(follows))
     }
 
-    fn with(app: Result<A, ConfigError>, read: Vec<Read>, follows: Option<Follows<A>>) -> Self {
+    fn with(app: Result<A, ConfigError>, read: Vec<SettingRead>, follows: Option<Follows<A>>) -> Self {
         if let Err(error) = &app {
             tracing::error!(%error, "the function cannot work");
         }
-        let state = State { app, read, look_again: Instant::now() + LOOK_AGAIN_AFTER };
+        let state = LiveState { app, read, look_again: Instant::now() + LOOK_AGAIN_AFTER };
         Self { state: RwLock::new(state), follows }
     }
 
@@ -135,7 +135,7 @@ impl<A> Live<A> {
 }
 
 impl<A> Follows<A> {
-    async fn make(&self, read: &[Read]) -> Result<A, ConfigError> {
+    async fn make(&self, read: &[SettingRead]) -> Result<A, ConfigError> {
         let mut env = self.env.clone();
         for (setting, text) in read {
             match text {

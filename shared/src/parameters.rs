@@ -84,7 +84,7 @@ pub(crate) enum ParameterError {
 }
 
 /// A setting that was read: its name, and its text or the reason why it has none.
-pub(crate) type Read = (String, Result<String, ParameterError>);
+pub(crate) type SettingRead = (String, Result<String, ParameterError>);
 
 /// The settings whose texts are in parameters and objects.
 pub(crate) struct Parameters {
@@ -141,7 +141,7 @@ impl Parameters {
     }
 
     /// Reads all of the settings at the same time.
-    pub(crate) async fn read(&self, cx: &RequestContext) -> Vec<Read> {
+    pub(crate) async fn read(&self, cx: &RequestContext) -> Vec<SettingRead> {
         let read = |(setting, location): &(String, Location)| {
             let (setting, location) = (setting.clone(), location.clone());
             async move {
@@ -192,7 +192,7 @@ impl Parameters {
                 String::from_utf8(reply.body).map_err(|_| unavailable("the object is no UTF-8 text".into()))
             }
             (Location::Parameter(_), 200) => {
-                let answer = reply.json::<Answer>();
+                let answer = reply.json::<ParameterAnswer>();
                 answer
                     .map(|answer| answer.parameter.value)
                     .map_err(|_| unavailable("an answer of another shape".into()))
@@ -226,7 +226,7 @@ impl Parameters {
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct ParameterAnswer {
     parameter: Parameter,
 }
 

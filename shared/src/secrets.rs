@@ -18,7 +18,7 @@ use crate::config::Setting;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::startup::Startup;
-use crate::telemetry::{Call, Upstream};
+use crate::telemetry::{CallRecord, Upstream};
 
 /// After this time, a changed secret is noticed even when no remote has refused the old one.
 const REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -172,7 +172,7 @@ impl<C: Credential> Secret<C> {
             Ok(_) => 200,
             Err(error) => error.raw_response().map_or(0, |raw| raw.status().as_u16()),
         };
-        cx.record.call(Call {
+        cx.record.call(CallRecord {
             upstream: Upstream::Secrets,
             operation: "get secret value",
             status,

@@ -5,7 +5,7 @@ use bridge::config::Environment;
 use bridge::edge::GraphSender;
 use bridge::error::Error;
 use bridge::http::RequestContext;
-use bridge::notification::{Admitted, ClientStateSecret, Queues, Receiver, ReceiverSettings, SqsQueues, Tally};
+use bridge::notification::{Admitted, ClientStateSecret, DoorTally, Queues, Receiver, ReceiverSettings, SqsQueues};
 use bridge::startup::{Startup, warm_up};
 
 /// The function's name in logs and metrics.
@@ -41,7 +41,7 @@ pub async fn from_env(env: &mut Environment) -> Option<(GraphSender, App)> {
 ///
 /// # Errors
 /// When some of them may not be on a queue.
-pub async fn handle<Q: Queues>(app: &App<Q>, cx: &RequestContext, admitted: Admitted) -> Result<Tally, Error> {
+pub async fn handle<Q: Queues>(app: &App<Q>, cx: &RequestContext, admitted: Admitted) -> Result<DoorTally, Error> {
     let App { queues, settings } = app;
     Receiver { queues, settings }.receive(cx, admitted).await
 }

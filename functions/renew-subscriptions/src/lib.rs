@@ -10,7 +10,9 @@ use bridge::notification::{ClientState, Queues, SqsQueues};
 use bridge::secrets::Secret;
 use bridge::startup::{Startup, warm_up};
 use bridge::store::subscriptions::{DynamoSubscriptionNotes, SubscriptionNotes};
-use bridge::subscriptions::{Batch, Certificates, Credentials, Events, Keeper, KeeperSettings, Run, Trouble};
+use bridge::subscriptions::{
+    Certificates, Credentials, Events, Keeper, KeeperRun, KeeperSettings, LifecycleBatch, StepTrouble,
+};
 use bridge::telemetry::mask;
 
 /// The function's name in logs and metrics.
@@ -65,9 +67,9 @@ pub async fn handle<N: SubscriptionNotes, Q: Queues>(
     app: &App<N, Q>,
     cx: &RequestContext,
     trigger: Trigger,
-) -> Result<BatchAnswer<(Option<Batch>, Option<Run>)>, Error> {
+) -> Result<BatchAnswer<(Option<LifecycleBatch>, Option<KeeperRun>)>, Error> {
     let batch = match trigger {
-        Trigger::Queue(messages) => Some(Batch::read(messages)),
+        Trigger::Queue(messages) => Some(LifecycleBatch::read(messages)),
         Trigger::Clock => None,
     };
     let run = match app.keep(cx, batch.as_ref().map(|batch| &batch.events)).await {
@@ -86,7 +88,7 @@ pub async fn handle<N: SubscriptionNotes, Q: Queues>(
 
 impl<N: SubscriptionNotes, Q: Queues> App<N, Q> {
     /// Brings the subscriptions at Graph in line with the settings.
-    async fn keep(&self, cx: &RequestContext, events: Option<&Events>) -> Result<Run, Error> {
+    async fn keep(&self, cx: &RequestContext, events: Option<&Events>) -> Result<KeeperRun, Error> {
         let credentials = self.credentials(cx).await?;
         let entra = self.graph.app(cx).await?;
         let keeper = Keeper {
@@ -116,7 +118,7 @@ impl<N, Q> App<N, Q> {
 }
 
 /// One error for all steps that failed: it names the first of them and tells how many there are.
-fn all_of(run: &Run, first: &Trouble) -> Error {
+fn all_of(run: &KeeperRun, first: &StepTrouble) -> Error {
     let (count, place) = (run.troubles.len(), first.place);
     let message = match place {
         0 => format!("{count} steps failed: a subscription that the settings no longer name could not be deleted. "),
@@ -125,7 +127,7 @@ fn all_of(run: &Run, first: &Trouble) -> Error {
     Error { message: message + &first.error.message, ..first.error.clone() }
 }
 
-fn label_troubles(cx: &RequestContext, run: &Run) {
+fn label_troubles(cx: &RequestContext, run: &KeeperRun) {
     let troubles: Vec<_> = run
         .troubles
         .iter()

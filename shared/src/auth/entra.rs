@@ -38,10 +38,10 @@ pub struct EntraCredential {
 
 enum Proof {
     Secret(SecretString),
-    Certificate(Certificate),
+    ClientCertificate(ClientCertificate),
 }
 
-struct Certificate {
+struct ClientCertificate {
     /// base64url of the SHA-256 of the certificate's DER form, by which Entra finds the uploaded certificate.
     thumbprint: String,
     key: EncodingKey,
@@ -63,7 +63,9 @@ impl Credential for EntraCredential {
         let field = |name: &str| secret_field(&json, name);
         let required = |name: &str| field(name).ok_or_else(|| format!("`{name}` is missing"));
         let proof = match (field("certificate_pem"), field("private_key_pem"), field("client_secret")) {
-            (Some(certificate), Some(key), _) => Proof::Certificate(Certificate::parse(&certificate, &key)?),
+            (Some(certificate), Some(key), _) => {
+                Proof::ClientCertificate(ClientCertificate::parse(&certificate, &key)?)
+            }
             (Some(_), None, _) => return Err("`certificate_pem` is there, `private_key_pem` is missing".into()),
             (None, Some(_), _) => return Err("`private_key_pem` is there, `certificate_pem` is missing".into()),
             (None, None, Some(secret)) => Proof::Secret(secret.into()),
@@ -76,7 +78,7 @@ impl Credential for EntraCredential {
     fn is_same(&self, other: &Self) -> bool {
         let proofs_match = match (&self.proof, &other.proof) {
             (Proof::Secret(ours), Proof::Secret(theirs)) => ours.expose_secret() == theirs.expose_secret(),
-            (Proof::Certificate(ours), Proof::Certificate(theirs)) => {
+            (Proof::ClientCertificate(ours), Proof::ClientCertificate(theirs)) => {
                 ours.thumbprint == theirs.thumbprint
                     && ours.private_key_pem.expose_secret() == theirs.private_key_pem.expose_secret()
             }
@@ -92,7 +94,7 @@ fn plain(id: String) -> String {
     id.parse::<Uuid>().map_or(id, |guid| guid.to_string())
 }
 
-impl Certificate {
+impl ClientCertificate {
     fn parse(certificate_pem: &str, private_key_pem: &str) -> Result<Self, String> {
         let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
             .map_err(|_| "`certificate_pem` is not a PEM certificate")?;
@@ -164,7 +166,7 @@ impl TokenEndpoint for Entra {
         let assertion;
         match &credential.proof {
             Proof::Secret(secret) => form.push(("client_secret", secret.expose_secret())),
-            Proof::Certificate(certificate) => {
+            Proof::ClientCertificate(certificate) => {
                 assertion = certificate
                     .assertion(url.as_str(), &credential.client_id)
                     .map_err(|_| unavailable("the client assertion could not be signed".into()))?;
@@ -198,7 +200,7 @@ impl TokenEndpoint for Entra {
     }
 }
 
-impl Certificate {
+impl ClientCertificate {
     fn assertion(&self, audience: &str, client_id: &str) -> Result<SecretString, jsonwebtoken::errors::Error> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let claims = Assertion {

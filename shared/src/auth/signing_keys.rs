@@ -75,11 +75,11 @@ impl fmt::Debug for SigningKey {
 pub struct SigningKeys {
     http: HttpClient,
     login: Origin,
-    held: Mutex<Held>,
+    held: Mutex<HeldKeys>,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldKeys {
     keys: HashMap<String, Arc<SigningKey>>,
     fetched: Option<Instant>,
     tried: Option<Instant>,
@@ -146,7 +146,7 @@ impl SigningKeys {
             let patience = if known { PATIENCE_WITH_OLD } else { PATIENCE };
             let fetched = tokio::time::timeout(patience, Box::pin(self.fetch(cx))).await;
             match fetched.unwrap_or_else(|_elapsed| Err(NoKeys("no answer in time".into()))) {
-                Ok(keys) => *held = Held { keys, fetched: held.tried, tried: held.tried, failure: None },
+                Ok(keys) => *held = HeldKeys { keys, fetched: held.tried, tried: held.tried, failure: None },
                 Err(error) => (held.failure, held.tried) = (Some(error), Some(Instant::now())),
             }
         }

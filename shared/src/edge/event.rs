@@ -63,12 +63,12 @@ pub struct Authorizer {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Jwt {
     /// The claims of the token.
-    pub claims: Claims,
+    pub claims: RoleClaims,
 }
 
 /// The claims that the edge reads.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Claims {
+pub struct RoleClaims {
     /// App roles. API Gateway writes the array as `[a b]`.
     pub roles: Option<String>,
 }

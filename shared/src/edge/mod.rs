@@ -24,7 +24,7 @@ mod tests;
 mod webhook;
 
 pub use answer::Answer;
-pub use event::{Authorizer, Claims, EventContext, Headers, Http, HttpEvent, Jwt};
+pub use event::{Authorizer, EventContext, Headers, Http, HttpEvent, Jwt, RoleClaims};
 pub use http::Method;
 pub use page::Page;
 pub use queue::{BatchAnswer, Consumer, EventBridge, QueueOrClock, Trigger};

@@ -53,11 +53,11 @@ pub enum Trigger {
 #[derive(Debug)]
 pub struct BatchAnswer<T> {
     tally: T,
-    ended: Ended,
+    ended: BatchEnd,
 }
 
 #[derive(Debug)]
-enum Ended {
+enum BatchEnd {
     /// The batch was served, except for the messages with these ids.
     Served(Vec<String>),
     Failed(Error),
@@ -67,21 +67,21 @@ impl<T> BatchAnswer<T> {
     /// The batch was served, except for the messages with these ids, which return to the queue.
     #[must_use]
     pub fn served(failed: Vec<String>, tally: T) -> Self {
-        Self { tally, ended: Ended::Served(failed) }
+        Self { tally, ended: BatchEnd::Served(failed) }
     }
 
     /// The whole batch returns to the queue, for this reason. The tally tells what was done all the same.
     #[must_use]
     pub fn failed(error: Error, tally: T) -> Self {
-        Self { tally, ended: Ended::Failed(error) }
+        Self { tally, ended: BatchEnd::Failed(error) }
     }
 
     /// The reason for which the whole batch returns to the queue, if it does.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match &self.ended {
-            Ended::Served(_) => None,
-            Ended::Failed(error) => Some(error),
+            BatchEnd::Served(_) => None,
+            BatchEnd::Failed(error) => Some(error),
         }
     }
 }
@@ -172,8 +172,8 @@ impl<A> Consumer<A> {
             let BatchAnswer { tally, ended } = work(ready(&current)?).await?;
             cx.record.figures(&tally);
             match ended {
-                Ended::Served(failed) => Ok(failed),
-                Ended::Failed(error) => Err(error),
+                BatchEnd::Served(failed) => Ok(failed),
+                BatchEnd::Failed(error) => Err(error),
             }
         });
         let (failed, error) = match served.await {

@@ -103,23 +103,23 @@ impl From<GenesysError> for Error {
 /// The error body of the platform API. All members may be missing.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct ErrorBody {
+struct GenesysErrorBody {
     code: Option<String>,
     message: Option<String>,
     message_params: Option<HashMap<String, serde_json::Value>>,
-    details: Option<Vec<ErrorDetail>>,
+    details: Option<Vec<GenesysErrorDetail>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct ErrorDetail {
+struct GenesysErrorDetail {
     field_name: Option<String>,
 }
 
 impl GenesysError {
     /// Reads a refusal. Status, code and field names decide; the message is only for people.
     pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {
-        let body: ErrorBody = reply.json().unwrap_or_default();
+        let body: GenesysErrorBody = reply.json().unwrap_or_default();
         let status = reply.status.as_u16();
         let code = body.code.unwrap_or_default();
         let params = body.message_params.unwrap_or_default();

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::page::{Page, PageFrom, seconds, time};
+use super::page::{ListPage, PageFrom, seconds, time};
 use super::resource::CHAT_MESSAGE;
 use super::{GraphClient, GraphError, with_query};
 use crate::http::RequestContext;
@@ -15,7 +15,7 @@ const PERMISSION: &str = CHAT_MESSAGE.read_permission;
 /// A message of a chat, as a list has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ChatMessage {
+pub struct ListedChatMessage {
     /// The id of the message, unique in its chat.
     pub id: String,
     /// The tag of the message's state; each change makes another one.
@@ -47,7 +47,7 @@ impl GraphClient {
         cx: &RequestContext,
         user: &str,
         from: PageFrom<'_>,
-    ) -> Result<Page<ChatMessage>, GraphError> {
+    ) -> Result<ListPage<ListedChatMessage>, GraphError> {
         let url = match from {
             PageFrom::Since(since) | PageFrom::Between(since, _) => with_query(
                 self.user_url(user, &["chats", "getAllMessages", "delta"]),
@@ -71,7 +71,7 @@ impl GraphClient {
         cx: &RequestContext,
         chat: &str,
         from: PageFrom<'_>,
-    ) -> Result<Page<ChatMessage>, GraphError> {
+    ) -> Result<ListPage<ListedChatMessage>, GraphError> {
         let after = |since| format!("lastModifiedDateTime gt {}", seconds(since));
         let filter = match from {
             PageFrom::Since(since) => after(since),

@@ -185,14 +185,14 @@ impl From<GraphError> for Error {
 /// Graph's error body (<https://learn.microsoft.com/graph/errors>), read leniently, because gateways answer with HTML
 /// or with nothing.
 #[derive(Deserialize, Default)]
-struct ErrorBody {
+struct GraphErrorBody {
     #[serde(default)]
-    error: ErrorDetail,
+    error: GraphErrorDetail,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct ErrorDetail {
+struct GraphErrorDetail {
     code: Option<String>,
     message: Option<String>,
     #[serde(rename = "@event.existingEventId")]
@@ -211,7 +211,7 @@ impl GraphError {
     ///
     /// <https://learn.microsoft.com/graph/api/subscription-post-subscriptions>
     pub(super) fn of_subscription(reply: &Reply, permission: &'static str) -> Self {
-        let ErrorDetail { code, message, .. } = reply.json::<ErrorBody>().unwrap_or_default().error;
+        let GraphErrorDetail { code, message, .. } = reply.json::<GraphErrorBody>().unwrap_or_default().error;
         let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
         let said = message.to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
@@ -230,7 +230,8 @@ impl GraphError {
     /// Reads a refusal. Codes and status decide, with two exceptions: for the access policy and the licence, Graph has
     /// no code of its own but `Forbidden`.
     pub(super) fn from_reply(reply: &Reply, permission: &'static str) -> Self {
-        let ErrorDetail { code, message, existing_event_id } = reply.json::<ErrorBody>().unwrap_or_default().error;
+        let GraphErrorDetail { code, message, existing_event_id } =
+            reply.json::<GraphErrorBody>().unwrap_or_default().error;
         let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
         let status = reply.status.as_u16();
         let said = message.to_ascii_lowercase();

@@ -50,7 +50,7 @@ impl NewEvent {
 /// An event as Graph gives it back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
+pub struct CalendarEvent {
     /// Graph's id of the event.
     pub id: String,
     /// The event's key, if it was set.
@@ -83,7 +83,7 @@ struct DateTimeTimeZone {
     date_time: String,
 }
 
-impl Event {
+impl CalendarEvent {
     /// The join URL, which Teams fills in some moments after the event was created.
     #[must_use]
     pub fn join_url(&self) -> Option<&str> {
@@ -110,8 +110,8 @@ impl Event {
 }
 
 #[derive(Deserialize)]
-struct Page {
-    value: Vec<Event>,
+struct EventPage {
+    value: Vec<CalendarEvent>,
     #[serde(rename = "@odata.nextLink", default)]
     next_link: Option<String>,
 }
@@ -130,7 +130,7 @@ pub trait CalendarEvents: Send + Sync {
         cx: &RequestContext,
         user: &str,
         event: &NewEvent,
-    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
+    ) -> impl Future<Output = Result<CalendarEvent, GraphError>> + Send;
 
     /// Reads an event: `GET /users/{user}/events/{id}`.
     ///
@@ -143,7 +143,7 @@ pub trait CalendarEvents: Send + Sync {
         cx: &RequestContext,
         user: &str,
         event_id: &str,
-    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
+    ) -> impl Future<Output = Result<CalendarEvent, GraphError>> + Send;
 
     /// Deletes an event: `DELETE /users/{user}/events/{id}`. An event that is gone already counts as deleted.
     ///
@@ -171,17 +171,22 @@ pub trait CalendarEvents: Send + Sync {
         user: &str,
         transaction_id: &str,
         between: (&str, &str),
-    ) -> impl Future<Output = Result<Event, GraphError>> + Send;
+    ) -> impl Future<Output = Result<CalendarEvent, GraphError>> + Send;
 }
 
 impl CalendarEvents for GraphClient {
-    async fn create_event(&self, cx: &RequestContext, user: &str, event: &NewEvent) -> Result<Event, GraphError> {
+    async fn create_event(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        event: &NewEvent,
+    ) -> Result<CalendarEvent, GraphError> {
         let url = self.user_url(user, &["events"]);
         let request = self.remote.http.post(url).header("Prefer", r#"outlook.timezone="UTC""#).json(&event.body());
         self.fetch(cx, "create event", PERMISSION, request).await.map(|(_, event)| event)
     }
 
-    async fn get_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<Event, GraphError> {
+    async fn get_event(&self, cx: &RequestContext, user: &str, event_id: &str) -> Result<CalendarEvent, GraphError> {
         let url = with_query(self.user_url(user, &["events", event_id]), &[("$select", SELECT)]);
         let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);
         self.fetch(cx, "get event", PERMISSION, request).await.map(|(_, event)| event)
@@ -201,13 +206,13 @@ impl CalendarEvents for GraphClient {
         user: &str,
         transaction_id: &str,
         (from, to): (&str, &str),
-    ) -> Result<Event, GraphError> {
+    ) -> Result<CalendarEvent, GraphError> {
         let query = [("startDateTime", from), ("endDateTime", to), ("$select", SELECT), ("$top", "50")];
         let mut next = Some(with_query(self.user_url(user, &["calendarView"]), &query));
         for _ in 0..MAX_PAGES {
             let Some(url) = next.take() else { break };
             let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);
-            let (_, page): (_, Page) = self.fetch(cx, "list calendarView", PERMISSION, request).await?;
+            let (_, page): (_, EventPage) = self.fetch(cx, "list calendarView", PERMISSION, request).await?;
             if let Some(event) =
                 page.value.into_iter().find(|event| event.transaction_id.as_deref() == Some(transaction_id))
             {
@@ -237,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_silent_downgrade_is_recognised() {
-        let read = |json: &str| serde_json::from_str::<Event>(json).unwrap();
+        let read = |json: &str| serde_json::from_str::<CalendarEvent>(json).unwrap();
         assert!(read(r#"{"id":"1","isOnlineMeeting":false,"onlineMeeting":null}"#).is_downgraded());
         assert!(read(r#"{"id":"1","isOnlineMeeting":true,"onlineMeetingProvider":"unknown"}"#).is_downgraded());
         let pending = read(r#"{"id":"1","isOnlineMeeting":true,"onlineMeeting":null}"#);

@@ -5,7 +5,7 @@ use std::future::Future;
 use jiff::Timestamp;
 
 use super::resource::Listing;
-use super::{ChatMessage, GraphClient, GraphError, MailMessage, Page, PageFrom};
+use super::{GraphClient, GraphError, ListPage, ListedChatMessage, MailMessage, PageFrom};
 use crate::http::RequestContext;
 
 /// A changed message, as a listing gives it.
@@ -36,7 +36,7 @@ pub trait Listings: Send + Sync {
         cx: &RequestContext,
         listing: &Listing,
         from: PageFrom<'_>,
-    ) -> impl Future<Output = Result<Page<ListedMessage>, GraphError>> + Send;
+    ) -> impl Future<Output = Result<ListPage<ListedMessage>, GraphError>> + Send;
 }
 
 impl Listings for GraphClient {
@@ -45,7 +45,7 @@ impl Listings for GraphClient {
         cx: &RequestContext,
         listing: &Listing,
         from: PageFrom<'_>,
-    ) -> Result<Page<ListedMessage>, GraphError> {
+    ) -> Result<ListPage<ListedMessage>, GraphError> {
         match listing {
             Listing::UserChats { user } => {
                 let page = self.get_all_messages_delta(cx, user, from).await?;
@@ -63,12 +63,12 @@ impl Listings for GraphClient {
     }
 }
 
-fn listed<T>(page: Page<T>, message: impl Fn(T) -> Option<ListedMessage>) -> Page<ListedMessage> {
-    Page { value: page.value.into_iter().filter_map(message).collect(), next: page.next, delta: page.delta }
+fn listed<T>(page: ListPage<T>, message: impl Fn(T) -> Option<ListedMessage>) -> ListPage<ListedMessage> {
+    ListPage { value: page.value.into_iter().filter_map(message).collect(), next: page.next, delta: page.delta }
 }
 
 /// A change of a chat message; `None` for a channel's message, which a user's chats do not have.
-fn chat_message(message: ChatMessage, chat: &str) -> Option<ListedMessage> {
+fn chat_message(message: ListedChatMessage, chat: &str) -> Option<ListedMessage> {
     let chat = message.chat_id.as_deref().unwrap_or(chat);
     (!chat.is_empty()).then(|| ListedMessage {
         resource: format!("chats('{chat}')/messages('{}')", message.id),

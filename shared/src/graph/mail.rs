@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::page::{Page, PageFrom, seconds, time};
+use super::page::{ListPage, PageFrom, seconds, time};
 use super::resource::MAIL_MESSAGE;
 use super::{GraphClient, GraphError, with_query};
 use crate::http::RequestContext;
@@ -43,7 +43,7 @@ impl GraphClient {
         user: &str,
         folder: &str,
         from: PageFrom<'_>,
-    ) -> Result<Page<MailMessage>, GraphError> {
+    ) -> Result<ListPage<MailMessage>, GraphError> {
         let url = match from {
             PageFrom::Since(since) | PageFrom::Between(since, _) => with_query(
                 self.user_url(user, &["mailFolders", folder, "messages", "delta"]),

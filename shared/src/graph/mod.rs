@@ -19,14 +19,14 @@ use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub use chat_messages::ChatMessage;
+pub use chat_messages::ListedChatMessage;
 pub use error::GraphError;
-pub use events::{CalendarEvents, Event, NewEvent};
+pub use events::{CalendarEvent, CalendarEvents, NewEvent};
 pub use hosted_contents::{HostedContent, HostedContentUrl};
 pub use listings::{ListedMessage, Listings};
 pub use mail::MailMessage;
 pub use online_meetings::{LobbyBypassSettings, MeetingOptions, NewOnlineMeeting, OnlineMeeting, OnlineMeetings};
-pub use page::{Page, PageFrom};
+pub use page::{ListPage, PageFrom};
 pub use users::UserDirectory;
 
 use crate::auth::entra::{self, Entra};

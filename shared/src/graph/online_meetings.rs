@@ -83,7 +83,7 @@ impl OnlineMeeting {
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct MeetingPage {
     value: Vec<OnlineMeeting>,
 }
 
@@ -192,7 +192,7 @@ impl OnlineMeetings for GraphClient {
         let filter = format!("JoinWebUrl eq '{}'", join_url.replace('\'', "''"));
         let url = with_query(self.base.join(["users", user_id, "onlineMeetings"]), &[("$filter", &filter)]);
         let request = self.remote.http.get(url);
-        let (_, page): (_, Page) = self.fetch(cx, "find onlineMeeting", PERMISSION, request).await?;
+        let (_, page): (_, MeetingPage) = self.fetch(cx, "find onlineMeeting", PERMISSION, request).await?;
         page.value.into_iter().next().ok_or_else(|| GraphError::NotFound { code: "no meeting has this link".into() })
     }
 }

@@ -20,7 +20,7 @@ pub enum PageFrom<'a> {
 
 /// A page of a list; each has the link to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Page<T> {
+pub struct ListPage<T> {
     /// The items on the page.
     pub value: Vec<T>,
     /// The link to the next page. Opaque.

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::page::{Page, seconds, time};
+use super::page::{ListPage, seconds, time};
 use super::{GraphClient, GraphError};
 use crate::http::RequestContext;
 use crate::http::retry::Repeat;
@@ -168,7 +168,7 @@ impl Subscriptions for GraphClient {
         let mut url = self.base.join(["subscriptions"]);
         for _ in 0..MAX_PAGES {
             let request = self.remote.http.get(url);
-            let (_, page): (_, Page<Subscription>) =
+            let (_, page): (_, ListPage<Subscription>) =
                 self.fetch(cx, "list subscriptions", LIST_PERMISSION, request).await?;
             all.extend(page.value);
             match page.next {

@@ -264,7 +264,7 @@ async fn attempt_once(
     let (status, remote_id) =
         result.as_ref().map_or((0, String::new()), |reply| (reply.status.as_u16(), reply.remote_id.clone()));
     tracing::debug!(operation = call.operation, status, remote_id, failure = ?result.as_ref().err(), "call");
-    cx.record.call(telemetry::Call {
+    cx.record.call(telemetry::CallRecord {
         upstream: call.upstream,
         operation: call.operation,
         status,

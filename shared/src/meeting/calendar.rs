@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::time::{utc, utc_without_offset};
 use super::trouble::Trouble;
 use super::{MadeAs, Meeting, MeetingOrder, Meetings, UserRef, window_of};
-use crate::graph::{Event, GraphError, NewEvent};
+use crate::graph::{CalendarEvent, GraphError, NewEvent};
 use crate::http::RequestContext;
 
 /// Pauses before an event is read again, because not all of Graph's servers know it yet, or Teams has not filled in the
@@ -72,7 +72,7 @@ async fn read_event(
     user: &str,
     event_id: &str,
     is_young: bool,
-) -> Result<Event, GraphError> {
+) -> Result<CalendarEvent, GraphError> {
     let mut pauses = if is_young { RE_READS.iter() } else { [].iter() };
     loop {
         match (graph.get_event(cx, user, event_id).await, next(cx, &mut pauses)) {
@@ -88,7 +88,7 @@ async fn search(
     order: &MeetingOrder,
     user: &str,
     transaction_id: &str,
-) -> Result<Event, GraphError> {
+) -> Result<CalendarEvent, GraphError> {
     let around = order.window.widened(SEARCH_MARGIN);
     let between = (utc(around.start), utc(around.end));
     let mut pauses = SEARCHES.iter();
@@ -116,7 +116,7 @@ async fn joinable(
     cx: &RequestContext,
     order: &MeetingOrder,
     organizer: &UserRef,
-    mut event: Event,
+    mut event: CalendarEvent,
     is_new: bool,
     policy_missing: bool,
 ) -> Result<Meeting, Trouble> {

@@ -13,8 +13,8 @@ pub mod queued;
 
 pub use door::client_state::{ClientState, ClientStateSecret, ClientStates};
 pub use door::collection::{Collection, Notification};
-pub use door::{Admitted, Doorkeeper, Receiver, ReceiverSettings, Tally};
-pub use queued::queue::{Entry, QueueError, Queues, SqsQueues};
+pub use door::{Admitted, DoorTally, Doorkeeper, Receiver, ReceiverSettings};
+pub use queued::queue::{QueueEntry, QueueError, Queues, SqsQueues};
 pub use queued::{Change, EncryptedContent, Lifecycle, Queued, Unreadable};
 
 /// The variables of which the first that is set names the secret of the keys and certificates of encrypted notifications.

@@ -16,7 +16,7 @@ use crate::aws;
 use crate::http::RequestContext;
 use crate::queue::Message;
 use crate::startup::Startup;
-use crate::telemetry::{Call, Upstream};
+use crate::telemetry::{CallRecord, Upstream};
 
 /// The message attribute with the reason for which a message is in the dead-letter queue.
 pub const REASON: &str = "reason";
@@ -94,7 +94,7 @@ where
         Err(_) => 0,
     };
     let remote_id = String::new();
-    cx.record.call(Call { upstream: Upstream::Queue, operation, status, took: started.elapsed(), remote_id });
+    cx.record.call(CallRecord { upstream: Upstream::Queue, operation, status, took: started.elapsed(), remote_id });
     match result {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(error)) => Err(BackError(aws::describe(&error))),
@@ -140,10 +140,10 @@ impl Back for SqsBack {
 
 /// A queue in memory, for tests.
 #[derive(Debug, Default)]
-pub struct MemoryBack(Mutex<Kept>);
+pub struct MemoryBack(Mutex<MemoryBackState>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct MemoryBackState {
     /// The ids of hidden messages, with the time for which they are hidden.
     hidden: Vec<(String, Duration)>,
     /// The ids of the messages that were set aside, with the reasons.
@@ -152,7 +152,7 @@ struct Kept {
 }
 
 impl MemoryBack {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, MemoryBackState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

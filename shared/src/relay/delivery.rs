@@ -42,7 +42,7 @@ impl<E> OpenMessage<E> {
 }
 
 /// How a delivery that did not fail ended.
-pub(super) enum Ended {
+pub(super) enum DeliveryEnd {
     Delivered,
     LeftOut,
     /// The event had been delivered before.
@@ -85,13 +85,13 @@ where
         sink: K::Sink,
         patience: Instant,
         until: Timestamp,
-    ) -> Result<Ended, Undelivered> {
-        let Some((key, version)) = self.sinks.key(sink, &open.event) else { return Ok(Ended::LeftOut) };
+    ) -> Result<DeliveryEnd, Undelivered> {
+        let Some((key, version)) = self.sinks.key(sink, &open.event) else { return Ok(DeliveryEnd::LeftOut) };
         let lease = Lease { owner: Uuid::new_v4(), until };
         loop {
             let failed = match self.attempt(cx, open, sink, (&key, version), &lease).await {
                 Ok(ended) => {
-                    if matches!(ended, Ended::Delivered) {
+                    if matches!(ended, DeliveryEnd::Delivered) {
                         self.served.note(Some(sink));
                     }
                     return Ok(ended);
@@ -118,11 +118,11 @@ where
         sink: K::Sink,
         (key, version): (&RecordKey, i64),
         lease: &Lease,
-    ) -> Result<Ended, Undelivered> {
+    ) -> Result<DeliveryEnd, Undelivered> {
         let begun = self.deliveries.begin(cx, key, version, lease, Timestamp::now()).await;
         let (before, doubts) = match begun.map_err(|error| not_noted(&error))? {
             Begun::Granted { before, doubts } => (before, doubts),
-            Begun::Delivered => return Ok(Ended::Known),
+            Begun::Delivered => return Ok(DeliveryEnd::Known),
             Begun::InProgress => {
                 let message = "Another instance is delivering this message, or died a moment ago while it did.";
                 return Err(Error::new(Code::IN_PROGRESS, message).into());
@@ -151,10 +151,10 @@ where
                     tracing::warn!(%error, "a message was delivered, but the note of it could not be written");
                 }
                 Ok(match delivered {
-                    Delivered::Delivered => Ended::Delivered,
+                    Delivered::Delivered => DeliveryEnd::Delivered,
                     Delivered::LeftOut(why) => {
                         tracing::debug!(why, "left out");
-                        Ended::LeftOut
+                        DeliveryEnd::LeftOut
                     }
                 })
             }

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::back::Back;
-use self::run::Run;
+use self::run::GroupRun;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::queue::Message;
@@ -207,7 +207,7 @@ pub struct Relay<S, D, K: Sinks, B> {
     deliveries: D,
     sinks: K,
     back: B,
-    served: Served<K::Sink>,
+    served: LastWorked<K::Sink>,
 }
 
 impl<S, D, K: Sinks, B> Relay<S, D, K, B> {
@@ -215,7 +215,7 @@ impl<S, D, K: Sinks, B> Relay<S, D, K, B> {
     /// messages to the queue behind `back`.
     #[must_use]
     pub fn new(source: S, deliveries: D, sinks: K, back: B) -> Self {
-        Self { source, deliveries, sinks, back, served: Served::default() }
+        Self { source, deliveries, sinks, back, served: LastWorked::default() }
     }
 
     /// The source, which opens messages.
@@ -244,7 +244,7 @@ where
             groups.entry(message.group.clone()).or_default().push(message);
         }
         let mut served = stream::iter(groups.into_values())
-            .map(|messages| Run::new(self, cx).serve(messages))
+            .map(|messages| GroupRun::new(self, cx).serve(messages))
             .buffer_unordered(GROUPS_AT_ONCE);
         let mut waiting = Vec::new();
         while let Some((ids, noted)) = served.next().await {
@@ -273,15 +273,15 @@ impl DeliveryTally {
 
 /// When each sink worked last in this process; `None` stands for the source.
 #[derive(Debug)]
-struct Served<K>(Mutex<Vec<(Option<K>, Instant)>>);
+struct LastWorked<K>(Mutex<Vec<(Option<K>, Instant)>>);
 
-impl<K> Default for Served<K> {
+impl<K> Default for LastWorked<K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Copy + Eq> Served<K> {
+impl<K: Copy + Eq> LastWorked<K> {
     fn all(&self) -> MutexGuard<'_, Vec<(Option<K>, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::back::Back;
-use super::delivery::{Ended, OpenMessage, Undelivered, a_bug};
+use super::delivery::{DeliveryEnd, OpenMessage, Undelivered, a_bug};
 use super::patience::{PATIENCE, patiently, wait, wait_in_doubt};
 use super::verdict::{SUSPECT_RECEIVES, Verdict};
 use super::{DeliveryTally, Event, KeyAhead, LEAST_TIME, Opened, Relay, Sinks, Source};
@@ -19,7 +19,7 @@ use crate::queue::Message;
 use crate::store::deliveries::Deliveries;
 
 /// The run of one group in one batch.
-pub(super) struct Run<'a, S: Source, D, K: Sinks, B> {
+pub(super) struct GroupRun<'a, S: Source, D, K: Sinks, B> {
     relay: &'a Relay<S, D, K, B>,
     cx: &'a RequestContext,
     began: Instant,
@@ -37,7 +37,7 @@ pub(super) struct Run<'a, S: Source, D, K: Sinks, B> {
     tally: DeliveryTally,
 }
 
-impl<'a, S, D, K, B> Run<'a, S, D, K, B>
+impl<'a, S, D, K, B> GroupRun<'a, S, D, K, B>
 where
     S: Source,
     D: Deliveries,
@@ -183,23 +183,23 @@ where
     }
 
     /// Decides what becomes of a message by how its deliveries ended.
-    async fn settle(&mut self, open: OpenMessage<S::Event>, ended: Vec<(K::Sink, Result<Ended, Undelivered>)>) {
+    async fn settle(&mut self, open: OpenMessage<S::Event>, ended: Vec<(K::Sink, Result<DeliveryEnd, Undelivered>)>) {
         // A sink that was closed before has not been tried at all.
         let mut waits = !self.closed.is_empty();
         let (mut refusal, mut suspected) = (None, Vec::new());
         for (sink, ended) in ended {
             let failed = match ended {
-                Ok(Ended::Delivered) => {
+                Ok(DeliveryEnd::Delivered) => {
                     self.tally.delivered += 1;
                     let lag = Timestamp::now().as_millisecond() - open.event.received_at().as_millisecond();
                     self.tally.worst_lag_ms = self.tally.worst_lag_ms.max(lag);
                     continue;
                 }
-                Ok(Ended::LeftOut) => {
+                Ok(DeliveryEnd::LeftOut) => {
                     self.tally.left_out += 1;
                     continue;
                 }
-                Ok(Ended::Known) => {
+                Ok(DeliveryEnd::Known) => {
                     self.tally.duplicates += 1;
                     continue;
                 }

@@ -21,7 +21,7 @@ pub use text::Template;
 use crate::error::{Code, Error, when};
 use crate::genesys::{AgentlessMessages, GenesysError};
 use crate::http::RequestContext;
-use crate::store::{Claim, Claimed, Receipt, Records, State, StoreError, StoredRecord};
+use crate::store::{Claim, Claimed, Receipt, RecordState, Records, StoreError, StoredRecord};
 
 /// Pauses of a request that waits for an earlier one: short at first, because sending takes some hundred milliseconds.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
@@ -128,8 +128,8 @@ impl<G: AgentlessMessages, R: Records> SmsSender<'_, G, R> {
         // If the outcome cannot be written, the record counts as abandoned: nothing is sent twice, but the outcome is
         // not known later.
         write_down(cx, async || match &result {
-            Ok(receipt) => records.settle(cx, &key, &owner, &State::Accepted(message.receipt(receipt))).await,
-            Err(GenesysError::Ambiguous(_)) => records.settle(cx, &key, &owner, &State::Unknown).await,
+            Ok(receipt) => records.settle(cx, &key, &owner, &RecordState::Accepted(message.receipt(receipt))).await,
+            Err(GenesysError::Ambiguous(_)) => records.settle(cx, &key, &owner, &RecordState::Unknown).await,
             Err(_) => records.release(cx, &key, &owner).await,
         })
         .await;
@@ -159,7 +159,7 @@ async fn write_down(cx: &RequestContext, write: impl AsyncFn() -> Result<(), Sto
 /// What another request's record tells of the message; `None` while its owner is at work.
 fn settled(held: &StoredRecord, message: &SmsMessage, now: Timestamp) -> Option<Result<Sent, Error>> {
     match &held.state {
-        State::Accepted(receipt) => {
+        RecordState::Accepted(receipt) => {
             let differs = receipt.text_hash != message.text_hash();
             // Another agent's name changes the text of the same invitation, so where there is a link, the link counts.
             let link = message.link_hash();
@@ -167,9 +167,9 @@ fn settled(held: &StoredRecord, message: &SmsMessage, now: Timestamp) -> Option<
             let other_text = differs && link.is_empty();
             Some(Ok(Sent { duplicate: true, other_link, other_text, receipt: receipt.clone() }))
         }
-        State::Unknown => Some(Err(unknown())),
-        State::Sending if held.is_in_progress(now) => None,
-        State::Sending => Some(Err(unknown().because("the request that was sending it ended before it knew"))),
+        RecordState::Unknown => Some(Err(unknown())),
+        RecordState::Sending if held.is_in_progress(now) => None,
+        RecordState::Sending => Some(Err(unknown().because("the request that was sending it ended before it knew"))),
     }
 }
 

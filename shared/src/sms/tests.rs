@@ -189,7 +189,7 @@ impl Records for BrokenRecords {
         Err(StoreError("down".into()))
     }
 
-    async fn settle(&self, _: &RequestContext, _: &RecordKey, _: &str, _: &State) -> Result<(), StoreError> {
+    async fn settle(&self, _: &RequestContext, _: &RecordKey, _: &str, _: &RecordState) -> Result<(), StoreError> {
         Err(StoreError("down".into()))
     }
 
@@ -234,7 +234,13 @@ impl Records for LosingAnswers {
         self.lose(self.records.claim(cx, key, claim, now).await)
     }
 
-    async fn settle(&self, cx: &RequestContext, key: &RecordKey, owner: &str, state: &State) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        cx: &RequestContext,
+        key: &RecordKey,
+        owner: &str,
+        state: &RecordState,
+    ) -> Result<(), StoreError> {
         self.lose(self.records.settle(cx, key, owner, state).await)
     }
 
@@ -272,7 +278,13 @@ impl Records for LosingWrites {
         self.records.claim(cx, key, claim, now).await
     }
 
-    async fn settle(&self, cx: &RequestContext, key: &RecordKey, owner: &str, state: &State) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        cx: &RequestContext,
+        key: &RecordKey,
+        owner: &str,
+        state: &RecordState,
+    ) -> Result<(), StoreError> {
         match self.lost.fetch_add(1, Ordering::SeqCst) {
             0 | 1 => Err(StoreError("down".into())),
             _ => self.records.settle(cx, key, owner, state).await,

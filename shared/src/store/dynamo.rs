@@ -11,11 +11,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Claim, Claimed, RECORD_LIFE, Receipt, RecordKey, Records, State, StoreError, StoredRecord, kind};
+use super::{Claim, Claimed, RECORD_LIFE, Receipt, RecordKey, RecordState, Records, StoreError, StoredRecord, kind};
 use crate::aws;
 use crate::http::RequestContext;
 use crate::startup::Startup;
-use crate::telemetry::{Call, Upstream};
+use crate::telemetry::{CallRecord, Upstream};
 
 type HttpResponse = aws_sdk_dynamodb::config::http::HttpResponse;
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -89,10 +89,16 @@ impl Records for DynamoRecords {
         }
     }
 
-    async fn settle(&self, cx: &RequestContext, key: &RecordKey, owner: &str, state: &State) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        cx: &RequestContext,
+        key: &RecordKey,
+        owner: &str,
+        state: &RecordState,
+    ) -> Result<(), StoreError> {
         let receipt = match state {
-            State::Accepted(receipt) => receipt.clone(),
-            State::Sending | State::Unknown => Receipt::default(),
+            RecordState::Accepted(receipt) => receipt.clone(),
+            RecordState::Sending | RecordState::Unknown => Receipt::default(),
         };
         let request = self
             .client
@@ -140,11 +146,11 @@ const SENDING: &str = "sending";
 const ACCEPTED: &str = "accepted";
 const UNKNOWN: &str = "unknown";
 
-fn state_name(state: &State) -> &'static str {
+fn state_name(state: &RecordState) -> &'static str {
     match state {
-        State::Sending => SENDING,
-        State::Accepted(_) => ACCEPTED,
-        State::Unknown => UNKNOWN,
+        RecordState::Sending => SENDING,
+        RecordState::Accepted(_) => ACCEPTED,
+        RecordState::Unknown => UNKNOWN,
     }
 }
 
@@ -152,8 +158,8 @@ fn record(item: &Item) -> Option<StoredRecord> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
     let state = match text("state")?.as_str() {
-        SENDING => State::Sending,
-        ACCEPTED => State::Accepted(Receipt {
+        SENDING => RecordState::Sending,
+        ACCEPTED => RecordState::Accepted(Receipt {
             message_id: text("message_id")?,
             conversation_id: text("conversation_id")?,
             segments: u32::try_from(number("segments")?).ok()?,
@@ -161,7 +167,7 @@ fn record(item: &Item) -> Option<StoredRecord> {
             // Records that were written before links were compared have none.
             link_hash: text("link_hash").unwrap_or_default(),
         }),
-        UNKNOWN => State::Unknown,
+        UNKNOWN => RecordState::Unknown,
         _ => return None,
     };
     Some(StoredRecord {
@@ -246,7 +252,7 @@ where
         Ok(Err(error)) => error.raw_response().map_or(0, |raw| raw.status().as_u16()),
         Err(_) => 0,
     };
-    cx.record.call(Call {
+    cx.record.call(CallRecord {
         upstream: Upstream::State,
         operation,
         status,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Claim, Claimed, RECORD_LIFE, RecordKey, Records, State, StoreError, StoredRecord};
+use super::{Claim, Claimed, RECORD_LIFE, RecordKey, RecordState, Records, StoreError, StoredRecord};
 use crate::http::RequestContext;
 
 /// The records in memory.
@@ -32,7 +32,7 @@ impl Records for MemoryRecords {
             _ => {
                 let record = StoredRecord {
                     owner: claim.owner.clone(),
-                    state: State::Sending,
+                    state: RecordState::Sending,
                     deadline: claim.deadline,
                     expires: now + RECORD_LIFE,
                 };
@@ -47,7 +47,7 @@ impl Records for MemoryRecords {
         _cx: &RequestContext,
         key: &RecordKey,
         owner: &str,
-        state: &State,
+        state: &RecordState,
     ) -> Result<(), StoreError> {
         if let Some(record) = self.map().get_mut(key).filter(|record| record.owner == owner) {
             record.state = state.clone();

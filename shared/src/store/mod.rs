@@ -105,7 +105,7 @@ pub(crate) fn hash(parts: &[&str]) -> String {
 
 /// The state of the action that a record stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum RecordState {
     /// The owner is at work until the deadline.
     Sending,
     /// It was done. The receipt answers later requests.
@@ -135,7 +135,7 @@ pub struct StoredRecord {
     /// The id of the claim that owns it.
     pub owner: String,
     /// The state of the action.
-    pub state: State,
+    pub state: RecordState,
     /// Until when its owner may be at work.
     pub deadline: Timestamp,
     /// When it expires. DynamoDB deletes it some time later.
@@ -152,7 +152,7 @@ impl StoredRecord {
     /// Whether its owner is still at work.
     #[must_use]
     pub fn is_in_progress(&self, now: Timestamp) -> bool {
-        self.state == State::Sending && now < self.deadline
+        self.state == RecordState::Sending && now < self.deadline
     }
 
     /// Whether a claim may replace it. A claim may replace itself, because it is sent twice when its answer was lost.
@@ -204,7 +204,7 @@ pub trait Records: Send + Sync {
         cx: &RequestContext,
         key: &RecordKey,
         owner: &str,
-        state: &State,
+        state: &RecordState,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Removes the record, if it still belongs to the owner, because nothing was done.

@@ -18,15 +18,15 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::not_noted;
-use super::settings::{ChangeTypes, KeeperSettings, Wanted};
+use super::settings::{ChangeTypes, KeeperSettings, WantedSubscription};
 use crate::auth::App;
 use crate::error::{Code, Error};
 use crate::graph::resource::Listing;
 use crate::graph::{GraphError, ListedMessage, Listings, PageFrom};
 use crate::http::{NoReply, RequestContext};
 use crate::notification::queued::group::group;
-use crate::notification::queued::queue::{Queue, batches};
-use crate::notification::{Change, Entry, QueueError, Queued, Queues};
+use crate::notification::queued::queue::{NotificationQueue, batches};
+use crate::notification::{Change, QueueEntry, QueueError, Queued, Queues};
 use crate::store::deliveries::REMEMBERED;
 use crate::store::hash;
 use crate::store::subscriptions::{Progress, SubscriptionNotes};
@@ -59,11 +59,11 @@ pub(super) const LEAST_TIME: Duration = Duration::from_secs(8);
 
 /// The queue message for a change. If the same change is listed again at once, it is the same message for the queue; a
 /// change without a version is never taken for another.
-fn entry(change: &Change) -> Result<Entry, serde_json::Error> {
+fn entry(change: &Change) -> Result<QueueEntry, serde_json::Error> {
     let Change { resource, change_type, etag, .. } = change;
     let deduplication_id =
         if etag.is_empty() { Uuid::new_v4().to_string() } else { hash(&["", resource, change_type, etag]) };
-    Ok(Entry {
+    Ok(QueueEntry {
         group: group(resource, ""),
         deduplication_id,
         body: serde_json::to_string(&Queued::Change(change.clone()))?,
@@ -96,7 +96,7 @@ pub struct Closed {
 #[derive(Debug)]
 pub struct Gap<'a> {
     /// The entry of the settings for this resource.
-    pub wanted: &'a Wanted,
+    pub wanted: &'a WantedSubscription,
     /// How its changes are listed.
     pub listing: Listing,
     /// Where the listing begins if there was none before: when the creation of its subscription began.
@@ -161,7 +161,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
                 Ok(batch) => batch,
             };
             closed.cut |= start.cut;
-            let Batch { mut items, next, delta, trouble } = batch;
+            let ListedBatch { mut items, next, delta, trouble } = batch;
             let (version, began) = (at.version + 1, at.under_way.unwrap_or(now));
             let older = if matches!(listing, Listing::Chat { .. }) && next.is_some() {
                 older_than(&items, at.until)
@@ -208,14 +208,14 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         let entries = changes.iter().map(entry).collect::<Result<Vec<_>, _>>();
         let entries = entries.map_err(|error| Error::new(Code::INTERNAL, "The bridge has a bug.").because(error))?;
         for batch in batches(entries) {
-            self.queues.send(cx, Queue::Changes, batch).await.map_err(not_queued)?;
+            self.queues.send(cx, NotificationQueue::Changes, batch).await.map_err(not_queued)?;
         }
         Ok(())
     }
 
     /// Where a listing begins: somewhat before the last one ended. By time, it goes no further back than the settings
     /// allow; by a link, which lists all changes since, no further than deliveries are remembered.
-    fn start(&self, wanted: &Wanted, at: &Progress, now: Timestamp) -> Start {
+    fn start(&self, wanted: &WantedSubscription, at: &Progress, now: Timestamp) -> Start {
         let overlap = if goes_on_by_time(at) { SEAM } else { OVERLAP };
         let from = at.closed_until.checked_sub(overlap).unwrap_or(at.closed_until);
         let by_time = SignedDuration::try_from(self.settings.resync).unwrap_or(REMEMBERED);
@@ -238,8 +238,8 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         link: Option<&str>,
         since: Timestamp,
         until: Option<Timestamp>,
-    ) -> Result<Batch, GraphError> {
-        let mut batch = Batch { next: link.map(str::to_owned), ..Batch::default() };
+    ) -> Result<ListedBatch, GraphError> {
+        let mut batch = ListedBatch { next: link.map(str::to_owned), ..ListedBatch::default() };
         let from_start = until.map_or(PageFrom::Since(since), |until| PageFrom::Between(since, until));
         let is_chat = matches!(listing, Listing::Chat { .. });
         for page in 0..if is_chat { CHAT_PAGES_AT_ONCE } else { PAGES_AT_ONCE } {
@@ -311,7 +311,7 @@ fn is_refusal(error: &GraphError) -> bool {
 
 /// The changes that are queued together.
 #[derive(Default)]
-struct Batch {
+struct ListedBatch {
     items: Vec<ListedMessage>,
     next: Option<String>,
     delta: Option<String>,

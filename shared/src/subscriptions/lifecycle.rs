@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::keep::Run;
+use super::keep::KeeperRun;
 use super::plan::Events;
 use crate::notification::{Lifecycle, Queued};
 use crate::queue::Message;
@@ -12,7 +12,7 @@ use crate::telemetry::{Figure, Figures};
 
 /// A batch of lifecycle notifications that was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Batch {
+pub struct LifecycleBatch {
     /// The events of the messages.
     pub events: Events,
     /// The subscription of each message, by the message's id.
@@ -23,7 +23,7 @@ pub struct Batch {
     pub ignored: usize,
 }
 
-impl Batch {
+impl LifecycleBatch {
     /// Reads the messages of a batch.
     #[must_use]
     pub fn read(messages: Vec<Message>) -> Self {
@@ -57,7 +57,7 @@ impl Batch {
     /// The ids of the messages that return to the queue: those that cannot be read, and those whose subscription still
     /// needs something. A subscription that is not ours, or no longer, needs nothing.
     #[must_use]
-    pub fn open(&self, run: &Run) -> Vec<String> {
+    pub fn open(&self, run: &KeeperRun) -> Vec<String> {
         let is_open =
             |subscription: &String| run.places.get(subscription).is_some_and(|place| run.open.contains(place));
         let open = self.about.iter().filter(|(_, subscription)| is_open(subscription)).map(|(message, _)| message);
@@ -65,7 +65,7 @@ impl Batch {
     }
 }
 
-impl Figures for Batch {
+impl Figures for LifecycleBatch {
     fn figures(&self) -> impl Iterator<Item = Figure> {
         let counts = [
             ("reauthorizationRequired", self.events.reauthorize.len()),

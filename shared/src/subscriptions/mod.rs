@@ -13,10 +13,10 @@ mod plan;
 mod settings;
 
 pub use certificates::Certificates;
-pub use keep::{Became, Credentials, Keeper, Run, Tally, Trouble};
-pub use lifecycle::Batch;
+pub use keep::{Became, Credentials, Keeper, KeeperRun, KeeperTally, StepTrouble};
+pub use lifecycle::LifecycleBatch;
 pub use plan::{Current, Due, Events, Outdated, Plan, Step, plan};
-pub use settings::{ChangeTypes, KeeperSettings, Wanted};
+pub use settings::{ChangeTypes, KeeperSettings, WantedSubscription};
 
 use crate::error::{Code, Error};
 use crate::store::StoreError;

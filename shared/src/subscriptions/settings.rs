@@ -55,7 +55,7 @@ impl fmt::Display for ChangeTypes {
 
 /// An entry of `SUBSCRIPTIONS`: a subscription that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedSubscription {
     /// Its place in `SUBSCRIPTIONS`, counted from 1. The log names it by this, because a resource may name a user.
     pub place: usize,
     /// The resource to watch.
@@ -74,7 +74,7 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeeperSettings {
     /// The subscriptions that are wanted; no two for one resource.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<WantedSubscription>,
     /// The URL for notifications. A subscription that sends them there is ours, and no other is.
     pub notification_url: String,
     /// The URL for lifecycle notifications.
@@ -110,14 +110,14 @@ impl KeeperSettings {
 }
 
 /// Reads `SUBSCRIPTIONS`, and notes every problem in it.
-fn wanted(env: &mut Environment, text: &str) -> Option<Vec<Wanted>> {
+fn wanted(env: &mut Environment, text: &str) -> Option<Vec<WantedSubscription>> {
     const EXPECTED: &str = "SUBSCRIPTIONS: expected a JSON array such as [{\"resource\": \
         \"/users/OBJECT-ID/chats/getAllMessages\", \"changeTypes\": \"created,updated,deleted\", \"rich\": true}]";
     let Ok(Value::Array(entries)) = serde_json::from_str(text) else {
         env.problem(EXPECTED);
         return None;
     };
-    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut wanted: Vec<WantedSubscription> = Vec::new();
     let mut all_good = true;
     for (place, entry) in (1..).zip(&entries) {
         match read(place, entry) {
@@ -143,7 +143,7 @@ fn wanted(env: &mut Environment, text: &str) -> Option<Vec<Wanted>> {
     all_good.then_some(wanted)
 }
 
-fn read(place: usize, entry: &Value) -> Result<Wanted, Vec<String>> {
+fn read(place: usize, entry: &Value) -> Result<WantedSubscription, Vec<String>> {
     const FIELDS: [&str; 4] = ["resource", "changeTypes", "rich", "lifetimeMinutes"];
     let Some(fields) = entry.as_object() else { return Err(vec!["expected an object".into()]) };
     let mut problems = Vec::new();
@@ -203,7 +203,7 @@ fn read(place: usize, entry: &Value) -> Result<Wanted, Vec<String>> {
     }
     let longest = terms.map(|terms| terms.rich_minutes.filter(|_| rich).unwrap_or(terms.minutes));
     let minutes = minutes.or(longest.map(u64::from)).unwrap_or_default();
-    Ok(Wanted {
+    Ok(WantedSubscription {
         place,
         changes,
         rich,

@@ -92,7 +92,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::telemetry::{Call, Outcome, Record, Upstream};
+    use crate::telemetry::{CallRecord, Outcome, Record, Upstream};
 
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
@@ -149,7 +149,13 @@ mod tests {
             &|record| record.label("troubles", vec![SECRET]),
             &|record| {
                 let (upstream, took) = (Upstream::Graph, std::time::Duration::ZERO);
-                record.call(Call { upstream, operation: "get user", status: 200, took, remote_id: SECRET.into() });
+                record.call(CallRecord {
+                    upstream,
+                    operation: "get user",
+                    status: 200,
+                    took,
+                    remote_id: SECRET.into(),
+                });
             },
         ];
         for note in parts {

@@ -11,4 +11,4 @@ mod record;
 pub use figures::{Figure, Figures};
 pub use lines::{init, subscriber};
 pub use mask::mask;
-pub use record::{Call, Outcome, Record, Upstream};
+pub use record::{CallRecord, Outcome, Record, Upstream};

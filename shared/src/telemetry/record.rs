@@ -77,7 +77,7 @@ impl Upstream {
 
 /// One attempt at a call.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct CallRecord {
     /// The remote that it went to.
     pub upstream: Upstream,
     /// The name of the remote operation.
@@ -109,13 +109,13 @@ pub struct Outcome<'a> {
 #[derive(Debug)]
 pub struct Record {
     started: Instant,
-    notes: Mutex<Notes>,
+    notes: Mutex<RecordNotes>,
 }
 
 #[derive(Debug, Default)]
-struct Notes {
+struct RecordNotes {
     labels: Vec<(&'static str, Value)>,
-    calls: Vec<Call>,
+    calls: Vec<CallRecord>,
     fallbacks: Vec<&'static str>,
     metrics: Vec<(&'static str, &'static str, Value)>,
 }
@@ -127,7 +127,7 @@ impl Default for Record {
 }
 
 impl Record {
-    fn notes(&self) -> MutexGuard<'_, Notes> {
+    fn notes(&self) -> MutexGuard<'_, RecordNotes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,7 +139,7 @@ impl Record {
     }
 
     /// Records an attempt at a call.
-    pub fn call(&self, call: Call) {
+    pub fn call(&self, call: CallRecord) {
         self.notes().calls.push(call);
     }
 
@@ -185,7 +185,7 @@ impl Record {
     }
 
     fn line(&self, function: &str, outcome: Outcome<'_>) -> String {
-        let line = Line { notes: &self.notes(), took: self.started.elapsed(), function, outcome };
+        let line = RecordLine { notes: &self.notes(), took: self.started.elapsed(), function, outcome };
         // This cannot fail: texts, numbers and flags always serialize. The compiler wants a value.
         serde_json::to_string(&line).unwrap_or_else(|_| "{}".to_owned())
     }
@@ -195,14 +195,14 @@ impl Record {
 /// values in between, because every request pays for it.
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
-struct Line<'a> {
-    notes: &'a Notes,
+struct RecordLine<'a> {
+    notes: &'a RecordNotes,
     took: Duration,
     function: &'a str,
     outcome: Outcome<'a>,
 }
 
-impl Serialize for Line<'_> {
+impl Serialize for RecordLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { notes, took, function, outcome } = self;
         let mut line = serializer.serialize_map(None)?;
@@ -301,8 +301,8 @@ struct Described<'a> {
     remote_id: &'a str,
 }
 
-impl<'a> From<&'a Call> for Described<'a> {
-    fn from(call: &'a Call) -> Self {
+impl<'a> From<&'a CallRecord> for Described<'a> {
+    fn from(call: &'a CallRecord) -> Self {
         Self { operation: call.operation, status: call.status, ms: milliseconds(call.took), remote_id: &call.remote_id }
     }
 }
@@ -326,7 +326,7 @@ mod tests {
             (Upstream::Graph, "createOrGet onlineMeeting", 201),
             (Upstream::Genesys, "send agentless message", 202),
         ] {
-            record.call(Call {
+            record.call(CallRecord {
                 upstream,
                 operation,
                 status,

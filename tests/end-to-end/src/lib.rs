@@ -12,9 +12,9 @@ use bridge::edge::{Answer, Consumer, Function, GraphSender, HttpEvent, Request, 
 use bridge::error::Error;
 use bridge::http::RequestContext;
 use bridge::meeting::MeetingSettings;
-use bridge::notification::queued::queue::Queue;
+use bridge::notification::queued::queue::NotificationQueue;
 use bridge::notification::{
-    Change, ClientState, ClientStateSecret, Entry, QueueError, Queued, Queues, ReceiverSettings, SqsQueues,
+    Change, ClientState, ClientStateSecret, QueueEntry, QueueError, Queued, Queues, ReceiverSettings, SqsQueues,
 };
 use bridge::presence::PresenceSettings;
 use bridge::presence::mirror::{MirrorSettings, PresenceTable};
@@ -175,7 +175,12 @@ impl MemoryChanges {
 }
 
 impl Queues for MemoryChanges {
-    async fn send(&self, _cx: &RequestContext, _to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+    async fn send(
+        &self,
+        _cx: &RequestContext,
+        _to: NotificationQueue,
+        entries: Vec<QueueEntry>,
+    ) -> Result<(), QueueError> {
         let changes = entries.iter().filter_map(|entry| match serde_json::from_str(&entry.body) {
             Ok(Queued::Change(change)) => Some(change),
             _ => None,

@@ -27,7 +27,7 @@ use super::bridge::relay::back::MemoryBack;
 use super::bridge::relay::{Attempt, Delivered, DeliveryTally, KeyAhead, Relay, Sinks};
 use super::bridge::sinks::{Sink, event_bus, open_messaging};
 use super::bridge::store::RecordKey;
-use super::bridge::store::chat_names::Writer;
+use super::bridge::store::chat_names::ChatWriter;
 use super::bridge::store::deliveries::MemoryDeliveries;
 use super::bridge::store::subscriptions::MemorySubscriptionNotes;
 use super::bridge::telemetry;
@@ -326,7 +326,7 @@ fn check_message(message: &ChatMessage) -> String {
         let inbound = open_messaging::inbound("t", message, &own, said.clone(), Vec::new());
         assert_eq!(inbound.text, said);
         check_inbound(message, &inbound);
-        let other = Writer { id: String::new(), name: "Ann".into() };
+        let other = ChatWriter { id: String::new(), name: "Ann".into() };
         let inbound = open_messaging::inbound("t", message, &other, said.clone(), Vec::new());
         assert!(inbound.text.starts_with(&own.name) && inbound.text.ends_with(&said));
         check_inbound(message, &inbound);

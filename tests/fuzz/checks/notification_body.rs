@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bridge::error::{Code, Error};
 use bridge::http::{Deadline, RequestContext};
-use bridge::notification::queued::queue::{MAX_ENTRIES, Queue};
+use bridge::notification::queued::queue::{MAX_ENTRIES, NotificationQueue};
 use bridge::notification::{
-    ClientState, ClientStates, Doorkeeper, Entry, QueueError, Queued, Queues, Receiver, ReceiverSettings, Tally,
+    ClientState, ClientStates, DoorTally, Doorkeeper, QueueEntry, QueueError, Queued, Queues, Receiver,
+    ReceiverSettings,
 };
 use bridge::secrets::Credential;
 
@@ -28,10 +29,15 @@ impl ClientStates for States {
 }
 
 #[derive(Default)]
-struct Taken(Mutex<Vec<Entry>>);
+struct Taken(Mutex<Vec<QueueEntry>>);
 
 impl Queues for Taken {
-    async fn send(&self, _cx: &RequestContext, _to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+    async fn send(
+        &self,
+        _cx: &RequestContext,
+        _to: NotificationQueue,
+        entries: Vec<QueueEntry>,
+    ) -> Result<(), QueueError> {
         let bytes: usize = entries.iter().map(|entry| entry.body.len()).sum();
         assert!((1..=MAX_ENTRIES).contains(&entries.len()) && bytes <= MAX_BYTES);
         self.0.lock().unwrap().extend(entries);
@@ -41,7 +47,7 @@ impl Queues for Taken {
 
 /// Receives a body. What goes on a queue is what Amazon SQS takes and the worker understands; everything is accounted for;
 /// and a body is refused only for what it is.
-pub fn check(body: &[u8]) -> Option<Tally> {
+pub fn check(body: &[u8]) -> Option<DoorTally> {
     let states = States(Arc::new(ClientState::parse(r#"{"client_state": "s3cret"}"#).unwrap()));
     let (queues, settings) = (Taken::default(), ReceiverSettings { max_bytes: MAX_BYTES });
     let cx = RequestContext::new("fuzz", Deadline::after(Duration::from_secs(10)));

@@ -15,7 +15,7 @@ use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 
 use super::message::ChatMessage;
 use attachments::LOOP;
-use writer::{IMAGE, Writer};
+use writer::{IMAGE, TextWriter};
 
 /// The most images of one message that are fetched. Teams' own limit is ten.
 const MAX_IMAGES: usize = 10;
@@ -105,7 +105,7 @@ struct Renderer<'a> {
     mentions: HashMap<Cow<'a, str>, (Option<&'a str>, &'a str)>,
     /// The places of attachments, by the ids that the body marks them with.
     attachments: HashMap<&'a str, usize>,
-    writer: Writer,
+    writer: TextWriter,
     images: Vec<HostedImage>,
     /// Which attachments have been written where the body marks them.
     placed: Vec<bool>,
@@ -138,7 +138,7 @@ impl<'a> Renderer<'a> {
             message,
             mentions: mentions.collect(),
             attachments: attachments.map(|(place, attachment)| (attachment.id.as_str(), place)).collect(),
-            writer: Writer::new(limit),
+            writer: TextWriter::new(limit),
             images: Vec::new(),
             placed: vec![false; message.attachments.len()],
             mentioned: None,
@@ -363,7 +363,7 @@ pub fn named(kind: &str, name: &str) -> String {
 /// A name as text on one line, shortened to this many characters.
 #[must_use]
 pub fn one_line(name: &str, max_chars: usize) -> String {
-    let mut writer = Writer::new(4 * max_chars);
+    let mut writer = TextWriter::new(4 * max_chars);
     writer.text(name);
     let (line, _) = writer.finish();
     let end = line.char_indices().nth(max_chars).map_or(line.len(), |(end, _)| end);

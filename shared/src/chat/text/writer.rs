@@ -12,7 +12,7 @@ const PARAGRAPH: char = '\u{2029}';
 const SHOWN_DEPTH: usize = 6;
 
 /// Writes plain text, up to a limit of bytes.
-pub(super) struct Writer {
+pub(super) struct TextWriter {
     out: String,
     limit: usize,
     shortened: bool,
@@ -46,7 +46,7 @@ pub(super) struct Layout {
     in_cell: bool,
 }
 
-impl Writer {
+impl TextWriter {
     /// A writer of at most `limit` bytes; text beyond that is left out.
     pub(super) fn new(limit: usize) -> Self {
         Self {

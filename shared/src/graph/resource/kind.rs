@@ -223,7 +223,7 @@ pub const KINDS: &[ResourceKind] = &[
 
 /// The place of a path in its row of the table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct TablePlace {
     /// The path with its placeholders.
     pub text: &'static str,
     /// Whether notifications name a resource by it.
@@ -233,11 +233,11 @@ pub(super) struct Place {
 }
 
 /// The row and the path that fit. At most one does, because `{}` does not match the name of a function.
-pub(super) fn find(fits: impl Fn(&str) -> bool) -> Option<(&'static ResourceKind, Place)> {
+pub(super) fn find(fits: impl Fn(&str) -> bool) -> Option<(&'static ResourceKind, TablePlace)> {
     KINDS.iter().find_map(|kind| {
         let watched = kind.watched.iter().find(|watched| fits(watched.path)).copied();
         let item = kind.items.iter().find(|item| fits(item)).copied();
         let text = item.or(watched.map(|watched| watched.path))?;
-        Some((kind, Place { text, is_item: item.is_some(), watched }))
+        Some((kind, TablePlace { text, is_item: item.is_some(), watched }))
     })
 }

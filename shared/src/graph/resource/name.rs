@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
-use super::kind::{self, CHAT_MESSAGE, Place, ResourceKind};
+use super::kind::{self, CHAT_MESSAGE, ResourceKind, TablePlace};
 
 /// The longest name that is read, in bytes and without its query. Mail ids have some 150 characters, chat ids some 100.
 const MAX_NAME_BYTES: usize = 2048;
@@ -115,7 +115,7 @@ impl<'a> ResourceName<'a> {
     }
 
     /// The row of the table, and the path in it, that the name follows.
-    pub(super) fn row(&self) -> Option<(&'static ResourceKind, Place)> {
+    pub(super) fn row(&self) -> Option<(&'static ResourceKind, TablePlace)> {
         kind::find(|pattern| {
             let mut segments = self.segments.iter();
             let fits = |wanted: &str| {

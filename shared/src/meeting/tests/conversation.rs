@@ -27,7 +27,7 @@ async fn click(graph: &Graph, notes: &impl MeetingNotes, agent: &str) -> Result<
     create_once(graph, notes, &context(20), &order(Mode::Auto, &[agent]), Some(&conversation())).await
 }
 
-fn other_event() -> Event {
+fn other_event() -> CalendarEvent {
     serde_json::from_value(json!({
         "id": "event-2", "isOnlineMeeting": true, "onlineMeeting": {"joinUrl": "https://teams.microsoft.com/l/2"},
     }))

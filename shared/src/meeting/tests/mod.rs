@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Environment;
-use crate::graph::{Event, MeetingOptions, NewEvent};
+use crate::graph::{CalendarEvent, MeetingOptions, NewEvent};
 use crate::http::NoReply;
 use crate::remote::context;
 use crate::store::meetings::MemoryMeetingNotes;
@@ -25,9 +25,9 @@ struct Graph {
     updates: Answers<OnlineMeeting>,
     reads: Answers<OnlineMeeting>,
     found: Answers<OnlineMeeting>,
-    events: Answers<Event>,
-    event_reads: Answers<Event>,
-    found_events: Answers<Event>,
+    events: Answers<CalendarEvent>,
+    event_reads: Answers<CalendarEvent>,
+    found_events: Answers<CalendarEvent>,
     deletions: Answers<()>,
     asked: Mutex<Vec<String>>,
     transactions: Mutex<Vec<String>>,
@@ -90,17 +90,28 @@ impl OnlineMeetings for Graph {
 }
 
 impl CalendarEvents for Graph {
-    async fn create_event(&self, _: &RequestContext, user: &str, event: &NewEvent) -> Result<Event, GraphError> {
+    async fn create_event(
+        &self,
+        _: &RequestContext,
+        user: &str,
+        event: &NewEvent,
+    ) -> Result<CalendarEvent, GraphError> {
         self.transactions.lock().unwrap().push(event.transaction_id.clone());
         self.next("create event", user, &self.events)
     }
-    async fn get_event(&self, _: &RequestContext, user: &str, _: &str) -> Result<Event, GraphError> {
+    async fn get_event(&self, _: &RequestContext, user: &str, _: &str) -> Result<CalendarEvent, GraphError> {
         self.next("read event", user, &self.event_reads)
     }
     async fn delete_event(&self, _: &RequestContext, user: &str, _: &str) -> Result<(), GraphError> {
         self.next("delete event", user, &self.deletions)
     }
-    async fn find_event(&self, _: &RequestContext, user: &str, _: &str, _: (&str, &str)) -> Result<Event, GraphError> {
+    async fn find_event(
+        &self,
+        _: &RequestContext,
+        user: &str,
+        _: &str,
+        _: (&str, &str),
+    ) -> Result<CalendarEvent, GraphError> {
         self.next("find event", user, &self.found_events)
     }
 }
@@ -122,19 +133,19 @@ fn online_with_options(scope: &str, presenters: &str) -> OnlineMeeting {
     online_with(json!({"lobbyBypassSettings": {"scope": scope}, "allowedPresenters": presenters}))
 }
 
-fn event_with(online: bool, meeting: Value) -> Event {
+fn event_with(online: bool, meeting: Value) -> CalendarEvent {
     serde_json::from_value(json!({"id": "event-1", "isOnlineMeeting": online, "onlineMeeting": meeting})).unwrap()
 }
 
-fn event() -> Event {
+fn event() -> CalendarEvent {
     event_with(true, json!({"joinUrl": LINK}))
 }
 
-fn pending_event() -> Event {
+fn pending_event() -> CalendarEvent {
     event_with(true, json!(null))
 }
 
-fn downgraded_event() -> Event {
+fn downgraded_event() -> CalendarEvent {
     event_with(false, json!(null))
 }
 
@@ -424,7 +435,7 @@ fn any_meeting() -> impl Strategy<Value = (bool, OnlineMeeting)> {
     (any::<bool>(), url).prop_map(|(new, url)| (new, online_with(json!({"joinWebUrl": url}))))
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+fn any_event() -> impl Strategy<Value = CalendarEvent> {
     prop_oneof![
         Just(event()),
         Just(pending_event()),

@@ -29,7 +29,7 @@ pub struct Collection<'a> {
 
 #[serde_as]
 #[derive(Deserialize)]
-struct Body<'a> {
+struct CollectionBody<'a> {
     #[serde(borrow)]
     value: Items<'a>,
     // A value that is no token proves nothing; notifications that need no token must be taken all the same.
@@ -82,7 +82,7 @@ impl<'a> Collection<'a> {
     /// `malformedJson`, when it is no collection; `bodyTooLarge`, when it has more than [`MAX_ITEMS`]. Graph then sends
     /// it again: a collection that only the bridge cannot read would otherwise be lost.
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
-        let Body { value, validation_tokens } = serde_json::from_slice(body).map_err(|error| {
+        let CollectionBody { value, validation_tokens } = serde_json::from_slice(body).map_err(|error| {
             // The message tells the place of the problem, and not the text around it.
             let place = format!("line {}, column {}", error.line(), error.column());
             Error::new(
@@ -112,7 +112,7 @@ impl<'a> Collection<'a> {
     /// The notifications, in order; `None` for an item that is no JSON object.
     pub fn notifications(&self, received_at: Timestamp) -> impl Iterator<Item = Option<Notification>> {
         self.items.iter().map(move |json| {
-            let read = serde_json::from_str(json.get()).ok().and_then(|item: Item| item.read(received_at));
+            let read = serde_json::from_str(json.get()).ok().and_then(|item: RawNotification| item.read(received_at));
             read.or_else(|| unreadable(json, received_at))
         })
     }
@@ -162,7 +162,7 @@ impl fmt::Debug for ClientStateShown {
 #[serde_as]
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Item {
+struct RawNotification {
     #[serde_as(deserialize_as = "DefaultOnError")]
     id: Option<String>,
     #[serde_as(deserialize_as = "DefaultOnError")]
@@ -201,7 +201,7 @@ struct ResourceData {
     etag: Option<String>,
 }
 
-impl Item {
+impl RawNotification {
     /// The notification, of the kind that its members tell, whichever URL it was sent to. `None` for a change that does
     /// not say what has changed.
     fn read(self, received_at: Timestamp) -> Option<Notification> {

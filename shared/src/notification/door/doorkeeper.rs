@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Tally;
+use super::DoorTally;
 use super::client_state::{ClientState, ClientStates};
 use super::collection::{Collection, Notification};
 use crate::error::Error;
@@ -14,7 +14,7 @@ pub struct Admitted {
     pub(super) notifications: Vec<Notification>,
     pub(super) validation_tokens: Vec<String>,
     /// The figures about the other notifications.
-    pub(super) tally: Tally,
+    pub(super) tally: DoorTally,
 }
 
 /// Checks the client states of notifications.
@@ -31,7 +31,7 @@ impl<S: ClientStates> Doorkeeper<'_, S> {
     /// When the body is no collection of notifications; when there is no client state to compare with.
     pub async fn admit(&self, cx: &RequestContext, body: &[u8], now: Timestamp) -> Result<Admitted, Error> {
         let collection = Collection::parse(body)?;
-        let mut tally = Tally { notifications: collection.len(), ..Tally::default() };
+        let mut tally = DoorTally { notifications: collection.len(), ..DoorTally::default() };
         let mut notifications: Vec<_> = collection.notifications(now).flatten().collect();
         tally.malformed = tally.notifications - notifications.len();
         tally.undecided = self.retain(cx, &mut notifications).await?;

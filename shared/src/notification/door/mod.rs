@@ -26,7 +26,7 @@ use uuid::Uuid;
 use self::collection::Notification;
 pub use self::doorkeeper::{Admitted, Doorkeeper};
 use super::queued::group::group;
-use super::queued::queue::{Entry, MAX_ENTRIES, Queue, QueueError, Queues};
+use super::queued::queue::{MAX_ENTRIES, NotificationQueue, QueueEntry, QueueError, Queues};
 use super::queued::{Change, Lifecycle, Queued, Unreadable};
 use crate::config::Environment;
 use crate::error::{Code, Error};
@@ -59,7 +59,7 @@ impl ReceiverSettings {
 
 /// The figures of a request: how many notifications it had, and how many were queued or dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct DoorTally {
     /// How many notifications there were.
     pub notifications: usize,
     /// Of these, how many are on a queue.
@@ -76,7 +76,7 @@ pub struct Tally {
     pub content_left_out: usize,
 }
 
-impl Figures for Tally {
+impl Figures for DoorTally {
     fn figures(&self) -> impl Iterator<Item = Figure> {
         let counts = [
             ("notifications", self.notifications),
@@ -105,7 +105,7 @@ impl<Q: Queues> Receiver<'_, Q> {
     ///
     /// # Errors
     /// When it is not certain that everything is on a queue. Graph then sends all of it again.
-    pub async fn receive(&self, cx: &RequestContext, admitted: Admitted) -> Result<Tally, Error> {
+    pub async fn receive(&self, cx: &RequestContext, admitted: Admitted) -> Result<DoorTally, Error> {
         let Admitted { notifications, validation_tokens, mut tally } = admitted;
         let chains = chains(notifications);
         let mut ended = stream::iter(chains)
@@ -139,30 +139,30 @@ impl<Q: Queues> Receiver<'_, Q> {
     async fn send(
         &self,
         cx: &RequestContext,
-        queue: Queue,
-        mut chain: Vec<Group>,
+        queue: NotificationQueue,
+        mut chain: Vec<NotificationGroup>,
         tokens: &[String],
-    ) -> Result<Tally, QueueError> {
-        let mut sent = Tally::default();
+    ) -> Result<DoorTally, QueueError> {
+        let mut sent = DoorTally::default();
         let begun = Instant::now();
         while !chain.is_empty() {
             let (mut batch, mut bytes) = (Vec::new(), 0);
             // To store the end of a long chain at all counts for more than the order that a half-taken batch would
             // lose.
             let of_each = if begun.elapsed() < HURRY_AFTER { 1 } else { MAX_ENTRIES };
-            let next = chain.iter_mut().flat_map(|Group { name, notifications }| {
+            let next = chain.iter_mut().flat_map(|NotificationGroup { name, notifications }| {
                 notifications.take(of_each).map(|notification| (name.clone(), notification))
             });
             // The JSON is written only now, so that only the batches on their way are held in memory.
             for (name, notification) in next.take(MAX_ENTRIES) {
-                let Message { deduplication_id, body, content_left_out, unreadable } =
+                let WrittenNotification { deduplication_id, body, content_left_out, unreadable } =
                     message(notification, tokens, self.settings.max_bytes);
                 if bytes + body.len() > self.settings.max_bytes {
                     self.queues.send(cx, queue, std::mem::take(&mut batch)).await?;
                     bytes = 0;
                 }
                 bytes += body.len();
-                batch.push(Entry { group: name, deduplication_id, body });
+                batch.push(QueueEntry { group: name, deduplication_id, body });
                 sent.queued += 1;
                 sent.content_left_out += usize::from(content_left_out);
                 sent.unreadable += usize::from(unreadable);
@@ -192,21 +192,23 @@ fn undecided() -> Error {
 }
 
 /// The notifications of one group, in order.
-struct Group {
+struct NotificationGroup {
     name: String,
     notifications: std::vec::IntoIter<Notification>,
 }
 
 /// The notifications by group, with as many groups in a chain as a batch has room for.
-fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
-    let mut groups: Vec<(Queue, String, Vec<Notification>)> = Vec::new();
+fn chains(notifications: Vec<Notification>) -> Vec<(NotificationQueue, Vec<NotificationGroup>)> {
+    let mut groups: Vec<(NotificationQueue, String, Vec<Notification>)> = Vec::new();
     let mut places = HashMap::new();
     for notification in notifications {
         let (queue, name) = match &notification.queued {
-            Queued::Change(change) => (Queue::Changes, group(&change.resource, &change.subscription_id)),
-            Queued::Lifecycle(lifecycle) => (Queue::Lifecycle, group("", &lifecycle.subscription_id)),
+            Queued::Change(change) => (NotificationQueue::Changes, group(&change.resource, &change.subscription_id)),
+            Queued::Lifecycle(lifecycle) => (NotificationQueue::Lifecycle, group("", &lifecycle.subscription_id)),
             // A message that cannot be read has a group of its own, so it holds up no other.
-            Queued::Unreadable(odd) => (Queue::Changes, format!("unreadable/{}", hash(&[&odd.notification]))),
+            Queued::Unreadable(odd) => {
+                (NotificationQueue::Changes, format!("unreadable/{}", hash(&[&odd.notification])))
+            }
         };
         let place = *places.entry((queue, name.clone())).or_insert_with(|| {
             groups.push((queue, name, Vec::new()));
@@ -214,9 +216,9 @@ fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
         });
         groups[place].2.push(notification);
     }
-    let mut chains: Vec<(Queue, Vec<Group>)> = Vec::new();
+    let mut chains: Vec<(NotificationQueue, Vec<NotificationGroup>)> = Vec::new();
     for (queue, name, notifications) in groups {
-        let group = Group { name, notifications: notifications.into_iter() };
+        let group = NotificationGroup { name, notifications: notifications.into_iter() };
         match chains.iter_mut().rev().find(|(to, _)| *to == queue) {
             Some((_, chain)) if chain.len() < MAX_ENTRIES => chain.push(group),
             _ => chains.push((queue, vec![group])),
@@ -226,7 +228,7 @@ fn chains(notifications: Vec<Notification>) -> Vec<(Queue, Vec<Group>)> {
 }
 
 /// A notification, written as the body of a message.
-struct Message {
+struct WrittenNotification {
     deduplication_id: String,
     body: String,
     content_left_out: bool,
@@ -235,7 +237,7 @@ struct Message {
 
 /// The message of a notification. One that is too large for the queue goes without its content, which the worker then
 /// fetches. One that is still too large, which cannot be because of a resource's name, goes as an unreadable one.
-fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> Message {
+fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> WrittenNotification {
     let Notification { id, mut queued, .. } = notification;
     let deduplication_id = deduplication_id(id.as_deref(), &queued);
     if let Queued::Change(change) = &mut queued
@@ -261,7 +263,7 @@ fn message(notification: Notification, tokens: &[String], max_bytes: usize) -> M
         body = written(&queued);
         (content_left_out, unreadable) = (false, true);
     }
-    Message { deduplication_id, body, content_left_out, unreadable }
+    WrittenNotification { deduplication_id, body, content_left_out, unreadable }
 }
 
 /// The first bytes of a text that is too large.

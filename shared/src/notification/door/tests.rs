@@ -12,7 +12,7 @@ use super::client_state::{ClientState, ClientStates};
 use super::*;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
-use crate::notification::queued::queue::{MAX_ENTRIES, Queue};
+use crate::notification::queued::queue::{MAX_ENTRIES, NotificationQueue};
 use crate::remote::context;
 use crate::secrets::Credential;
 
@@ -51,7 +51,7 @@ impl ClientStates for States {
 /// FIFO queues: each takes a message only once, and some batches not at all.
 #[derive(Default)]
 struct Fifo {
-    taken: Mutex<Vec<(Queue, Entry)>>,
+    taken: Mutex<Vec<(NotificationQueue, QueueEntry)>>,
     seen: Mutex<HashSet<String>>,
     batches: Mutex<Vec<usize>>,
     /// How many batches, of the next ones every other, are not taken, or not whole.
@@ -60,7 +60,7 @@ struct Fifo {
 }
 
 impl Fifo {
-    fn messages(&self) -> Vec<(Queue, Queued)> {
+    fn messages(&self) -> Vec<(NotificationQueue, Queued)> {
         let taken = self.taken.lock().unwrap();
         taken.iter().map(|(queue, entry)| (*queue, serde_json::from_str(&entry.body).unwrap())).collect()
     }
@@ -76,7 +76,12 @@ impl Fifo {
 }
 
 impl Queues for Fifo {
-    async fn send(&self, _cx: &RequestContext, to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+    async fn send(
+        &self,
+        _cx: &RequestContext,
+        to: NotificationQueue,
+        entries: Vec<QueueEntry>,
+    ) -> Result<(), QueueError> {
         sleep(Duration::from_millis(fastrand::u64(1..50))).await;
         let bytes: usize = entries.iter().map(|entry| entry.body.len()).sum();
         assert!((1..=MAX_ENTRIES).contains(&entries.len()) && bytes <= self.max_bytes, "{} {bytes}", entries.len());
@@ -107,7 +112,7 @@ impl Queues for Fifo {
 
 const MAX_BYTES: usize = 262_144;
 
-async fn receive(states: &States, queues: &Fifo, body: impl AsRef<[u8]>) -> Result<Tally, Error> {
+async fn receive(states: &States, queues: &Fifo, body: impl AsRef<[u8]>) -> Result<DoorTally, Error> {
     let settings = ReceiverSettings { max_bytes: queues.max_bytes };
     let now = "2026-11-21T08:00:00Z".parse().unwrap();
     let cx = context(10);
@@ -168,7 +173,8 @@ async fn good_and_bad_of_all_kinds_come_in_one_request() {
     ]}"##;
     let queues = fifo();
     let tally = receive(&States::default(), &queues, body).await.unwrap();
-    let expected = Tally { notifications: 17, queued: 8, foreign: 5, malformed: 4, unreadable: 4, ..Tally::default() };
+    let expected =
+        DoorTally { notifications: 17, queued: 8, foreign: 5, malformed: 4, unreadable: 4, ..DoorTally::default() };
     assert_eq!(tally, expected);
     let mut taken = queues.taken.lock().unwrap().clone();
     taken.sort_by(|(_, a), (_, b)| a.group.cmp(&b.group));
@@ -303,7 +309,7 @@ async fn what_cannot_be_read_is_kept_without_the_client_state() {
         assert_eq!((tally.queued, tally.unreadable, tally.foreign, tally.malformed), (1, 1, 0, 0), "{item:.80}");
         let (queue, queued) = queues.messages().remove(0);
         let Queued::Unreadable(odd) = queued else { panic!("{queued:?}") };
-        assert_eq!(queue, Queue::Changes);
+        assert_eq!(queue, NotificationQueue::Changes);
         assert!(!odd.notification.contains(STATE));
         assert!(if kept.is_empty() { odd.notification.len() > 1000 } else { odd.notification == kept }, "{item:.80}");
     }

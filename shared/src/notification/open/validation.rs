@@ -65,7 +65,7 @@ impl fmt::Debug for ValidationTokens {
 /// The claims that are checked beside the standard ones. A v1 token names its publisher as `appid`, a v2 token as
 /// `azp`.
 #[derive(Deserialize)]
-struct Claims {
+struct TokenClaims {
     aud: String,
     exp: i64,
     nbf: Option<i64>,
@@ -142,7 +142,7 @@ impl ValidationTokens {
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
         // The library would use the time of now; the notification's counts.
         validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
+        let claims = jsonwebtoken::decode::<TokenClaims>(token, &key.key, &validation)
             .map_err(|error| TokenError::Refused(refusal(error.kind())))?
             .claims;
         let tenant = claims.tid.as_deref().unwrap_or_default();
@@ -161,7 +161,7 @@ impl ValidationTokens {
         Ok(true)
     }
 
-    fn is_ours(&self, claims: &Claims, audience: Audience<'_>) -> Result<(), TokenError> {
+    fn is_ours(&self, claims: &TokenClaims, audience: Audience<'_>) -> Result<(), TokenError> {
         let tenant = claims.tid.as_deref().unwrap_or_default();
         if !tenant.eq_ignore_ascii_case(audience.tenant_id) {
             return Err(TokenError::Refused("a token is of another tenant"));
@@ -219,12 +219,12 @@ mod tests {
     const APP: &str = "11111111-0000-4000-8000-000000000001";
     const TENANT: &str = "22222222-0000-4000-8000-000000000002";
 
-    struct Signer {
+    struct TokenSigner {
         key: EncodingKey,
         jwk: Value,
     }
 
-    fn signer(id: &str) -> Signer {
+    fn signer(id: &str) -> TokenSigner {
         let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
         let public = pair.public_key();
@@ -235,7 +235,7 @@ mod tests {
         });
         let pem = base64::prelude::BASE64_STANDARD.encode(der.as_ref());
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n");
-        Signer { key: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(), jwk }
+        TokenSigner { key: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(), jwk }
     }
 
     fn now() -> i64 {
@@ -263,7 +263,7 @@ mod tests {
         claims
     }
 
-    fn signed(signer: &Signer, claims: &Value) -> String {
+    fn signed(signer: &TokenSigner, claims: &Value) -> String {
         let header = Header { kid: Some("known".into()), ..Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, claims, &signer.key).unwrap()
     }
@@ -271,7 +271,7 @@ mod tests {
     struct Scene {
         _remote: Remote,
         tokens: ValidationTokens,
-        entra: Signer,
+        entra: TokenSigner,
         cx: RequestContext,
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::aws;
 use crate::http::RequestContext;
 use crate::startup::Startup;
-use crate::telemetry::{Call, Upstream};
+use crate::telemetry::{CallRecord, Upstream};
 
 /// The most messages that `SendMessageBatch` takes.
 pub const MAX_ENTRIES: usize = 10;
@@ -26,7 +26,7 @@ const ALL_ATTEMPTS: Duration = Duration::from_millis(2500);
 
 /// A message to be sent to a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct QueueEntry {
     /// The message group, which the queue keeps in order.
     pub group: String,
     /// The deduplication id: the queue takes it only once within five minutes.
@@ -38,8 +38,8 @@ pub struct Entry {
 /// The entries in batches of at most [`MAX_ENTRIES`], to be sent one after the other, each only when all of the one before
 /// was taken. None has two entries of a group: of a batch SQS may refuse the first and take the second, which would then
 /// be before it for good.
-pub(crate) fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
-    let mut batches: Vec<Vec<Entry>> = Vec::new();
+pub(crate) fn batches(entries: Vec<QueueEntry>) -> Vec<Vec<QueueEntry>> {
+    let mut batches: Vec<Vec<QueueEntry>> = Vec::new();
     let mut earliest: HashMap<String, usize> = HashMap::new();
     // All before this one are full.
     let mut open = 0;
@@ -61,7 +61,7 @@ pub(crate) fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
 
 /// The two queues that notifications are sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Queue {
+pub enum NotificationQueue {
     /// The queue of changes, which the relay serves.
     Changes,
     /// The queue of lifecycle notifications, which the keeper of subscriptions serves.
@@ -121,8 +121,8 @@ pub trait Queues {
     fn send(
         &self,
         cx: &RequestContext,
-        to: Queue,
-        entries: Vec<Entry>,
+        to: NotificationQueue,
+        entries: Vec<QueueEntry>,
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
@@ -162,10 +162,15 @@ impl SqsQueues {
 }
 
 impl Queues for SqsQueues {
-    async fn send(&self, cx: &RequestContext, to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+    async fn send(
+        &self,
+        cx: &RequestContext,
+        to: NotificationQueue,
+        entries: Vec<QueueEntry>,
+    ) -> Result<(), QueueError> {
         let url = match to {
-            Queue::Changes => &self.changes_url,
-            Queue::Lifecycle => &self.lifecycle_url,
+            NotificationQueue::Changes => &self.changes_url,
+            NotificationQueue::Lifecycle => &self.lifecycle_url,
         };
         let count = entries.len();
         let entries = entries.into_iter().enumerate().map(|(index, entry)| {
@@ -187,7 +192,7 @@ impl Queues for SqsQueues {
             Ok(Err(error)) => (error.raw_response().map_or(0, |raw| raw.status().as_u16()), Err(refused(&error, url))),
             Err(_) => (0, Err(QueueError::Unavailable { cause: "no answer in time".into() })),
         };
-        cx.record.call(Call {
+        cx.record.call(CallRecord {
             upstream: Upstream::Queue,
             operation: "send message batch",
             status,
@@ -249,8 +254,8 @@ mod tests {
         SqsQueues::new(&aws, "https://sqs/changes.fifo".into(), "https://sqs/lifecycle.fifo".into())
     }
 
-    fn entry(name: &str) -> Entry {
-        Entry {
+    fn entry(name: &str) -> QueueEntry {
+        QueueEntry {
             group: format!("chat/{name}"),
             deduplication_id: format!("id-{name}"),
             body: format!("{{\"{name}\":1}}"),
@@ -260,7 +265,7 @@ mod tests {
     proptest! {
         #[test]
         fn batches_keep_each_group_in_order_and_never_hold_two_of_it(groups in vec(0_u8..5, 0..60)) {
-            let sent: Vec<Entry> = groups.iter().enumerate().map(|(place, group)| Entry {
+            let sent: Vec<QueueEntry> = groups.iter().enumerate().map(|(place, group)| QueueEntry {
                 group: group.to_string(), deduplication_id: place.to_string(), body: String::new(),
             }).collect();
             let batches = batches(sent.clone());
@@ -268,7 +273,7 @@ mod tests {
                 let groups: HashSet<_> = batch.iter().map(|entry| &entry.group).collect();
                 prop_assert!((1..=MAX_ENTRIES).contains(&batch.len()) && groups.len() == batch.len());
             }
-            let of = |entries: &[Entry], group: u8| -> Vec<String> {
+            let of = |entries: &[QueueEntry], group: u8| -> Vec<String> {
                 let own = entries.iter().filter(|entry| entry.group == group.to_string());
                 own.map(|entry| entry.deduplication_id.clone()).collect()
             };
@@ -284,7 +289,7 @@ mod tests {
     }
 
     /// What becomes of two messages when SQS answers like this.
-    async fn answered(to: Queue, status: u16, body: Value) -> (Result<(), QueueError>, Value) {
+    async fn answered(to: NotificationQueue, status: u16, body: Value) -> (Result<(), QueueError>, Value) {
         let remote = Remote::start().await;
         let send = Mock::given(method("POST")).and(header("x-amz-target", "AmazonSQS.SendMessageBatch"));
         remote.expect(send, 1, ResponseTemplate::new(status).set_body_json(body)).await;
@@ -299,10 +304,10 @@ mod tests {
     #[tokio::test]
     async fn messages_leave_in_order_with_group_and_deduplication_id() {
         let answer = json!({"Successful": successful(&["0", "1"]), "Failed": []});
-        let (sent, request) = answered(Queue::Changes, 200, answer.clone()).await;
+        let (sent, request) = answered(NotificationQueue::Changes, 200, answer.clone()).await;
         assert_eq!(sent, Ok(()));
         insta::assert_json_snapshot!(request);
-        let (_, request) = answered(Queue::Lifecycle, 200, answer).await;
+        let (_, request) = answered(NotificationQueue::Lifecycle, 200, answer).await;
         assert_eq!(request["QueueUrl"], "https://sqs/lifecycle.fifo");
     }
 
@@ -310,18 +315,19 @@ mod tests {
     async fn what_was_not_taken_is_told_from_what_was() {
         let failed = json!([{"Id": "1", "Code": "InternalError", "SenderFault": false, "Message": "again"}]);
         let (sent, _) =
-            answered(Queue::Changes, 200, json!({"Successful": successful(&["0"]), "Failed": failed})).await;
+            answered(NotificationQueue::Changes, 200, json!({"Successful": successful(&["0"]), "Failed": failed}))
+                .await;
         assert_eq!(sent, Err(QueueError::Partly { count: 1, of: 2, cause: "InternalError again".into() }));
-        let (sent, _) = answered(Queue::Changes, 200, json!({"Successful": successful(&["0"])})).await;
+        let (sent, _) = answered(NotificationQueue::Changes, 200, json!({"Successful": successful(&["0"])})).await;
         assert_eq!(sent, Err(QueueError::Partly { count: 1, of: 2, cause: String::new() }), "silence is no success");
 
         let url = "https://sqs/changes.fifo".to_owned();
         let refusal = |code: &str| json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": "no"});
-        let (denied, _) = answered(Queue::Changes, 403, refusal("AccessDeniedException")).await;
+        let (denied, _) = answered(NotificationQueue::Changes, 403, refusal("AccessDeniedException")).await;
         assert_eq!(denied, Err(QueueError::Denied { url: url.clone() }));
-        let (missing, _) = answered(Queue::Changes, 400, refusal("QueueDoesNotExist")).await;
+        let (missing, _) = answered(NotificationQueue::Changes, 400, refusal("QueueDoesNotExist")).await;
         assert_eq!(missing, Err(QueueError::Missing { url }));
-        let (down, _) = answered(Queue::Changes, 503, json!({})).await;
+        let (down, _) = answered(NotificationQueue::Changes, 503, json!({})).await;
         assert!(matches!(down, Err(QueueError::Unavailable { .. })), "{down:?}");
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::event::SCHEDULED;
 use crate::aws;
 use crate::http::RequestContext;
-use crate::telemetry::{Call, Upstream};
+use crate::telemetry::{CallRecord, Upstream};
 
 /// How long Amazon SQS may take to answer. Without this message, the schedule reminds within a minute.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ impl Reminder {
                 "the next invocation could not be reminded of the backlog: the schedule does it within a minute"
             );
         }
-        cx.record.call(Call {
+        cx.record.call(CallRecord {
             upstream: Upstream::Queue,
             operation: "send reminder",
             status,

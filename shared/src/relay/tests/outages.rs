@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::queue::Queue;
+use super::queue::FifoQueue;
 use super::scene::{Scene, line, locked};
 use crate::error::Code;
 use crate::relay::{MAX_POSTS, MAX_RECEIVES};
@@ -17,7 +17,7 @@ const LINES: i64 = 15;
 /// Sends lines of all groups at the beginning of an outage, and serves until all are delivered. Returns how long after
 /// its end the last of them was delivered, and the most receives.
 async fn through(scene: &Scene, code: Code, outage: Duration) -> (Duration, u32) {
-    let mut queue = Queue::default();
+    let mut queue = FifoQueue::default();
     for id in 0..LINES {
         for group in 0..GROUPS {
             queue.send(line(&format!("g{group}"), id));

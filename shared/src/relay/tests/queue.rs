@@ -22,13 +22,13 @@ struct Group {
 
 /// A FIFO queue in memory.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct FifoQueue {
     groups: BTreeMap<String, Group>,
     /// The most times that a message was received.
     pub(super) most_receives: u32,
 }
 
-impl Queue {
+impl FifoQueue {
     pub(super) fn send(&mut self, message: Message) {
         self.groups.entry(message.group.clone()).or_default().waiting.push_back(message);
     }
@@ -104,7 +104,7 @@ proptest! {
         let scene = if bus { Scene::with_bus() } else { Scene::default() };
         *locked(&scene.source().failures) = 0.1;
         *locked(&scene.sinks().failures) = 0.1;
-        let mut queue = Queue::default();
+        let mut queue = FifoQueue::default();
         let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         let mut poison = 0;
         for (id, (group, times, kind)) in (0_i64..).zip(&lines) {

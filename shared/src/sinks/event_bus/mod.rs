@@ -21,7 +21,7 @@ use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::notification::Change;
 use crate::startup::Startup;
-use crate::telemetry::{Call, Upstream};
+use crate::telemetry::{CallRecord, Upstream};
 
 /// The `source` of the bridge's events.
 const SOURCE: &str = "teams-bridge";
@@ -127,7 +127,7 @@ impl EventBus for EventBridgeBus {
             Ok(Err(error)) => error.raw_response().map_or(0, |raw| raw.status().as_u16()),
             Err(_) => 0,
         };
-        cx.record.call(Call {
+        cx.record.call(CallRecord {
             upstream: Upstream::EventBus,
             operation: "put events",
             status,
@@ -153,7 +153,7 @@ fn taken(output: &PutEventsOutput) -> Result<(), EventBusError> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Detail<'a> {
+struct EventDetail<'a> {
     subscription_id: &'a str,
     tenant_id: &'a str,
     change_type: &'a str,
@@ -174,7 +174,7 @@ pub fn event(change: &Change, resource: Option<&[u8]>) -> Result<(String, String
     let detail_type: String = format!("Graph {kind} {}", change.change_type).chars().take(MAX_DETAIL_TYPE).collect();
     let room = MAX_ENTRY_BYTES - SOURCE.len() - 4 * MAX_DETAIL_TYPE;
     let data = resource.filter(|json| json.len() < room).and_then(|json| serde_json::from_slice(json).ok());
-    let mut detail = Detail {
+    let mut detail = EventDetail {
         subscription_id: &change.subscription_id,
         tenant_id: &change.tenant_id,
         change_type: &change.change_type,
@@ -184,7 +184,8 @@ pub fn event(change: &Change, resource: Option<&[u8]>) -> Result<(String, String
         data,
         data_left_out: resource.is_some() && data.is_none(),
     };
-    let written = |detail: &Detail<'_>| serde_json::to_string(detail).map_err(|error| EventBusError(error.to_string()));
+    let written =
+        |detail: &EventDetail<'_>| serde_json::to_string(detail).map_err(|error| EventBusError(error.to_string()));
     let mut text = written(&detail)?;
     if text.len() > room {
         (detail.data, detail.data_left_out) = (None, true);

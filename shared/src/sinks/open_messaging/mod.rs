@@ -34,7 +34,7 @@ use crate::http::RequestContext;
 use crate::media::{MediaSettings, MediaStore, S3Media};
 use crate::notification::Change;
 use crate::relay::{Attempt, Delivered};
-use crate::store::chat_names::{ChatNames, DynamoChatNames, Writer};
+use crate::store::chat_names::{ChatNames, ChatWriter, DynamoChatNames};
 use crate::store::deliveries::REMEMBERED;
 use crate::store::{RecordKey, StoreError, hash, kind};
 use agents::AgentFinder;
@@ -261,10 +261,10 @@ fn which(message: &ChatMessage) -> String {
 
 /// The writer of a message.
 #[must_use]
-pub fn writer(message: &ChatMessage) -> Writer {
+pub fn writer(message: &ChatMessage) -> ChatWriter {
     let name = one_line(message.sender().unwrap_or_default(), MAX_NAME);
     let name = if name.is_empty() { NAMELESS.to_owned() } else { name };
-    Writer { id: message.sender_id().map_or_else(|| name.clone(), str::to_owned), name }
+    ChatWriter { id: message.sender_id().map_or_else(|| name.clone(), str::to_owned), name }
 }
 
 fn not_named(error: StoreError) -> Error {
@@ -278,7 +278,7 @@ fn not_named(error: StoreError) -> Error {
 pub fn inbound(
     tenant_id: &str,
     message: &ChatMessage,
-    named_after: &Writer,
+    named_after: &ChatWriter,
     text: String,
     content: Vec<InboundContent>,
 ) -> InboundMessage {

@@ -441,7 +441,7 @@ proptest! {
         let content = readable.images.iter().map(|_| content());
         let words: Vec<_> = readable.images.iter().map(|image| named("image", &image.alt)).collect();
         let text = said(&message, Some(0), readable.with_images(words.iter().map(String::as_str)));
-        let other = Writer { id: "other".into(), name: "Ann".into() };
+        let other = ChatWriter { id: "other".into(), name: "Ann".into() };
         let inbound = inbound("t", &message, &other, text, content.collect());
         prop_assert!(serde_json::to_vec(&inbound).unwrap().len() < 512_000);
         prop_assert_eq!(inbound.channel.message_id.len(), 64);

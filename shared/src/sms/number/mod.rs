@@ -9,7 +9,7 @@ use std::str::FromStr;
 use phonelib::PhoneNumberType;
 use thiserror::Error;
 
-use plans::Plan;
+use plans::NumberingPlan;
 use written::Written;
 
 /// Fewer digits without a plus are a national number in too many countries: a number of the United States has ten
@@ -145,7 +145,7 @@ fn at_home_or_without_plus(
             (national.filter(|_| !same), without_plus)
         }
     };
-    let plan = Plan::of(calling_code);
+    let plan = NumberingPlan::of(calling_code);
     let length = written.digits.len();
     let is_mobile_at_home = plan.is_some_and(|plan| plan.has_mobile_like_abroad(length));
     let is_fixed_at_home = plan.is_some_and(|plan| plan.has_fixed_like_abroad(length));
@@ -167,11 +167,11 @@ fn is_mobile(number: &phonelib::PhoneNumber) -> bool {
 }
 
 /// The plan that a number belongs to, and how many digits follow its calling code.
-fn plan_of(number: &phonelib::PhoneNumber) -> Option<(Plan, usize)> {
+fn plan_of(number: &phonelib::PhoneNumber) -> Option<(NumberingPlan, usize)> {
     // Under calling code 1, the library counts the area code as a part of the country's code.
     let calling_code = if number.country_code() >= 1000 { 1 } else { number.country_code() };
     let length = number.e164().len() - "+".len() - calling_code.to_string().len();
-    Some((Plan::of(calling_code)?, length))
+    Some((NumberingPlan::of(calling_code)?, length))
 }
 
 #[cfg(test)]

@@ -7,14 +7,14 @@ const PLANS: &str = include_str!("plans.txt");
 
 /// The lengths of a country's national numbers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
+pub(super) struct NumberingPlan {
     mobile: &'static str,
     fixed: &'static str,
     mobile_like_abroad: &'static str,
     fixed_like_abroad: &'static str,
 }
 
-impl Plan {
+impl NumberingPlan {
     /// The plan of a calling code; `None` where there is none.
     pub(super) fn of(calling_code: u32) -> Option<Self> {
         let calling_code = calling_code.to_string();
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_plan_says_which_lengths_it_has() {
-        let india = Plan::of(91).unwrap();
+        let india = NumberingPlan::of(91).unwrap();
         assert!(india.has_mobile(10) && india.has(10) && india.has_mobile_like_abroad(10) && !india.has_mobile(8));
-        assert!(Plan::of(49).unwrap().has_fixed_like_abroad(11) && Plan::of(999).is_none());
+        assert!(NumberingPlan::of(49).unwrap().has_fixed_like_abroad(11) && NumberingPlan::of(999).is_none());
     }
 }

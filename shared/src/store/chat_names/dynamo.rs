@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use lru::LruCache;
 use tokio::time::Instant;
 
-use super::{ChatNames, NAME_LIFE, Writer};
+use super::{ChatNames, ChatWriter, NAME_LIFE};
 use crate::http::RequestContext;
 use crate::startup::Startup;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
@@ -29,7 +29,7 @@ const MAX_KNOWN: NonZeroUsize = NonZeroUsize::new(1000).expect("not zero");
 pub struct DynamoChatNames {
     client: aws_sdk_dynamodb::Client,
     table: String,
-    known: Mutex<LruCache<RecordKey, (Writer, Instant)>>,
+    known: Mutex<LruCache<RecordKey, (ChatWriter, Instant)>>,
 }
 
 impl fmt::Debug for DynamoChatNames {
@@ -51,19 +51,24 @@ impl DynamoChatNames {
         Some(Self::new(client, table))
     }
 
-    fn known(&self, chat: &RecordKey) -> Option<Writer> {
+    fn known(&self, chat: &RecordKey) -> Option<ChatWriter> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(chat).filter(|(_, since)| since.elapsed() < FRESH).map(|(writer, _)| writer.clone())
     }
 }
 
-fn writer(item: &Item) -> Option<Writer> {
+fn writer(item: &Item) -> Option<ChatWriter> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-    Some(Writer { id: text("writer")?, name: text("writer_name")? })
+    Some(ChatWriter { id: text("writer")?, name: text("writer_name")? })
 }
 
 impl ChatNames for DynamoChatNames {
-    async fn first_writer(&self, cx: &RequestContext, chat: &RecordKey, new: &Writer) -> Result<Writer, StoreError> {
+    async fn first_writer(
+        &self,
+        cx: &RequestContext,
+        chat: &RecordKey,
+        new: &ChatWriter,
+    ) -> Result<ChatWriter, StoreError> {
         if let Some(known) = self.known(chat) {
             return Ok(known);
         }

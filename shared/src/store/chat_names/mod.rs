@@ -22,7 +22,7 @@ pub const NAME_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A person who writes in a chat. It has no `Debug`, so that a name cannot reach a log.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Writer {
+pub struct ChatWriter {
     /// The person's id in Teams; the name, where there is no id.
     pub id: String,
     /// The person's name, as an agent reads it.
@@ -37,8 +37,8 @@ pub trait ChatNames: Send + Sync {
         &self,
         cx: &RequestContext,
         chat: &RecordKey,
-        writer: &Writer,
-    ) -> impl Future<Output = Result<Writer, StoreError>> + Send;
+        writer: &ChatWriter,
+    ) -> impl Future<Output = Result<ChatWriter, StoreError>> + Send;
 }
 
 #[cfg(test)]
@@ -51,7 +51,7 @@ mod tests {
     async fn the_first_writer_of_a_chat_stays_the_first() {
         let names = MemoryChatNames::default();
         let [one, other] = ["a", "b"].map(|chat| RecordKey::new(kind::CHAT_NAME, &[chat]));
-        let [kim, lee] = ["Kim", "Lee"].map(|name| Writer { id: name.to_lowercase(), name: name.into() });
+        let [kim, lee] = ["Kim", "Lee"].map(|name| ChatWriter { id: name.to_lowercase(), name: name.into() });
         let first = async |chat, writer| names.first_writer(&context(10), chat, writer).await.unwrap();
         assert!(first(&one, &kim).await == kim && first(&one, &lee).await == kim);
         assert!(first(&other, &lee).await == lee && first(&other, &kim).await == lee);

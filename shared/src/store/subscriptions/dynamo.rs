@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use jiff::Timestamp;
 use lru::LruCache;
 
-use super::{HEARD_AT_MOST_EVERY, Kept, Note, Notes, Progress, SubscriptionNotes};
+use super::{FoundNotes, HEARD_AT_MOST_EVERY, KeptSubscription, Note, Progress, SubscriptionNotes};
 use crate::http::RequestContext;
 use crate::startup::Startup;
 use crate::store::dynamo::{Failure, Item, number, text, timed};
@@ -101,11 +101,11 @@ impl SubscriptionNotes for DynamoSubscriptionNotes {
         cx: &RequestContext,
         resources: &[&str],
         subscription_ids: &[&str],
-    ) -> Result<Notes, StoreError> {
+    ) -> Result<FoundNotes, StoreError> {
         let by_resource = resources.iter().map(|resource| key(resource));
         let ids: Vec<_> = by_resource.chain(subscription_ids.iter().map(|id| heard_key(id))).collect();
         let items = self.items(cx, &ids).await?;
-        let mut notes = Notes::default();
+        let mut notes = FoundNotes::default();
         for resource in resources {
             if let Some(item) = items.get(&key(resource)) {
                 notes.by_resource.insert((*resource).to_owned(), Note { kept: kept(item), progress: progress(item) });
@@ -119,7 +119,7 @@ impl SubscriptionNotes for DynamoSubscriptionNotes {
         Ok(notes)
     }
 
-    async fn keep(&self, cx: &RequestContext, resource: &str, kept: &Kept) -> Result<(), StoreError> {
+    async fn keep(&self, cx: &RequestContext, resource: &str, kept: &KeptSubscription) -> Result<(), StoreError> {
         let request = self
             .client
             .update_item()
@@ -202,10 +202,10 @@ fn time(item: &Item, name: &str) -> Option<Timestamp> {
     Timestamp::from_millisecond(milliseconds).ok().filter(|time| *time != Timestamp::UNIX_EPOCH)
 }
 
-fn kept(item: &Item) -> Option<Kept> {
+fn kept(item: &Item) -> Option<KeptSubscription> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     let seconds = item.get("granted_seconds")?.as_n().ok()?.parse().ok()?;
-    Some(Kept {
+    Some(KeptSubscription {
         subscription_id: text("subscription_id")?,
         client_state: text("client_state")?,
         certificate_id: text("certificate_id")?,

@@ -4,16 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{HEARD_AT_MOST_EVERY, Kept, Notes, Progress, SubscriptionNotes};
+use super::{FoundNotes, HEARD_AT_MOST_EVERY, KeptSubscription, Progress, SubscriptionNotes};
 use crate::http::RequestContext;
 use crate::store::StoreError;
 
 /// The notes of subscriptions in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct MemorySubscriptionNotes(Arc<Mutex<Notes>>);
+pub struct MemorySubscriptionNotes(Arc<Mutex<FoundNotes>>);
 
 impl MemorySubscriptionNotes {
-    fn notes(&self) -> MutexGuard<'_, Notes> {
+    fn notes(&self) -> MutexGuard<'_, FoundNotes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -24,14 +24,14 @@ impl SubscriptionNotes for MemorySubscriptionNotes {
         _cx: &RequestContext,
         resources: &[&str],
         subscription_ids: &[&str],
-    ) -> Result<Notes, StoreError> {
+    ) -> Result<FoundNotes, StoreError> {
         let mut notes = self.notes().clone();
         notes.by_resource.retain(|resource, _| resources.contains(&resource.as_str()));
         notes.heard.retain(|id, _| subscription_ids.contains(&id.as_str()));
         Ok(notes)
     }
 
-    async fn keep(&self, _cx: &RequestContext, resource: &str, kept: &Kept) -> Result<(), StoreError> {
+    async fn keep(&self, _cx: &RequestContext, resource: &str, kept: &KeptSubscription) -> Result<(), StoreError> {
         self.notes().by_resource.entry(resource.into()).or_default().kept = Some(kept.clone());
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! There are two kinds of notes, each of which its writer can write without reading:
 //!
-//! - by resource, what the keeper of the subscriptions has done about it ([`Kept`]) and how far its changes have been
+//! - by resource, what the keeper of the subscriptions has done about it ([`KeptSubscription`]) and how far its changes have been
 //!   listed ([`Progress`]);
 //! - by subscription, when its last notification came, which the worker behind the webhook notes.
 
@@ -27,7 +27,7 @@ pub const HEARD_AT_MOST_EVERY: Duration = Duration::from_secs(60);
 /// What the keeper has done about a resource. It is written before a subscription is created, without its id, and again
 /// when the subscription exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptSubscription {
     /// Graph's id of the subscription; empty while it is being created.
     pub subscription_id: String,
     /// A fingerprint of the client state that it was created with, which Graph does not return.
@@ -67,24 +67,24 @@ pub struct Progress {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Note {
     /// What the keeper has done about it.
-    pub kept: Option<Kept>,
+    pub kept: Option<KeptSubscription>,
     /// How far its changes have been listed.
     pub progress: Option<Progress>,
 }
 
 /// The notes about the resources and subscriptions that were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Notes {
+pub struct FoundNotes {
     /// The notes by resource. A resource without a note is absent.
     pub by_resource: HashMap<String, Note>,
     /// When the last notification of each subscription came, by its id.
     pub heard: HashMap<String, Timestamp>,
 }
 
-impl Notes {
+impl FoundNotes {
     /// What the keeper has done about a resource.
     #[must_use]
-    pub fn kept(&self, resource: &str) -> Option<&Kept> {
+    pub fn kept(&self, resource: &str) -> Option<&KeptSubscription> {
         self.by_resource.get(resource)?.kept.as_ref()
     }
 }
@@ -97,14 +97,14 @@ pub trait SubscriptionNotes: Send + Sync {
         cx: &RequestContext,
         resources: &[&str],
         subscription_ids: &[&str],
-    ) -> impl Future<Output = Result<Notes, StoreError>> + Send;
+    ) -> impl Future<Output = Result<FoundNotes, StoreError>> + Send;
 
     /// Writes what the keeper has done about a resource.
     fn keep(
         &self,
         cx: &RequestContext,
         resource: &str,
-        kept: &Kept,
+        kept: &KeptSubscription,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes how far a resource has been listed. `false` when another invocation has gone on from the same point.

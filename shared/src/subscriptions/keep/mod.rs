@@ -18,7 +18,7 @@ use crate::graph::Listings;
 use crate::graph::subscriptions::{EncryptionCertificate, Subscription, Subscriptions};
 use crate::http::RequestContext;
 use crate::notification::{ClientState, Queues};
-use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
+use crate::store::subscriptions::{FoundNotes, KeptSubscription, SubscriptionNotes};
 use crate::telemetry::{Figure, Figures};
 
 /// The most calls to Graph at the same time.
@@ -81,7 +81,7 @@ pub enum Became {
 
 /// A step that failed.
 #[derive(Debug, Clone)]
-pub struct Trouble {
+pub struct StepTrouble {
     /// The entry of `SUBSCRIPTIONS`, counted from 1; 0 for a subscription that is not wanted.
     pub place: usize,
     /// The error of the step.
@@ -90,7 +90,7 @@ pub struct Trouble {
 
 /// The figures of a run: how many subscriptions were created, renewed and so on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct KeeperTally {
     /// Created where there were none.
     pub created: usize,
     /// Renewed before they expired.
@@ -121,11 +121,11 @@ pub struct Tally {
 
 /// The result of an invocation.
 #[derive(Debug, Clone, Default)]
-pub struct Run {
+pub struct KeeperRun {
     /// The figures of the run.
-    pub tally: Tally,
+    pub tally: KeeperTally,
     /// The steps that failed.
-    pub troubles: Vec<Trouble>,
+    pub troubles: Vec<StepTrouble>,
     /// The entries, counted from 1, that still need something.
     pub open: HashSet<usize>,
     /// The entry of each subscription that this invocation saw, by the subscription's id.
@@ -134,28 +134,28 @@ pub struct Run {
 
 /// A subscription that exists, with its note.
 #[derive(Debug, Clone)]
-struct Live {
+struct LiveSubscription {
     id: String,
     expires: Option<Timestamp>,
-    note: Kept,
+    note: KeptSubscription,
 }
 
 /// The end of a step: what became of the subscription.
-struct Ended {
+struct StepEnd {
     became: Became,
-    live: Option<Live>,
+    live: Option<LiveSubscription>,
     error: Option<Error>,
     expiry_differs: bool,
     /// Whether only the list of subscriptions can tell if it was created.
     in_doubt: bool,
 }
 
-impl Ended {
-    fn well(became: Became, live: Live) -> Self {
+impl StepEnd {
+    fn well(became: Became, live: LiveSubscription) -> Self {
         Self { became, live: Some(live), error: None, expiry_differs: false, in_doubt: false }
     }
 
-    fn failed(error: impl Into<Error>, live: Option<Live>) -> Self {
+    fn failed(error: impl Into<Error>, live: Option<LiveSubscription>) -> Self {
         Self { became: Became::Failed, live, error: Some(error.into()), expiry_differs: false, in_doubt: false }
     }
 }
@@ -165,7 +165,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
     ///
     /// # Errors
     /// When nothing could be done, because the list of subscriptions or the state table could not be read.
-    pub async fn run(&self, cx: &RequestContext, events: &Events) -> Result<Run, Error> {
+    pub async fn run(&self, cx: &RequestContext, events: &Events) -> Result<KeeperRun, Error> {
         let wanted = &self.settings.wanted;
         let now = Timestamp::now();
         let actual = self.graph.list_subscriptions(cx).await?;
@@ -181,12 +181,12 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
         let notes = self.notes.read(cx, &resources, &ids).await.map_err(not_noted)?;
         let plan = plan(self.settings, &actual, &notes, events, &self.credentials.current(), now);
 
-        let mut run = Run { places: self.places(&actual, &notes), ..Run::default() };
+        let mut run = KeeperRun { places: self.places(&actual, &notes), ..KeeperRun::default() };
         // Deleted first, because a wanted subscription may need the place, or the same resource in another spelling.
         self.delete(cx, &plan.delete, &mut run).await;
         let mut steps: Vec<_> = plan.steps.into_iter().enumerate().collect();
         steps.sort_by_key(|(_, step)| step.urgency());
-        let mut ended: HashMap<usize, Ended> = stream::iter(steps)
+        let mut ended: HashMap<usize, StepEnd> = stream::iter(steps)
             .map(|(place, step)| {
                 let notes = &notes;
                 async move { (place, self.carry_out(cx, place, step, notes, now).await) }
@@ -206,10 +206,10 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
         &self,
         cx: &RequestContext,
         events: &Events,
-        ended: &HashMap<usize, Ended>,
-        notes: &Notes,
+        ended: &HashMap<usize, StepEnd>,
+        notes: &FoundNotes,
         now: Timestamp,
-        run: &mut Run,
+        run: &mut KeeperRun,
     ) {
         let closing = Closing {
             listings: self.graph,
@@ -224,7 +224,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
             .iter()
             .enumerate()
             .filter_map(|(place, wanted)| {
-                let Ended { became, live, .. } = ended.get(&place)?;
+                let StepEnd { became, live, .. } = ended.get(&place)?;
                 let note = notes.by_resource.get(wanted.resource.path());
                 let is_new = matches!(became, Became::Created | Became::Recreated | Became::Adopted);
                 let urgent = is_new || live.as_ref().is_some_and(|live| events.missed.contains(&live.id));
@@ -264,7 +264,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
     }
 
     /// The entry of each subscription, of those that exist and those that existed.
-    fn places(&self, actual: &[Subscription], notes: &Notes) -> HashMap<String, usize> {
+    fn places(&self, actual: &[Subscription], notes: &FoundNotes) -> HashMap<String, usize> {
         let mut places = HashMap::new();
         for wanted in &self.settings.wanted {
             let there = actual.iter().filter(|it| is_resource(it, wanted)).map(|it| it.id.clone());
@@ -274,9 +274,9 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
         places
     }
 
-    fn count(&self, ended: &HashMap<usize, Ended>, notes: &Notes, now: Timestamp, run: &mut Run) {
+    fn count(&self, ended: &HashMap<usize, StepEnd>, notes: &FoundNotes, now: Timestamp, run: &mut KeeperRun) {
         for (place, wanted) in self.settings.wanted.iter().enumerate() {
-            let Some(Ended { became, live, error, expiry_differs, .. }) = ended.get(&place) else { continue };
+            let Some(StepEnd { became, live, error, expiry_differs, .. }) = ended.get(&place) else { continue };
             run.tally.expiry_differs += usize::from(*expiry_differs);
             match became {
                 Became::AsItWas => {}
@@ -306,16 +306,16 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
     }
 }
 
-impl Run {
+impl KeeperRun {
     fn trouble(&mut self, place: usize, error: Error) {
         tracing::warn!(entry = place, %error, "a step for a subscription failed, so it is not as it should be");
         self.tally.failed += 1;
         self.open.insert(place);
-        self.troubles.push(Trouble { place, error });
+        self.troubles.push(StepTrouble { place, error });
     }
 }
 
-impl Figures for Run {
+impl Figures for KeeperRun {
     fn figures(&self) -> impl Iterator<Item = Figure> {
         let tally = &self.tally;
         let counts = [

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Became, Ended, Keeper, Live, Run};
+use super::{Became, Keeper, KeeperRun, LiveSubscription, StepEnd};
 use crate::error::{Code, Error};
 use crate::graph::GraphError;
 use crate::graph::resource::WatchedResource;
 use crate::graph::subscriptions::{NewSubscription, Subscription, Subscriptions};
 use crate::http::{NoReply, RequestContext};
-use crate::store::subscriptions::{Kept, Notes, SubscriptionNotes};
+use crate::store::subscriptions::{FoundNotes, KeptSubscription, SubscriptionNotes};
 use crate::subscriptions::gap::LEAST_TIME;
 use crate::subscriptions::plan::{Due, Events, Step, has_shape, is_alive, is_far_from, is_resource};
-use crate::subscriptions::{Wanted, not_noted};
+use crate::subscriptions::{WantedSubscription, not_noted};
 
 /// How much earlier than the longest life a subscription expires: Graph refuses one that is too long by its own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2 * 60);
@@ -25,18 +25,22 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         cx: &RequestContext,
         place: usize,
         step: Step,
-        notes: &Notes,
+        notes: &FoundNotes,
         now: Timestamp,
-    ) -> Ended {
-        let Some(wanted) = self.settings.wanted.get(place) else { return Ended::failed(no_such_entry(), None) };
+    ) -> StepEnd {
+        let Some(wanted) = self.settings.wanted.get(place) else { return StepEnd::failed(no_such_entry(), None) };
         let kept = notes.kept(wanted.resource.path());
         let live = |it: &Subscription| {
             let note = kept.cloned().unwrap_or_else(|| self.note(wanted, &it.id, now));
-            Live { id: it.id.clone(), expires: it.expires, note: Kept { subscription_id: it.id.clone(), ..note } }
+            LiveSubscription {
+                id: it.id.clone(),
+                expires: it.expires,
+                note: KeptSubscription { subscription_id: it.id.clone(), ..note },
+            }
         };
         let has_time = cx.deadline.for_a_call() >= LEAST_TIME;
         match step {
-            Step::Keep(it) => Ended::well(Became::AsItWas, live(&it)),
+            Step::Keep(it) => StepEnd::well(Became::AsItWas, live(&it)),
             Step::Create if has_time => self.create(cx, wanted, kept, Became::Created).await,
             Step::Adopt(it) if has_time => self.adopt(cx, wanted, live(&it)).await,
             Step::Renew(it, due) if has_time => self.renew(cx, wanted, live(&it), due).await,
@@ -44,20 +48,20 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
                 tracing::info!(entry = wanted.place, subscription = it.id, ?why, "a subscription is made anew");
                 match self.graph.delete_subscription(cx, &it.id).await {
                     Ok(()) => self.create(cx, wanted, kept, Became::Recreated).await,
-                    Err(error) => Ended::failed(error, Some(live(&it))),
+                    Err(error) => StepEnd::failed(error, Some(live(&it))),
                 }
             }
             Step::Create => {
-                Ended { became: Became::Left, live: None, error: None, expiry_differs: false, in_doubt: false }
+                StepEnd { became: Became::Left, live: None, error: None, expiry_differs: false, in_doubt: false }
             }
-            Step::Adopt(it) | Step::Renew(it, _) | Step::Replace(it, _) => Ended::well(Became::Left, live(&it)),
+            Step::Adopt(it) | Step::Renew(it, _) | Step::Replace(it, _) => StepEnd::well(Became::Left, live(&it)),
         }
     }
 
     /// The note about a subscription whose creation begins at this time.
-    fn note(&self, wanted: &Wanted, id: &str, begun: Timestamp) -> Kept {
+    fn note(&self, wanted: &WantedSubscription, id: &str, begun: Timestamp) -> KeptSubscription {
         let current = self.credentials.current();
-        Kept {
+        KeptSubscription {
             subscription_id: id.to_owned(),
             client_state: current.client_state,
             certificate_id: if wanted.rich { current.certificate_id } else { String::new() },
@@ -70,11 +74,17 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
 
     /// Creates a subscription. The intention is noted first: an invocation that finds the subscription before its
     /// creation was noted then knows the client state that it was made with.
-    async fn create(&self, cx: &RequestContext, wanted: &Wanted, kept: Option<&Kept>, as_what: Became) -> Ended {
+    async fn create(
+        &self,
+        cx: &RequestContext,
+        wanted: &WantedSubscription,
+        kept: Option<&KeptSubscription>,
+        as_what: Became,
+    ) -> StepEnd {
         let now = Timestamp::now();
         let note = self.note(wanted, "", first_try(kept, now));
         if let Err(error) = self.notes.keep(cx, wanted.resource.path(), &note).await {
-            return Ended::failed(not_noted(error), None);
+            return StepEnd::failed(not_noted(error), None);
         }
         let asked = expiry(wanted, now);
         let new = NewSubscription {
@@ -97,12 +107,18 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
                         | GraphError::Unavailable { .. }
                         | GraphError::Unreadable { .. }
                 );
-                Ended { in_doubt, ..Ended::failed(error, None) }
+                StepEnd { in_doubt, ..StepEnd::failed(error, None) }
             }
         }
     }
 
-    async fn renew(&self, cx: &RequestContext, wanted: &Wanted, live: Live, due: Due) -> Ended {
+    async fn renew(
+        &self,
+        cx: &RequestContext,
+        wanted: &WantedSubscription,
+        live: LiveSubscription,
+        due: Due,
+    ) -> StepEnd {
         let asked = expiry(wanted, Timestamp::now());
         let newest = self.credentials.certificate.as_ref();
         let mut encryption = newest.filter(|it| wanted.rich && it.id != live.note.certificate_id);
@@ -116,16 +132,16 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         }
         match renewed {
             Ok(renewed) => {
-                let mut note = Kept { renewed: Some(Timestamp::now()), ..live.note };
+                let mut note = KeptSubscription { renewed: Some(Timestamp::now()), ..live.note };
                 if let Some(certificate) = encryption {
                     note.certificate_id.clone_from(&certificate.id);
                 }
                 let renewed = Subscription { id: live.id, ..renewed };
                 let ended = self.made(cx, wanted, note, renewed, asked, Became::Renewed).await;
-                Ended { error: refused, ..ended }
+                StepEnd { error: refused, ..ended }
             }
             Err(error) if error.is_not_found() => self.create(cx, wanted, Some(&live.note), Became::Recreated).await,
-            Err(error) => Ended::failed(error, Some(live)),
+            Err(error) => StepEnd::failed(error, Some(live)),
         }
     }
 
@@ -134,12 +150,12 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
     async fn made(
         &self,
         cx: &RequestContext,
-        wanted: &Wanted,
-        mut note: Kept,
+        wanted: &WantedSubscription,
+        mut note: KeptSubscription,
         made: Subscription,
         asked: Timestamp,
         became: Became,
-    ) -> Ended {
+    ) -> StepEnd {
         let now = Timestamp::now();
         let expires = made.expires.unwrap_or(asked);
         let expiry_differs = is_far_from(asked, expires);
@@ -153,14 +169,17 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
         if let Err(error) = self.notes.keep(cx, wanted.resource.path(), &note).await {
             tracing::warn!(entry = wanted.place, %error, "the note of a subscription could not be written");
         }
-        Ended { expiry_differs, ..Ended::well(became, Live { id: made.id, expires: Some(expires), note }) }
+        StepEnd {
+            expiry_differs,
+            ..StepEnd::well(became, LiveSubscription { id: made.id, expires: Some(expires), note })
+        }
     }
 
-    async fn adopt(&self, cx: &RequestContext, wanted: &Wanted, mut live: Live) -> Ended {
+    async fn adopt(&self, cx: &RequestContext, wanted: &WantedSubscription, mut live: LiveSubscription) -> StepEnd {
         live.note.made.get_or_insert_with(Timestamp::now);
         match self.notes.keep(cx, wanted.resource.path(), &live.note).await {
-            Ok(()) => Ended::well(Became::Adopted, live),
-            Err(error) => Ended::failed(not_noted(error), Some(live)),
+            Ok(()) => StepEnd::well(Became::Adopted, live),
+            Err(error) => StepEnd::failed(not_noted(error), Some(live)),
         }
     }
 
@@ -168,8 +187,8 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
     pub(super) async fn resolve_doubts(
         &self,
         cx: &RequestContext,
-        ended: &mut HashMap<usize, Ended>,
-        notes: &Notes,
+        ended: &mut HashMap<usize, StepEnd>,
+        notes: &FoundNotes,
         events: &Events,
         now: Timestamp,
     ) {
@@ -190,13 +209,15 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
             });
             if let Some(found) = ours.next() {
                 let note = self.note(wanted, &found.id, first_try(notes.kept(wanted.resource.path()), now));
-                *ended = self.adopt(cx, wanted, Live { id: found.id.clone(), expires: found.expires, note }).await;
+                *ended = self
+                    .adopt(cx, wanted, LiveSubscription { id: found.id.clone(), expires: found.expires, note })
+                    .await;
             }
         }
     }
 
     /// Deletes the subscriptions that are not wanted, and the notes of resources that are not wanted any more.
-    pub(super) async fn delete(&self, cx: &RequestContext, unwanted: &[Subscription], run: &mut Run) {
+    pub(super) async fn delete(&self, cx: &RequestContext, unwanted: &[Subscription], run: &mut KeeperRun) {
         for it in unwanted {
             if cx.deadline.for_a_call() < LEAST_TIME {
                 run.tally.left += 1;
@@ -220,7 +241,7 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
 }
 
 /// Since when the changes of a resource must be notified of: since the first failed try to subscribe to it.
-fn first_try(kept: Option<&Kept>, now: Timestamp) -> Timestamp {
+fn first_try(kept: Option<&KeptSubscription>, now: Timestamp) -> Timestamp {
     kept.filter(|kept| kept.subscription_id.is_empty()).map_or(now, |kept| kept.begun)
 }
 
@@ -229,7 +250,7 @@ fn no_such_entry() -> Error {
 }
 
 /// When a subscription is asked to expire.
-fn expiry(wanted: &Wanted, now: Timestamp) -> Timestamp {
+fn expiry(wanted: &WantedSubscription, now: Timestamp) -> Timestamp {
     let life = wanted.life.saturating_sub(CLOCK_MARGIN);
     now.checked_add(life).unwrap_or(now)
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::settings::{KeeperSettings, Wanted};
+use super::settings::{KeeperSettings, WantedSubscription};
 use crate::graph::subscriptions::Subscription;
-use crate::store::subscriptions::{Kept, Note, Notes};
+use crate::store::subscriptions::{FoundNotes, KeptSubscription, Note};
 
 /// A subscription that was renewed this recently needs no other renewal to be authorized anew.
 pub const RENEWED_JUST_NOW: Duration = Duration::from_secs(10 * 60);
@@ -102,12 +102,13 @@ pub struct Plan {
 pub fn plan(
     settings: &KeeperSettings,
     actual: &[Subscription],
-    notes: &Notes,
+    notes: &FoundNotes,
     events: &Events,
     current: &Current,
     now: Timestamp,
 ) -> Plan {
-    let kept_id = |wanted: &Wanted| notes.kept(wanted.resource.path()).map(|kept| kept.subscription_id.as_str());
+    let kept_id =
+        |wanted: &WantedSubscription| notes.kept(wanted.resource.path()).map(|kept| kept.subscription_id.as_str());
     let noted: HashSet<&str> = settings.wanted.iter().filter_map(kept_id).collect();
     let mut ours: Vec<&Subscription> = actual
         .iter()
@@ -146,13 +147,13 @@ pub(super) fn is_sent_here(it: &Subscription, settings: &KeeperSettings) -> bool
 }
 
 /// Whether a subscription watches this resource, however Graph spells it.
-pub(super) fn is_resource(it: &Subscription, wanted: &Wanted) -> bool {
+pub(super) fn is_resource(it: &Subscription, wanted: &WantedSubscription) -> bool {
     wanted.resource.is(&it.resource)
 }
 
 /// Whether a subscription has the wanted form, as far as Graph reports it. Graph may leave out whether notifications
 /// carry the resource.
-pub(super) fn has_shape(it: &Subscription, wanted: &Wanted, settings: &KeeperSettings) -> bool {
+pub(super) fn has_shape(it: &Subscription, wanted: &WantedSubscription, settings: &KeeperSettings) -> bool {
     let is_rich = it.include_resource_data.or(it.encryption_certificate_id.is_some().then_some(true));
     it.change_type.parse() == Ok(wanted.changes)
         && is_sent_here(it, settings)
@@ -162,9 +163,9 @@ pub(super) fn has_shape(it: &Subscription, wanted: &Wanted, settings: &KeeperSet
 
 fn step(
     settings: &KeeperSettings,
-    wanted: &Wanted,
+    wanted: &WantedSubscription,
     found: &Subscription,
-    notes: &Notes,
+    notes: &FoundNotes,
     events: &Events,
     current: &Current,
     now: Timestamp,
@@ -194,7 +195,12 @@ fn step(
 
 /// Whether the subscription must be given the certificate. One that was given is not sent again, even where Graph does
 /// not return its id.
-fn needs_certificate(wanted: &Wanted, found: &Subscription, kept: &Kept, current: &Current) -> bool {
+fn needs_certificate(
+    wanted: &WantedSubscription,
+    found: &Subscription,
+    kept: &KeptSubscription,
+    current: &Current,
+) -> bool {
     wanted.rich
         && found.encryption_certificate_id.as_deref() != Some(current.certificate_id.as_str())
         && kept.certificate_id != current.certificate_id
@@ -218,7 +224,7 @@ pub fn is_near_expiry(expires: Option<Timestamp>, granted: Duration, now: Timest
 
 /// Whether a subscription was not heard of for longer than the settings allow.
 #[must_use]
-pub fn is_silent(kept: &Kept, heard: Option<Timestamp>, silence: Option<Duration>, now: Timestamp) -> bool {
+pub fn is_silent(kept: &KeptSubscription, heard: Option<Timestamp>, silence: Option<Duration>, now: Timestamp) -> bool {
     let made = kept.made.unwrap_or(kept.begun);
     let last = heard.map_or(made, |heard| heard.max(made));
     silence

@@ -43,8 +43,8 @@ fn subscription(id: &str, resource: &str) -> Subscription {
     }
 }
 
-fn kept(id: &str, resource: &str) -> Kept {
-    Kept {
+fn kept(id: &str, resource: &str) -> KeptSubscription {
+    KeptSubscription {
         subscription_id: id.into(),
         client_state: "now".into(),
         certificate_id: if resource == RICH { "new".into() } else { String::new() },
@@ -55,17 +55,18 @@ fn kept(id: &str, resource: &str) -> Kept {
     }
 }
 
-fn notes(kept: impl IntoIterator<Item = (&'static str, Kept)>) -> Notes {
-    let note = |(resource, kept): (&str, Kept)| (resource.to_owned(), Note { kept: Some(kept), progress: None });
-    Notes { by_resource: kept.into_iter().map(note).collect(), ..Notes::default() }
+fn notes(kept: impl IntoIterator<Item = (&'static str, KeptSubscription)>) -> FoundNotes {
+    let note =
+        |(resource, kept): (&str, KeptSubscription)| (resource.to_owned(), Note { kept: Some(kept), progress: None });
+    FoundNotes { by_resource: kept.into_iter().map(note).collect(), ..FoundNotes::default() }
 }
 
-fn both() -> (Vec<Subscription>, Notes) {
+fn both() -> (Vec<Subscription>, FoundNotes) {
     let actual = vec![subscription("r", RICH), subscription("b", BASIC)];
     (actual, notes([(RICH, kept("r", RICH)), (BASIC, kept("b", BASIC))]))
 }
 
-fn planned(actual: &[Subscription], notes: &Notes, events: &Events, minutes: i64) -> Plan {
+fn planned(actual: &[Subscription], notes: &FoundNotes, events: &Events, minutes: i64) -> Plan {
     plan(&settings(), actual, notes, events, &current(), at(minutes))
 }
 
@@ -76,7 +77,7 @@ fn events(reauthorize: &[&str], removed: &[&str]) -> Events {
 
 #[test]
 fn what_is_missing_is_created_and_what_is_as_wanted_is_kept() {
-    let none = planned(&[], &Notes::default(), &Events::default(), 1);
+    let none = planned(&[], &FoundNotes::default(), &Events::default(), 1);
     assert_eq!(none, Plan { steps: vec![Step::Create, Step::Create], delete: vec![] });
     let (actual, notes) = both();
     let plan = planned(&actual, &notes, &Events::default(), 1);
@@ -201,7 +202,7 @@ fn silence_is_counted_from_the_last_notification_or_the_creation() {
     assert!(!is_silent(&kept, Some(at(30)), hour, at(90)) && is_silent(&kept, Some(at(30)), hour, at(91)));
     assert!(!is_silent(&kept, Some(at(-9000)), hour, at(60)), "that was before it was made");
     assert!(!is_silent(&kept, None, None, at(100_000)), "switched off");
-    let made_late = Kept { made: Some(at(30)), ..kept };
+    let made_late = KeptSubscription { made: Some(at(30)), ..kept };
     assert!(!is_silent(&made_late, None, hour, at(90)) && is_silent(&made_late, None, hour, at(91)));
 }
 
@@ -249,7 +250,7 @@ proptest! {
         actual in proptest::collection::vec(any_subscription(), 0..8),
         known in any::<bool>(), removed in 0_u8..6, order in any::<u64>(),
     ) {
-        let notes = if known { both().1 } else { Notes::default() };
+        let notes = if known { both().1 } else { FoundNotes::default() };
         let events = events(&["1", "2"], &[&removed.to_string()]);
         let plan = planned(&actual, &notes, &events, 1);
         prop_assert_eq!(plan.steps.len(), 2);

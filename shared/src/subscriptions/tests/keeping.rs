@@ -13,7 +13,7 @@ async fn what_is_wanted_is_made_once_and_then_left_alone() {
     assert_eq!((first.created, first.missing, first.failed), (2, 0, 0));
     assert_eq!(scene.tenant.calls().iter().filter(|call| **call == "create").count(), 2);
     let second = scene.run().await.tally;
-    assert_eq!(second, Tally::default());
+    assert_eq!(second, KeeperTally::default());
     assert_eq!(scene.tenant.calls(), ["list"], "and listed once in a run");
 }
 
@@ -112,7 +112,7 @@ async fn a_certificate_that_graph_does_not_take_costs_no_subscription_its_life()
     let run = scene.run().await.tally;
     assert_eq!((run.renewed, run.failed, run.near_expiry), (1, 1, 0));
     scene.credentials.certificate = certificate("good");
-    assert_eq!(scene.run().await.tally, Tally { renewed: 1, ..Tally::default() });
+    assert_eq!(scene.run().await.tally, KeeperTally { renewed: 1, ..KeeperTally::default() });
     assert_eq!(scene.tenant.of(CHATS)[0].encryption_certificate_id.as_deref(), Some("good"));
 }
 
@@ -122,13 +122,13 @@ async fn a_new_certificate_is_given_and_a_new_client_state_makes_all_anew() {
     scene.run().await;
     let before = scene.tenant.of(CHATS);
     scene.credentials.certificate = certificate("new");
-    assert_eq!(scene.run().await.tally, Tally { renewed: 1, ..Tally::default() });
+    assert_eq!(scene.run().await.tally, KeeperTally { renewed: 1, ..KeeperTally::default() });
     let after = scene.tenant.of(CHATS);
     assert_eq!((&after[0].id, after[0].encryption_certificate_id.as_deref()), (&before[0].id, Some("new")));
     scene.credentials.client_state = client_state("second");
-    assert_eq!(scene.run().await.tally, Tally { recreated: 2, ..Tally::default() });
+    assert_eq!(scene.run().await.tally, KeeperTally { recreated: 2, ..KeeperTally::default() });
     assert_ne!(scene.tenant.of(CHATS)[0].id, after[0].id);
-    assert_eq!(scene.run().await.tally, Tally::default());
+    assert_eq!(scene.run().await.tally, KeeperTally::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +150,7 @@ async fn nobody_s_wish_is_deleted_and_forgotten() {
     let cx = RequestContext::new("test", Deadline::after(DAY));
     assert!(scene.notes.read(&cx, &[EVENTS], &[]).await.unwrap().by_resource[EVENTS].kept.is_some());
     scene.settings.wanted.truncate(1);
-    assert_eq!(scene.run().await.tally, Tally { deleted: 1, ..Tally::default() });
+    assert_eq!(scene.run().await.tally, KeeperTally { deleted: 1, ..KeeperTally::default() });
     assert!(scene.tenant.of(EVENTS).is_empty() && scene.tenant.of(CHATS).len() == 1);
     assert!(scene.notes.read(&cx, &[EVENTS], &[]).await.unwrap().by_resource.is_empty());
 }
@@ -189,7 +189,7 @@ async fn what_graph_says_of_a_subscription_is_followed_and_what_fails_goes_back(
     scene.run().await;
     let (chats, events) = (scene.tenant.of(CHATS)[0].id.clone(), scene.tenant.of(EVENTS)[0].id.clone());
     scene.tenant.state().subscriptions.retain(|it| it.id != chats);
-    let batch = Batch::read(vec![
+    let batch = LifecycleBatch::read(vec![
         lifecycle("m1", &chats, "subscriptionRemoved"),
         lifecycle("m2", &events, "reauthorizationRequired"),
         lifecycle("m3", "nobody-s", "subscriptionRemoved"),
@@ -204,7 +204,7 @@ async fn what_graph_says_of_a_subscription_is_followed_and_what_fails_goes_back(
     open.sort();
     assert_eq!(open, ["m1", "m5"]);
 
-    let again = Batch::read(vec![
+    let again = LifecycleBatch::read(vec![
         lifecycle("m1", &chats, "subscriptionRemoved"),
         lifecycle("m2", &events, "reauthorizationRequired"),
     ]);
@@ -252,7 +252,7 @@ proptest! {
             scene.run().await;
             scene.run().await;
             let last = scene.run().await;
-            prop_assert_eq!(last.tally, Tally::default());
+            prop_assert_eq!(last.tally, KeeperTally::default());
             for resource in [CHATS, CHAT, EVENTS] {
                 prop_assert_eq!(scene.tenant.of(resource).len(), 1, "{}", resource);
             }

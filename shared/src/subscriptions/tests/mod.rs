@@ -15,10 +15,10 @@ use crate::auth::App;
 use crate::config::Environment;
 use crate::graph::resource::Listing;
 use crate::graph::subscriptions::{EncryptionCertificate, NewSubscription, Subscription, Subscriptions};
-use crate::graph::{GraphError, ListedMessage, Listings, Page, PageFrom};
+use crate::graph::{GraphError, ListPage, ListedMessage, Listings, PageFrom};
 use crate::http::{Deadline, NoReply, RequestContext};
-use crate::notification::queued::queue::Queue;
-use crate::notification::{Change, ClientState, Entry, QueueError, Queued, Queues};
+use crate::notification::queued::queue::NotificationQueue;
+use crate::notification::{Change, ClientState, QueueEntry, QueueError, Queued, Queues};
 use crate::secrets::Credential;
 use crate::store::subscriptions::MemorySubscriptionNotes;
 
@@ -41,7 +41,7 @@ enum Fault {
 }
 
 #[derive(Default)]
-struct State {
+struct TenantState {
     subscriptions: Vec<Subscription>,
     made: usize,
     calls: Vec<&'static str>,
@@ -67,10 +67,10 @@ struct State {
 
 /// A stand-in for a tenant, with the queue behind it.
 #[derive(Clone, Default)]
-struct Tenant(Arc<Mutex<State>>);
+struct Tenant(Arc<Mutex<TenantState>>);
 
 impl Tenant {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TenantState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -187,7 +187,7 @@ impl Listings for Tenant {
         _cx: &RequestContext,
         listing: &Listing,
         from: PageFrom<'_>,
-    ) -> Result<Page<ListedMessage>, GraphError> {
+    ) -> Result<ListPage<ListedMessage>, GraphError> {
         self.call("page").await;
         let at = |link: &str| link.split(' ').nth(1).unwrap().parse::<usize>().unwrap();
         let hangs = matches!(from, PageFrom::Link(link) if Some(at(link)) == self.state().hanging_page);
@@ -227,7 +227,7 @@ impl Listings for Tenant {
         }
         let end = (first + 2).min(changes.len());
         let more = end < changes.len();
-        Ok(Page {
+        Ok(ListPage {
             value: changes[first..end].to_vec(),
             next: more.then(|| format!("next {end} {since}")),
             delta: (!more && !is_chat).then(|| format!("delta {end}")),
@@ -236,10 +236,15 @@ impl Listings for Tenant {
 }
 
 impl Queues for Tenant {
-    async fn send(&self, cx: &RequestContext, to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+    async fn send(
+        &self,
+        cx: &RequestContext,
+        to: NotificationQueue,
+        entries: Vec<QueueEntry>,
+    ) -> Result<(), QueueError> {
         assert!(!cx.deadline.for_a_call().is_zero(), "no time for it");
         // All are of one group, of which a batch has one at most.
-        assert_eq!((to, entries.len()), (Queue::Changes, 1));
+        assert_eq!((to, entries.len()), (NotificationQueue::Changes, 1));
         for entry in entries {
             assert_eq!(entry.group, "chat/19:a@thread.v2");
             let Queued::Change(change) = serde_json::from_str(&entry.body).unwrap() else { panic!("{}", entry.body) };
@@ -285,11 +290,11 @@ impl Scene {
         }
     }
 
-    async fn run(&self) -> Run {
+    async fn run(&self) -> KeeperRun {
         self.run_with(&Events::default(), 300).await
     }
 
-    async fn run_with(&self, events: &Events, seconds: u64) -> Run {
+    async fn run_with(&self, events: &Events, seconds: u64) -> KeeperRun {
         let keeper = Keeper {
             graph: &self.tenant,
             notes: &self.notes,

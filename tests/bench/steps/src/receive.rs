@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bridge::error::Error;
 use bridge::http::{Deadline, RequestContext};
-use bridge::notification::queued::queue::Queue;
+use bridge::notification::queued::queue::NotificationQueue;
 use bridge::notification::{
-    ClientState, ClientStates, Doorkeeper, Entry, QueueError, Queues, Receiver, ReceiverSettings,
+    ClientState, ClientStates, Doorkeeper, QueueEntry, QueueError, Queues, Receiver, ReceiverSettings,
 };
 use bridge::secrets::Credential;
 use jiff::Timestamp;
@@ -34,7 +34,12 @@ impl ClientStates for Known {
 struct Taking;
 
 impl Queues for Taking {
-    async fn send(&self, _cx: &RequestContext, _to: Queue, entries: Vec<Entry>) -> Result<(), QueueError> {
+    async fn send(
+        &self,
+        _cx: &RequestContext,
+        _to: NotificationQueue,
+        entries: Vec<QueueEntry>,
+    ) -> Result<(), QueueError> {
         black_box(entries);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
 use bridge::http::{Deadline, RequestContext};
-use bridge::store::chat_names::{ChatNames, DynamoChatNames, MemoryChatNames, Writer};
+use bridge::store::chat_names::{ChatNames, ChatWriter, DynamoChatNames, MemoryChatNames};
 use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, LeaseEnd, MemoryDeliveries};
 use bridge::store::last_presence::{
     Advanced, DueTurns, DynamoLastPresences, LastPresence, LastPresences, LeaseAnswer, LinkReading, LinkTable,
@@ -13,10 +13,10 @@ use bridge::store::last_presence::{
 };
 use bridge::store::meetings::{DynamoMeetingNotes, MeetingNote, MeetingNotes, MemoryMeetingNotes, note_key};
 use bridge::store::subscriptions::{
-    DynamoSubscriptionNotes, Kept, MemorySubscriptionNotes, Progress, SubscriptionNotes,
+    DynamoSubscriptionNotes, KeptSubscription, MemorySubscriptionNotes, Progress, SubscriptionNotes,
 };
 use bridge::store::{
-    Claim, Claimed, DynamoRecords, MemoryRecords, RECORD_LIFE, Receipt, RecordKey, Records, State, kind,
+    Claim, Claimed, DynamoRecords, MemoryRecords, RECORD_LIFE, Receipt, RecordKey, RecordState, Records, kind,
 };
 use jiff::Timestamp;
 use sandbox::cloud::REGION;
@@ -57,7 +57,7 @@ fn a_chat_is_named_after_its_first_writer_by_every_instance() {
 async fn the_name_s_rules(names: &impl ChatNames, of_another_instance: &impl ChatNames) {
     let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
     let [one, other] = [(); 2].map(|()| RecordKey::new(kind::CHAT_NAME, &[&conversation()]));
-    let [kim, lee] = ["Kim", "Lee"].map(|name| Writer { id: name.to_lowercase(), name: name.into() });
+    let [kim, lee] = ["Kim", "Lee"].map(|name| ChatWriter { id: name.to_lowercase(), name: name.into() });
     assert!(names.first_writer(&cx, &one, &kim).await.unwrap() == kim);
     assert!(names.first_writer(&cx, &one, &lee).await.unwrap() == kim);
     assert!(of_another_instance.first_writer(&cx, &one, &lee).await.unwrap() == kim);
@@ -84,7 +84,7 @@ async fn the_record_s_rules(records: &impl Records) {
         text_hash: "h".into(),
         link_hash: "l".into(),
     };
-    let accepted = State::Accepted(receipt);
+    let accepted = RecordState::Accepted(receipt);
 
     let key = RecordKey::new("test", &[&conversation()]);
     assert_eq!(try_claim(&key, "a", false, now).await, "granted");
@@ -103,7 +103,7 @@ async fn the_record_s_rules(records: &impl Records) {
         "{stored}"
     );
     assert_eq!(try_claim(&key, "b", true, now).await, "granted", "a person asked to send again");
-    records.settle(&cx, &key, "b", &State::Unknown).await.unwrap();
+    records.settle(&cx, &key, "b", &RecordState::Unknown).await.unwrap();
     assert_eq!(try_claim(&key, "c", false, now).await, "b Unknown");
     assert_eq!(try_claim(&key, "c", true, now).await, "granted");
     records.release(&cx, &key, "c").await.unwrap();
@@ -386,7 +386,7 @@ async fn the_notes_rules(notes: &impl SubscriptionNotes) {
     assert!(read().await.by_resource.is_empty() && read().await.heard.is_empty());
 
     // First the intention, then the subscription; how far it was listed stands beside it.
-    let intended = Kept {
+    let intended = KeptSubscription {
         subscription_id: String::new(),
         client_state: "fingerprint".into(),
         certificate_id: String::new(),
@@ -407,7 +407,7 @@ async fn the_notes_rules(notes: &impl SubscriptionNotes) {
     };
     assert!(notes.advance(&cx, &resource, &first).await.unwrap());
     assert!(!notes.advance(&cx, &resource, &first).await.unwrap(), "two have begun at the same point");
-    let made = Kept {
+    let made = KeptSubscription {
         subscription_id: id.clone(),
         certificate_id: "c".into(),
         made: Some(at(2)),
