@@ -21,7 +21,7 @@ use crate::parameters::{Parameters, SettingRead};
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// How long reading the settings may take, when an instance starts and within a request.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SETTINGS_PATIENCE: Duration = Duration::from_secs(3);
 
 type Remake<A> = Box<dyn Fn(Environment) -> LocalBoxFuture<'static, Result<A, ConfigError>>>;
 
@@ -76,7 +76,7 @@ impl<A> Live<A> {
             })
         };
         let follows = Follows { env, parameters, remake: Box::new(remake) };
-        let read = follows.parameters.read(&RequestContext::new("init", Deadline::after(PATIENCE))).await;
+        let read = follows.parameters.read(&RequestContext::new("init", Deadline::after(SETTINGS_PATIENCE))).await;
         let app = follows.make(&read).await;
         Self::with(app, read, Some(follows))
     }
@@ -106,7 +106,7 @@ impl<A> Live<A> {
     }
 
     async fn look_again(&self, follows: &Follows<A>, cx: &RequestContext) {
-        let read = match tokio::time::timeout(PATIENCE, follows.parameters.read(cx)).await {
+        let read = match tokio::time::timeout(SETTINGS_PATIENCE, follows.parameters.read(cx)).await {
             Ok(read) => read,
             Err(_elapsed) => {
                 cx.record.fallback("settingsNotRead");

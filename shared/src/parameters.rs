@@ -26,7 +26,7 @@ use crate::telemetry::Upstream;
 const SUFFIX: &str = "_PARAMETER";
 
 /// The largest text that is read, in bytes: some thousand subscriptions.
-const MAX_BYTES: usize = 1024 * 1024;
+const MAX_SETTING_BYTES: usize = 1024 * 1024;
 
 /// The place of a setting's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Parameters {
             operation: "read settings",
             repeat: Repeat::Always,
             remote_id_header: "x-amz-request-id",
-            max_answer_bytes: MAX_BYTES,
+            max_answer_bytes: MAX_SETTING_BYTES,
             request,
         };
         let reply = self.http.send(cx, &call, None).await.map_err(|error| unavailable(error.to_string()))?;

@@ -21,10 +21,10 @@ use crate::startup::Startup;
 use crate::telemetry::{CallRecord, Upstream};
 
 /// After this time, a changed secret is noticed even when no remote has refused the old one.
-const REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
+const SECRET_REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// How long the old value is used while Secrets Manager cannot be reached.
-const EXPIRES_AFTER: Duration = Duration::from_secs(60 * 60);
+const SECRET_EXPIRES_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Why a secret could not be read. Every text names the secret and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,7 +132,11 @@ impl<C: Credential> Secret<C> {
                     problem,
                     expected: C::EXPECTED,
                 })?;
-                Ok(Fresh { value: Arc::new(credential), refresh_after: REFRESH_AFTER, expires_after: EXPIRES_AFTER })
+                Ok(Fresh {
+                    value: Arc::new(credential),
+                    refresh_after: SECRET_REFRESH_AFTER,
+                    expires_after: SECRET_EXPIRES_AFTER,
+                })
             })
             .await
     }

@@ -16,9 +16,9 @@ pub struct Alarm {
     condition: Option<String>,
     description: String,
     namespace: String,
-    /// YAML.
+    /// The metric's name as YAML, or a function that makes it.
     metric: String,
-    /// Its name, and its value as YAML.
+    /// The dimension's name, and its value as YAML.
     dimension: Option<(String, String)>,
     statistic: Statistic,
     period_seconds: u32,
@@ -28,7 +28,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// An alarm of which everything but this is as usual: one sum over five minutes that is not 0.
+    /// An alarm in which only these parts are special: otherwise it rings when the sum over five minutes is not 0.
     fn usual(name: &str, about: &Value, description: &str) -> Self {
         Self {
             id: format!("{name}Alarm"),
@@ -69,7 +69,7 @@ impl Alarm {
         }))
     }
 
-    /// The alarm on what a function counts.
+    /// The alarm on a figure that a function counts.
     pub(crate) fn of_function(rule: &OfFunction, template: &Template) -> Result<Self, Trouble> {
         let about = template.resource(&rule.function, FUNCTION)?;
         Ok(Self {
@@ -97,7 +97,7 @@ impl Alarm {
         })
     }
 
-    /// The alarm on what a metric filter counts.
+    /// The alarm on the count of a metric filter.
     pub(crate) fn of_metric_filter(rule: &OfMetricFilter, template: &Template) -> Result<Self, Trouble> {
         let about = template.resource(&rule.filter, "AWS::Logs::MetricFilter")?;
         let counted = &about["Properties"]["MetricTransformations"][0];
@@ -116,7 +116,7 @@ impl Alarm {
         })
     }
 
-    /// The alarm as a resource of the template, with an empty line behind it.
+    /// The alarm as a resource of the template, followed by an empty line.
     #[must_use]
     pub fn yaml(&self) -> String {
         let Self { id, namespace, metric, statistic, period_seconds, periods, threshold, .. } = self;
@@ -160,7 +160,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// A text under its name, on one line where it fits and YAML reads it as it is, or else as a block.
+/// A text under its name: on one line where it fits and YAML reads it unchanged, or else as a block.
 fn text(name: &str, text: &str) -> String {
     let line = format!("{name}: {text}\n");
     let plain =

@@ -13,7 +13,7 @@ Usage: cargo alarms [--check]
 
   --check   writes nothing, and fails when the template's alarms are not what the table says";
 
-/// What is asked for.
+/// The command that was given on the command line.
 enum Command {
     Help,
     Check,
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     if result.is_ok() && said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Gives what is to be said.
+/// Runs the command, and returns the text to print.
 fn run(command: Command) -> Result<String, Trouble> {
     if matches!(command, Command::Help) {
         return Ok(USAGE.to_owned());

@@ -1,4 +1,4 @@
-//! `alarms.toml`: which alarms there are.
+//! Reads `alarms.toml`, the table of alarms.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use crate::Trouble;
 
-/// The table.
+/// The table of alarms, by what they watch.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Alarms that every function of the template has, whichever functions those are.
     #[serde(default)]
     pub of_every_function: Vec<OfEveryFunction>,
-    /// Alarms on what one function counts.
+    /// Alarms on a figure that one function counts.
     #[serde(default)]
     pub of_function: Vec<OfFunction>,
     /// Alarms on a queue.
@@ -24,7 +24,7 @@ pub struct Table {
     pub of_metric_filter: Vec<OfMetricFilter>,
 }
 
-/// An alarm that every function has.
+/// An alarm that every function of the template has.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfEveryFunction {
@@ -32,12 +32,12 @@ pub struct OfEveryFunction {
     pub name: String,
     /// `AWS/Lambda` for what Lambda counts, `TeamsBridge` for what the function counts.
     pub namespace: Namespace,
-    /// The metric's name.
+    /// The name of the metric.
     pub metric: String,
-    /// Above which sum of five minutes it rings.
+    /// The alarm rings when the sum of five minutes is above this.
     #[serde(default)]
     pub threshold: u32,
-    /// The alarm's text.
+    /// The text of the alarm.
     pub description: String,
     /// The functions without this alarm, by logical id.
     #[serde(default)]
@@ -47,7 +47,7 @@ pub struct OfEveryFunction {
     pub descriptions: BTreeMap<String, String>,
 }
 
-/// An alarm on what one function counts, in the namespace `TeamsBridge`.
+/// An alarm on a figure that one function counts, in the namespace `TeamsBridge`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfFunction {
@@ -55,24 +55,24 @@ pub struct OfFunction {
     pub name: String,
     /// The function's logical id.
     pub function: String,
-    /// The metric's name.
+    /// The name of the metric.
     pub metric: String,
     /// How CloudWatch sums up a period.
     #[serde(default)]
     pub statistic: Statistic,
-    /// A period's length.
+    /// The length of a period, in seconds.
     #[serde(default = "five_minutes")]
     pub period_seconds: u32,
-    /// How many periods in a row it takes.
+    /// How many periods in a row must be above the threshold.
     #[serde(default = "one")]
     pub periods: u32,
-    /// Above which value it rings.
+    /// The alarm rings above this value.
     #[serde(default)]
     pub threshold: u32,
-    /// What a period without data is taken for.
+    /// How a period without data counts.
     #[serde(default)]
     pub missing: Missing,
-    /// The alarm's text.
+    /// The text of the alarm.
     pub description: String,
 }
 
@@ -89,14 +89,14 @@ pub struct OfQueue {
     /// How CloudWatch sums up five minutes.
     #[serde(default)]
     pub statistic: Statistic,
-    /// Above which value it rings.
+    /// The alarm rings above this value.
     #[serde(default)]
     pub threshold: u32,
-    /// The alarm's text.
+    /// The text of the alarm.
     pub description: String,
 }
 
-/// An alarm on what a metric filter counts.
+/// An alarm on the count of a metric filter.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfMetricFilter {
@@ -104,22 +104,22 @@ pub struct OfMetricFilter {
     pub name: String,
     /// The filter's logical id.
     pub filter: String,
-    /// Which value of the filter's dimension it is about, where the filter has one.
+    /// The value of the filter's dimension, where the filter has one.
     pub value: Option<String>,
-    /// How many periods of five minutes in a row it takes.
+    /// How many periods of five minutes in a row must have a count.
     #[serde(default = "one")]
     pub periods: u32,
-    /// The alarm's text.
+    /// The text of the alarm.
     pub description: String,
 }
 
-/// Where a function's metric comes from.
+/// The source of a function's metric.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub enum Namespace {
-    /// Lambda counts it.
+    /// The metric is counted by AWS Lambda.
     #[serde(rename = "AWS/Lambda")]
     Lambda,
-    /// The function counts it, in its log.
+    /// The metric is counted by the function, in its log.
     TeamsBridge,
 }
 
@@ -133,14 +133,14 @@ pub enum Statistic {
     Maximum,
 }
 
-/// What a period without data is taken for.
+/// How a period without data counts.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Missing {
-    /// All is well: nothing was counted.
+    /// As good: there was nothing to count.
     #[default]
     NotBreaching,
-    /// The alarm rings: whatever counts has stopped.
+    /// As bad: the metric itself has stopped.
     Breaching,
 }
 
@@ -153,7 +153,7 @@ fn five_minutes() -> u32 {
 }
 
 impl Table {
-    /// Reads the table.
+    /// Reads the table from its text.
     ///
     /// # Errors
     /// A key that is unknown, missing or of another type; the reason names the line.

@@ -1,16 +1,16 @@
-//! `infra/template.yaml`, as far as alarms go: where they stand, and what they are about.
+//! Reads `infra/template.yaml` as far as alarms need it: the place of the alarms, and the resources that they watch.
 
 use yaml::{Mapping, Value};
 
 use crate::Trouble;
 
-/// The comment that the alarms stand behind.
+/// The comment after which the alarms stand.
 const BEGIN: &str = "  # Alarms, written by `cargo alarms` from infra/alarms/alarms.toml. Change them there.\n";
 
 /// The comment that they end at.
 const END: &str = "  # The alarms end here.\n";
 
-/// The template.
+/// The template, read for its functions, queues and filters.
 #[derive(Debug)]
 pub struct Template {
     before: String,
@@ -19,7 +19,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads the template.
+    /// Reads the template from its text.
     ///
     /// # Errors
     /// No YAML, an id that is there twice, or not one place for the alarms.
@@ -35,7 +35,7 @@ impl Template {
         Ok(Self { before: before.to_owned(), after: after.to_owned(), resources })
     }
 
-    /// Its text, with these alarms in place of those that are there.
+    /// The text of the template, with these alarms in place of the existing ones.
     #[must_use]
     pub fn with(&self, alarms: &str) -> String {
         [&self.before, BEGIN, alarms, END, &self.after].concat()
@@ -47,7 +47,7 @@ impl Template {
         functions.filter_map(|(name, _)| name.as_str())
     }
 
-    /// One of its resources, which has to be of this type.
+    /// A resource of the template, which must have this type.
     ///
     /// # Errors
     /// When there is none.

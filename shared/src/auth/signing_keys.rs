@@ -24,13 +24,13 @@ use crate::telemetry::Upstream;
 
 /// How long keys are trusted without being fetched anew. Entra withdraws a revoked key at any time, and has rotated
 /// daily.
-const REFRESH_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
+const KEYS_REFRESH_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// How long the old keys are used while Entra cannot be reached.
-const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const KEYS_EXPIRE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// For this long after a fetch, neither an unknown key id nor a failed fetch leads to another.
-const COOL_DOWN: Duration = Duration::from_secs(60);
+const FETCH_COOL_DOWN: Duration = Duration::from_secs(60);
 
 /// The same after a failed fetch while there are no keys at all.
 const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(5);
@@ -41,8 +41,8 @@ const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
 /// How long the keys may take where one of them is missing, and where they are only old. All notifications of a worker
 /// wait for the one fetch.
-const PATIENCE: Duration = Duration::from_secs(8);
-const PATIENCE_WITH_OLD: Duration = Duration::from_secs(1);
+const FETCH_PATIENCE: Duration = Duration::from_secs(8);
+const FETCH_PATIENCE_WITH_OLD: Duration = Duration::from_secs(1);
 
 /// No keys are at hand to check a signature with, because the network failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -138,12 +138,12 @@ impl SigningKeys {
         let mut held = self.held.lock().await;
         let older_than = |at: Option<Instant>, age: Duration| at.is_none_or(|at| at.elapsed() >= age);
         let known = held.keys.contains_key(id);
-        let due = !known || older_than(held.fetched, REFRESH_AFTER);
-        let cool_down = if held.keys.is_empty() { PAUSE_WITHOUT_KEYS } else { COOL_DOWN };
+        let due = !known || older_than(held.fetched, KEYS_REFRESH_AFTER);
+        let cool_down = if held.keys.is_empty() { PAUSE_WITHOUT_KEYS } else { FETCH_COOL_DOWN };
         if due && older_than(held.tried, cool_down) {
             held.tried = Some(Instant::now());
             // Boxed: the rare case should not make every caller's future large.
-            let patience = if known { PATIENCE_WITH_OLD } else { PATIENCE };
+            let patience = if known { FETCH_PATIENCE_WITH_OLD } else { FETCH_PATIENCE };
             let fetched = tokio::time::timeout(patience, Box::pin(self.fetch(cx))).await;
             match fetched.unwrap_or_else(|_elapsed| Err(NoKeys("no answer in time".into()))) {
                 Ok(keys) => *held = HeldKeys { keys, fetched: held.tried, tried: held.tried, failure: None },
@@ -151,7 +151,7 @@ impl SigningKeys {
             }
         }
         match &held.failure {
-            Some(failure) if older_than(held.fetched, EXPIRES_AFTER) || !held.keys.contains_key(id) => {
+            Some(failure) if older_than(held.fetched, KEYS_EXPIRE_AFTER) || !held.keys.contains_key(id) => {
                 Err(failure.clone())
             }
             _ => Ok(held.keys.get(id).cloned()),
@@ -249,12 +249,12 @@ mod tests {
         assert!(!found("forged").await && !found("forged too").await, "and not again at once");
 
         answers(&remote, &["c"], &["b"]).await;
-        pass(COOL_DOWN).await;
+        pass(FETCH_COOL_DOWN).await;
         assert!(found("c").await, "rotated");
         assert!(!found("a").await, "a key that Entra took out is trusted no more");
 
         answers(&remote, &["c"], &[]).await;
-        pass(REFRESH_AFTER).await;
+        pass(KEYS_REFRESH_AFTER).await;
         assert!(found("c").await, "looked for without being unknown");
     }
 
@@ -275,15 +275,15 @@ mod tests {
         for id in ["a", "b", "c"] {
             assert_eq!(keys.find(&cx, id).await.unwrap_err(), NoKeys("no answer in time".into()));
         }
-        assert!(started.elapsed() < PATIENCE * 2, "{:?}", started.elapsed());
-        pass(COOL_DOWN).await;
+        assert!(started.elapsed() < FETCH_PATIENCE * 2, "{:?}", started.elapsed());
+        pass(FETCH_COOL_DOWN).await;
         answers(&remote, &["a"], &["a"]).await;
         assert!(keys.find(&cx, "a").await.unwrap().is_some());
-        pass(REFRESH_AFTER).await;
+        pass(KEYS_REFRESH_AFTER).await;
         let started = std::time::Instant::now();
         hang(1).await;
         assert!(keys.find(&cx, "a").await.unwrap().is_some(), "the old one does until the new ones come");
-        assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+        assert!(started.elapsed() < FETCH_PATIENCE, "{:?}", started.elapsed());
     }
 
     #[tokio::test]
@@ -300,15 +300,15 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(keys.find(&cx, "a").await.unwrap_err(), NoKeys("HTTP 404".into()));
         }
-        pass(COOL_DOWN).await;
+        pass(FETCH_COOL_DOWN).await;
         answers(&remote, &["a"], &["a"]).await;
         assert!(keys.find(&cx, "a").await.unwrap().is_some());
         outage().await;
-        pass(REFRESH_AFTER).await;
+        pass(KEYS_REFRESH_AFTER).await;
         assert!(keys.find(&cx, "a").await.unwrap().is_some(), "held while Entra is away");
         assert!(keys.find(&cx, "b").await.is_err(), "nobody knows whether it exists");
         outage().await;
-        pass(EXPIRES_AFTER).await;
+        pass(KEYS_EXPIRE_AFTER).await;
         assert!(keys.find(&cx, "a").await.is_err(), "but not forever");
     }
 }

@@ -32,7 +32,7 @@ const BYTES: usize = 50_000;
 
 /// The most that rendering so much may take: thirty times of what it takes in a test's build, and less than half of
 /// what a search for each mark among all mentions would take.
-const PATIENCE: Duration = Duration::from_secs(1);
+const RENDERING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The same piece over and over, up to the number of bytes.
 fn filled(piece: &str) -> String {
@@ -56,7 +56,7 @@ fn assert_swift(what: &str, message: &ChatMessage) {
         began.elapsed()
     };
     // One run may be slow because the machine does something else.
-    let swift = (0..5).any(|_| took() < PATIENCE);
+    let swift = (0..5).any(|_| took() < RENDERING_PATIENCE);
     assert!(swift, "{what} took {:?}", took());
 }
 

@@ -100,7 +100,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::edge::route::MAX_BODY_BYTES;
+    use crate::edge::route::MAX_REQUEST_BYTES;
 
     fn event(body: &str, is_base64_encoded: bool) -> HttpEvent {
         let context = json!({"http": {"method": "POST"}});
@@ -118,14 +118,14 @@ mod tests {
 
     #[test]
     fn a_body_has_64_kib_and_no_byte_more() {
-        let full = vec![b' '; MAX_BODY_BYTES];
-        let over = vec![b' '; MAX_BODY_BYTES + 1];
+        let full = vec![b' '; MAX_REQUEST_BYTES];
+        let over = vec![b' '; MAX_REQUEST_BYTES + 1];
         for encoded in [false, true] {
             let text = |bytes: &[u8]| {
                 if encoded { BASE64_STANDARD.encode(bytes) } else { String::from_utf8(bytes.to_vec()).unwrap() }
             };
-            assert_eq!(body(event(&text(&full), encoded), MAX_BODY_BYTES).unwrap().len(), MAX_BODY_BYTES);
-            assert_eq!(body(event(&text(&over), encoded), MAX_BODY_BYTES).unwrap_err().code, Code::BODY_TOO_LARGE);
+            assert_eq!(body(event(&text(&full), encoded), MAX_REQUEST_BYTES).unwrap().len(), MAX_REQUEST_BYTES);
+            assert_eq!(body(event(&text(&over), encoded), MAX_REQUEST_BYTES).unwrap_err().code, Code::BODY_TOO_LARGE);
         }
     }
 }

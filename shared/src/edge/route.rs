@@ -16,7 +16,7 @@ use crate::telemetry::{Outcome, Record, mask};
 const SEND_AGAIN: &str = "Send the same request again.";
 
 /// The largest body of a data action that is read. The bridge's own requests take 2 KiB.
-pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
+pub(super) const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// A function's place in the API.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +134,7 @@ impl<A> Function<A> {
 fn fields(method: Method, event: HttpEvent) -> Result<Fields, Error> {
     match method {
         Method::Get => Ok(Fields::of_query(event.raw_query_string.as_deref().unwrap_or_default())),
-        Method::Post => Fields::parse(&http::body(event, MAX_BODY_BYTES)?),
+        Method::Post => Fields::parse(&http::body(event, MAX_REQUEST_BYTES)?),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::http::{Call, MAX_ANSWER_BYTES, Reply, RequestContext};
 use crate::telemetry::Upstream;
 
 /// The authority name under which the Microsoft Teams integration and Entra's provisioning keep the Entra object id.
-const TEAMS: &str = "microsoftteams";
+const TEAMS_AUTHORITY: &str = "microsoftteams";
 
 /// The permission that both ways of asking need.
 const PERMISSION: &str = "directory:user:view";
@@ -58,7 +58,7 @@ struct ScimUser {
 impl ScimUser {
     fn into_teams_id(self) -> Option<String> {
         let mut ids = self.extension.external_ids.into_iter();
-        ids.find(|id| id.authority.eq_ignore_ascii_case(TEAMS)).map(|id| id.value)
+        ids.find(|id| id.authority.eq_ignore_ascii_case(TEAMS_AUTHORITY)).map(|id| id.value)
     }
 }
 
@@ -140,7 +140,7 @@ impl GenesysClient {
             id: String,
         }
         // Keys are case-sensitive, and object ids are kept in lower case.
-        let url = self.base.join(["api", "v2", "users", "externalid", TEAMS, &teams_user.to_string()]);
+        let url = self.base.join(["api", "v2", "users", "externalid", TEAMS_AUTHORITY, &teams_user.to_string()]);
         let user: LinkedUser = self.look_up(cx, "get user by external id", url).await?;
         Ok(!user.id.is_empty())
     }
@@ -149,7 +149,7 @@ impl GenesysClient {
     async fn get_teams_external_id(&self, cx: &RequestContext, user_id: &str) -> Result<Option<String>, GenesysError> {
         let url = self.base.join(["api", "v2", "users", user_id, "externalid"]);
         let ids: Vec<ExternalId> = self.look_up(cx, "get external ids", url).await?;
-        let teams = ids.into_iter().find(|id| id.authority_name.eq_ignore_ascii_case(TEAMS));
+        let teams = ids.into_iter().find(|id| id.authority_name.eq_ignore_ascii_case(TEAMS_AUTHORITY));
         Ok(teams.map(|id| id.external_key))
     }
 

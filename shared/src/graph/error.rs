@@ -23,7 +23,7 @@ pub enum GraphError {
     Throttled {
         /// The wait that `Retry-After` asked for, where there was one.
         retry_after: Option<Duration>,
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
     },
     /// Graph answered 5xx, after all retries.
@@ -31,7 +31,7 @@ pub enum GraphError {
     Unavailable {
         /// The HTTP status of the answer.
         status: u16,
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
     },
     /// 403: no Teams application access policy covers the app and this user.
@@ -44,19 +44,19 @@ pub enum GraphError {
         permission: &'static str,
         /// The HTTP status of the answer.
         status: u16,
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
     },
     /// 404: the user, meeting or event does not exist.
     #[error("Microsoft Graph does not know what the request names (404 {code})")]
     NotFound {
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
     },
     /// The user may not organize Teams meetings, or has no mailbox.
     #[error("the user has no licence for Teams meetings, or no mailbox ({code})")]
     NotLicensed {
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
     },
     /// An event with this `transactionId` exists already.
@@ -73,13 +73,13 @@ pub enum GraphError {
         "no further subscription is allowed: the tenant, the mailbox or the app has as many as Microsoft allows ({code})"
     )]
     SubscriptionQuota {
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
     },
     /// 400: Graph called the webhook while it made the subscription, and did not get its validation token back.
     #[error("the webhook did not answer Microsoft Graph's validation request as it should ({code}: {message})")]
     WebhookNotValidated {
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
         /// Graph's own words: which URL, and what was wrong with its answer.
         message: String,
@@ -87,7 +87,7 @@ pub enum GraphError {
     /// 410: Graph has forgotten the state behind a delta link, so that everything has to be listed again.
     #[error("Microsoft Graph no longer knows this delta link ({code})")]
     SyncStateGone {
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
     },
     /// Graph refused the request for another reason: any other 4xx.
@@ -95,9 +95,9 @@ pub enum GraphError {
     Rejected {
         /// The HTTP status of the answer.
         status: u16,
-        /// Graph's error code.
+        /// The error code in Graph's answer.
         code: String,
-        /// Graph's own words.
+        /// Graph's own words about the error.
         message: String,
     },
     /// A 2xx whose body does not have the expected form.

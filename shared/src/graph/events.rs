@@ -17,7 +17,7 @@ const PERMISSION: &str = "Calendars.ReadWrite";
 const SELECT: &str = "id,transactionId,isOnlineMeeting,onlineMeetingProvider,onlineMeeting,start,end";
 
 /// The most pages of a calendar that are searched for an event, 50 events each. A day of one agent fits into the first.
-const MAX_PAGES: usize = 10;
+const MAX_CALENDAR_PAGES: usize = 10;
 
 /// An event to create. Times are UTC without offset, as `dateTimeTimeZone` wants them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl CalendarEvents for GraphClient {
     ) -> Result<CalendarEvent, GraphError> {
         let query = [("startDateTime", from), ("endDateTime", to), ("$select", SELECT), ("$top", "50")];
         let mut next = Some(with_query(self.user_url(user, &["calendarView"]), &query));
-        for _ in 0..MAX_PAGES {
+        for _ in 0..MAX_CALENDAR_PAGES {
             let Some(url) = next.take() else { break };
             let request = self.remote.http.get(url).header("Prefer", r#"outlook.timezone="UTC""#);
             let (_, page): (_, EventPage) = self.fetch(cx, "list calendarView", PERMISSION, request).await?;

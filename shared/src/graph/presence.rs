@@ -101,7 +101,7 @@ impl PresenceAction {
 }
 
 #[derive(Serialize)]
-struct BatchAnswer {
+struct GraphBatchAnswer {
     requests: Vec<Value>,
 }
 
@@ -145,7 +145,7 @@ pub fn batch_body(changes: &[PresenceChange]) -> Value {
             "body": change.action.body(),
         })
     };
-    json!(BatchAnswer { requests: changes.iter().enumerate().map(request).collect() })
+    json!(GraphBatchAnswer { requests: changes.iter().enumerate().map(request).collect() })
 }
 
 /// The outcome of each change, in order. A change that Graph did not answer counts as failed.

@@ -20,7 +20,7 @@ use crate::http::retry::Repeat;
 const WITH_VALIDATION: Duration = Duration::from_secs(30);
 
 /// The most pages of the list that are read. An app has no more subscriptions than a tenant allows.
-const MAX_PAGES: usize = 100;
+const MAX_SUBSCRIPTION_PAGES: usize = 100;
 
 /// The permission that the list needs, as the sentence of the error names it.
 const LIST_PERMISSION: &str = "of each resource that SUBSCRIPTIONS names";
@@ -166,7 +166,7 @@ impl Subscriptions for GraphClient {
     async fn list_subscriptions(&self, cx: &RequestContext) -> Result<Vec<Subscription>, GraphError> {
         let mut all = Vec::new();
         let mut url = self.base.join(["subscriptions"]);
-        for _ in 0..MAX_PAGES {
+        for _ in 0..MAX_SUBSCRIPTION_PAGES {
             let request = self.remote.http.get(url);
             let (_, page): (_, ListPage<Subscription>) =
                 self.fetch(cx, "list subscriptions", LIST_PERMISSION, request).await?;

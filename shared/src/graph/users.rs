@@ -14,10 +14,10 @@ use super::{GraphClient, GraphError, with_query};
 use crate::http::RequestContext;
 
 /// The most names remembered per process; one takes some hundred bytes.
-const CAPACITY: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+const MAX_OBJECT_IDS: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
 /// How long a name is remembered. In rare cases it is given to another user.
-const LIFE: Duration = Duration::from_secs(60 * 60);
+const OBJECT_ID_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// Object ids already found, by lower-case user principal name.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct ObjectIds(Mutex<LruCache<String, (String, Instant)>>);
 
 impl Default for ObjectIds {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(CAPACITY)))
+        Self(Mutex::new(LruCache::new(MAX_OBJECT_IDS)))
     }
 }
 
@@ -67,7 +67,7 @@ impl UserDirectory for GraphClient {
         let key = upn.to_lowercase();
         let known = |ids: &mut LruCache<String, (String, Instant)>| {
             let (id, found_at) = ids.get(&key)?;
-            (found_at.elapsed() < LIFE).then(|| id.clone())
+            (found_at.elapsed() < OBJECT_ID_LIFE).then(|| id.clone())
         };
         if let Some(id) = known(&mut self.object_ids.0.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(id);

@@ -36,7 +36,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// time for another attempt. A call that must not be sent twice has all the time there is, because giving up early
 /// would only leave its outcome open.
 /// another. What must not be sent twice has all the time there is: giving up early would only leave its end in doubt.
-const ATTEMPT: Duration = Duration::from_secs(4);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 const ATTEMPT_PER_MIB: Duration = Duration::from_secs(1);
 
 /// The most bytes of an answer in JSON that are read. The largest is a page of calendar events, some tens of kilobytes.
@@ -68,7 +68,7 @@ impl RequestContext {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     inner: reqwest::Client,
-    /// The time limit [`ATTEMPT`]; tests set another.
+    /// The time limit [`ATTEMPT_TIMEOUT`]; tests set another.
     attempt: Duration,
 }
 
@@ -156,7 +156,7 @@ impl HttpClient {
             .pool_idle_timeout(IDLE_CONNECTION_LIFE)
             .user_agent(concat!("teams-bridge/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { inner, attempt: ATTEMPT })
+        Ok(Self { inner, attempt: ATTEMPT_TIMEOUT })
     }
 
     /// The client's connections, for the AWS SDK to share.

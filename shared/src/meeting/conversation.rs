@@ -21,10 +21,10 @@ use crate::store::meetings::{MeetingNote, MeetingNotes, NOTE_LIFE, note_key};
 use crate::store::{RecordKey, StoreError};
 
 /// How long the state table may take. A meeting without a note is better than an agent without a meeting.
-const PATIENCE: Duration = Duration::from_secs(3);
+const NOTE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// For this long after its creation, a meeting that Graph does not find may just not be known everywhere yet.
-const YOUNG: SignedDuration = SignedDuration::from_mins(1);
+const NEW_MEETING: SignedDuration = SignedDuration::from_mins(1);
 
 /// Pauses before an organizer whose policy was in effect before is asked for again: while a policy spreads, Teams'
 /// servers answer differently.
@@ -108,7 +108,7 @@ async fn find(
     known: &MeetingNote,
 ) -> Result<Meeting, Trouble> {
     let organizer = organizer(known);
-    let is_young = Timestamp::now().duration_since(known.noted) < YOUNG;
+    let is_young = Timestamp::now().duration_since(known.noted) < NEW_MEETING;
     let found = match &known.event_id {
         Some(id) => event_again(graph, cx, order, &organizer, id, is_young).await?,
         None => {
@@ -149,7 +149,7 @@ fn note_of(meeting: &Meeting) -> MeetingNote {
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(PATIENCE, work).await {
+    match tokio::time::timeout(NOTE_PATIENCE, work).await {
         Ok(result) => result,
         Err(_elapsed) => Err(StoreError("no answer in time".into())),
     }

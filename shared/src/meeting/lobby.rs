@@ -21,16 +21,16 @@ pub struct Lobby {
 }
 
 /// How long meeting and text message wait for the lobby: the agent wants to go in.
-const PATIENCE: Duration = Duration::from_secs(6);
+const LOBBY_PATIENCE: Duration = Duration::from_secs(6);
 
 /// Pauses before a new meeting is read again, because not all of Graph's servers know it yet.
-const REPLICATION: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+const OPTIONS_PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 impl<G: Meetings, N> MeetingMaker<'_, G, N> {
     /// Sets which participants bypass the lobby and who may present, and reads the result back. It never fails: a
     /// meeting with a lobby is better than no meeting, and the note says what to do.
     pub async fn open_lobby(&self, cx: &RequestContext, meeting: &Meeting) -> Lobby {
-        match tokio::time::timeout(PATIENCE, open(self.graph, cx, self.settings, meeting)).await {
+        match tokio::time::timeout(LOBBY_PATIENCE, open(self.graph, cx, self.settings, meeting)).await {
             Ok(lobby) => lobby,
             Err(_elapsed) => {
                 cx.record.fallback("lobby");
@@ -90,7 +90,7 @@ async fn open(graph: &impl Meetings, cx: &RequestContext, settings: &MeetingSett
 
 /// Calls again while not all of Graph's servers know a new meeting.
 async fn replicated<T>(meeting: &Meeting, ask: impl AsyncFn() -> Result<T, GraphError>) -> Result<T, GraphError> {
-    let mut pauses = if meeting.is_new { REPLICATION.iter() } else { [].iter() };
+    let mut pauses = if meeting.is_new { OPTIONS_PAUSES.iter() } else { [].iter() };
     loop {
         match (ask().await, pauses.next()) {
             (Err(GraphError::NotFound { .. }), Some(pause)) => tokio::time::sleep(*pause).await,

@@ -44,7 +44,7 @@ use crate::store::deliveries::Deliveries;
 const GROUPS_AT_ONCE: usize = 8;
 
 /// The least time that opening or delivering may take. With less time left, the rest of a group returns to the queue.
-pub(crate) const LEAST_TIME: Duration = Duration::from_secs(3);
+pub(crate) const LEAST_TIME_TO_SERVE: Duration = Duration::from_secs(3);
 
 /// How many times the queue hands out a message before it moves the message to its dead-letter queue by itself, as the
 /// template says. With the pauses of [`patience`], an outage uses them up in ten days.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::LEAST_TIME;
+use super::LEAST_TIME_TO_SERVE;
 use super::verdict::Verdict;
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
 
 /// How long an outage is waited out within the invocation. Every group of the batch waits as long.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const OUTAGE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The pause between two tries while an outage is waited out.
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
@@ -46,7 +46,7 @@ pub(super) fn passes(error: &Error) -> bool {
 
 /// Whether there is time for a pause and another try.
 pub(super) fn has_time(cx: &RequestContext, until: Instant) -> bool {
-    Instant::now() < until && cx.deadline.for_a_call() >= PAUSE + LEAST_TIME
+    Instant::now() < until && cx.deadline.for_a_call() >= PAUSE + LEAST_TIME_TO_SERVE
 }
 
 /// Retries until it works, an error does not pass by itself, or the time is up. A remote that throttles is not asked

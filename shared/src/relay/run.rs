@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::back::Back;
 use super::delivery::{DeliveryEnd, OpenMessage, Undelivered, a_bug};
-use super::patience::{PATIENCE, patiently, wait, wait_in_doubt};
+use super::patience::{OUTAGE_PATIENCE, patiently, wait, wait_in_doubt};
 use super::verdict::{SUSPECT_RECEIVES, Verdict};
-use super::{DeliveryTally, Event, KeyAhead, LEAST_TIME, Opened, Relay, Sinks, Source};
+use super::{DeliveryTally, Event, KeyAhead, LEAST_TIME_TO_SERVE, Opened, Relay, Sinks, Source};
 use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::queue::Message;
@@ -67,7 +67,7 @@ where
     }
 
     fn has_time(&self) -> bool {
-        self.cx.deadline.for_a_call() >= LEAST_TIME
+        self.cx.deadline.for_a_call() >= LEAST_TIME_TO_SERVE
     }
 
     /// Opens messages until one has to wait; all later ones wait too.
@@ -97,7 +97,7 @@ where
                 continue;
             }
             // The messages that are open already must not wait for it.
-            let patience = self.began + if self.open.is_empty() { PATIENCE } else { Duration::ZERO };
+            let patience = self.began + if self.open.is_empty() { OUTAGE_PATIENCE } else { Duration::ZERO };
             let opening = patiently(self.cx, patience, async || {
                 let opening = AssertUnwindSafe(self.relay.source.open(self.cx, &notice)).catch_unwind();
                 // A call that hangs must leave time to deliver the open messages.
@@ -175,7 +175,7 @@ where
                 self.waiting.push(open.message);
                 continue;
             }
-            let patience = self.began + PATIENCE;
+            let patience = self.began + OUTAGE_PATIENCE;
             let each = sinks.iter().map(|sink| self.relay.deliver(self.cx, &open, *sink, patience, self.until));
             let ended = join_all(each).await;
             self.settle(open, sinks.into_iter().zip(ended).collect()).await;

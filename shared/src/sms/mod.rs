@@ -25,7 +25,7 @@ use crate::store::{Claim, Claimed, Receipt, RecordState, Records, StoreError, St
 
 /// Pauses of a request that waits for an earlier one: short at first, because sending takes some hundred milliseconds.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// Pauses before a record that the state table did not take is written again. It has been tried three times by then.
 const WRITE_AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
@@ -122,7 +122,7 @@ impl<G: AgentlessMessages, R: Records> SmsSender<'_, G, R> {
                 ));
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(LONGEST_LOOK);
         }
         let result = genesys.send_agentless_message(cx, &message.agentless()).await;
         // If the outcome cannot be written, the record counts as abandoned: nothing is sent twice, but the outcome is

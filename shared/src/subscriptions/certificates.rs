@@ -11,7 +11,7 @@ use crate::secrets::{Credential, Secret};
 use crate::startup::Startup;
 
 /// The most characters of a certificate's id that Graph takes.
-const MAX_CHARS: usize = 128;
+const MAX_LABEL_CHARACTERS: usize = 128;
 
 /// The certificates, without their private keys. New subscriptions get the last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Credential for Certificates {
         let mut certificates: Vec<EncryptionCertificate> = Vec::new();
         for (place, entry) in (1..).zip(entries.ok_or("`certificates` is missing or empty")?) {
             let field = |name: &str| entry[name].as_str().map(str::trim).filter(|text| !text.is_empty());
-            let id = field("id").filter(|id| id.chars().count() <= MAX_CHARS);
+            let id = field("id").filter(|id| id.chars().count() <= MAX_LABEL_CHARACTERS);
             let id = id.ok_or_else(|| format!("certificate {place}: `id` is missing or longer than 128 characters"))?;
             if certificates.iter().any(|other| other.id == id) {
                 return Err(format!("certificate {place}: its `id` is the same as that of another certificate"));

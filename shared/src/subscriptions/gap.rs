@@ -27,7 +27,7 @@ use crate::http::{NoReply, RequestContext};
 use crate::notification::queued::group::group;
 use crate::notification::queued::queue::{NotificationQueue, batches};
 use crate::notification::{Change, QueueEntry, QueueError, Queued, Queues};
-use crate::store::deliveries::REMEMBERED;
+use crate::store::deliveries::DELIVERY_REMEMBERED;
 use crate::store::hash;
 use crate::store::subscriptions::{Progress, SubscriptionNotes};
 
@@ -55,7 +55,7 @@ const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 const CHAT_PACE: Duration = Duration::from_secs(1);
 
 /// The least time that must be left of an invocation to ask for a page.
-pub(super) const LEAST_TIME: Duration = Duration::from_secs(8);
+pub(super) const LEAST_TIME_TO_LIST: Duration = Duration::from_secs(8);
 
 /// The queue message for a change. If the same change is listed again at once, it is the same message for the queue; a
 /// change without a version is never taken for another.
@@ -196,7 +196,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
             if let Some(error) = trouble {
                 return Err(error.into());
             }
-            if cx.deadline.for_a_call() < LEAST_TIME {
+            if cx.deadline.for_a_call() < LEAST_TIME_TO_LIST {
                 break;
             }
         }
@@ -218,8 +218,8 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     fn start(&self, wanted: &WantedSubscription, at: &Progress, now: Timestamp) -> Start {
         let overlap = if goes_on_by_time(at) { SEAM } else { OVERLAP };
         let from = at.closed_until.checked_sub(overlap).unwrap_or(at.closed_until);
-        let by_time = SignedDuration::try_from(self.settings.resync).unwrap_or(REMEMBERED);
-        let back = if at.link.is_some() { REMEMBERED } else { by_time };
+        let by_time = SignedDuration::try_from(self.settings.resync).unwrap_or(DELIVERY_REMEMBERED);
+        let back = if at.link.is_some() { DELIVERY_REMEMBERED } else { by_time };
         let bound = now.checked_sub(back).unwrap_or(from);
         // Where nothing is listed regularly, a long time without a listing is no gap.
         let cut = from < bound && self.settings.reconcile.is_some();
@@ -246,14 +246,14 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
             // The changes that were read must be queued, even if the next page hangs.
             let to_the_queue = TO_THE_QUEUE.saturating_mul(u32::try_from(batch.items.len()).unwrap_or(u32::MAX));
             let left = cx.deadline.for_a_call().saturating_sub(to_the_queue);
-            if page > 0 && left < LEAST_TIME {
+            if page > 0 && left < LEAST_TIME_TO_LIST {
                 break;
             }
             if page > 0 && is_chat {
                 tokio::time::sleep(CHAT_PACE).await;
             }
             let from = batch.next.as_deref().map_or(from_start, PageFrom::Link);
-            let patience = left.saturating_sub(if page > 0 { LEAST_TIME / 2 } else { Duration::ZERO });
+            let patience = left.saturating_sub(if page > 0 { LEAST_TIME_TO_LIST / 2 } else { Duration::ZERO });
             let read = tokio::time::timeout(patience, self.listings.page(cx, listing, from)).await;
             match read.unwrap_or_else(|_| Err(NoReply::Ambiguous("a page took too long".into()).into())) {
                 Ok(page) => {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const PHONE_NUMBER_DIGITS: usize = 8;
 
 /// The most characters of a text from elsewhere that a log line takes.
-const MAX_CHARS: usize = 600;
+const MAX_MASKED_CHARACTERS: usize = 600;
 
 /// Parts of a word that mark it as a link.
 const LINKS: [&str; 4] = ["://", "%3A%2F%2F", "%3a%2f%2f", "teams.microsoft.com/"];
@@ -17,7 +17,7 @@ const LINKS: [&str; 4] = ["://", "%3A%2F%2F", "%3a%2f%2f", "teams.microsoft.com/
 #[must_use]
 pub fn mask(text: &str) -> String {
     let mut masked = masked(text).into_owned();
-    if let Some((cut, _)) = masked.char_indices().nth(MAX_CHARS) {
+    if let Some((cut, _)) = masked.char_indices().nth(MAX_MASKED_CHARACTERS) {
         masked.truncate(cut);
         masked.push('…');
     }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_shortened() {
-        assert_eq!(mask(&"ä".repeat(5000)).chars().count(), MAX_CHARS + 1);
+        assert_eq!(mask(&"ä".repeat(5000)).chars().count(), MAX_MASKED_CHARACTERS + 1);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use crate::measure::{BatchFigures, FLOOR_WITH_CALL, Figures};
 use crate::webhook::{PostFigures, WebhookFigures};
 use crate::worker::OpenFigures;
 
-/// `budgets.toml`.
+/// The budgets in `budgets.toml`, which the measurements must keep.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Budgets {

@@ -113,7 +113,7 @@ pub(crate) fn unlimited(stand_ins: &StandIns) {
 /// The binaries by name.
 pub(crate) type Binaries = BTreeMap<String, PathBuf>;
 
-/// One of them.
+/// The binary of this name.
 pub(crate) fn binary<'a>(binaries: &'a Binaries, name: &str) -> Result<&'a Path, Trouble> {
     binaries.get(name).map(PathBuf::as_path).ok_or_else(|| Trouble(format!("There is no binary called {name}.")))
 }

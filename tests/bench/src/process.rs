@@ -14,7 +14,7 @@ use crate::runtime_api::RuntimeApi;
 /// Clock ticks of `/proc/PID/stat` in a second: 100 on every Linux that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// A running function.
+/// The process of a running function.
 pub(crate) struct Process {
     pub(crate) runtime_api: RuntimeApi,
     /// From start to the first request for an event.

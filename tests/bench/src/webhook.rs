@@ -17,7 +17,7 @@ const MANY: usize = 100;
 /// Encrypted content of a rich notification: a chat message of some lines.
 pub(crate) const CONTENT_BYTES: usize = 3072;
 
-/// What notifications cost.
+/// The cost of notifications to the webhook.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WebhookFigures {
     /// Processor time to read, check and write out one of a hundred, in microseconds, without the SDK.

@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(15);
 /// How a build ended.
 #[derive(Debug)]
 pub struct Built {
-    /// How cargo ended.
+    /// The exit status of cargo.
     pub status: ExitStatus,
     /// Cargo's messages, a JSON object a line: <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
     pub messages: Vec<u8>,

@@ -23,7 +23,7 @@ pub fn file(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The contract.
+/// The contract `infra/openapi.yaml`, as JSON.
 #[must_use]
 pub fn contract() -> Value {
     yaml::from_str(&file("infra/openapi.yaml")).unwrap()
@@ -34,7 +34,7 @@ pub fn contract() -> Value {
 pub struct Served {
     /// `POST`.
     pub method: String,
-    /// `/meetings`.
+    /// The path of the route, such as `/meetings`.
     pub path: String,
     /// The name of the function behind it: `create-meeting`.
     pub function: String,
@@ -98,7 +98,7 @@ pub fn roles<'a>(contract: &'a Value, path: &str) -> BTreeSet<&'a str> {
     said.flat_map(|text| text.split(". ").next().unwrap_or_default().split('`').skip(1).step_by(2)).collect()
 }
 
-/// A `$ref`, followed.
+/// The schema that a `$ref` leads to.
 #[must_use]
 pub fn resolved<'a>(contract: &'a Value, schema: &'a Value) -> &'a Value {
     match schema["$ref"].as_str() {

@@ -23,9 +23,9 @@ pub struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Action {
-    /// Its name.
+    /// The name of the action.
     pub name: String,
-    /// What it does.
+    /// The action's contract and its calls.
     pub config: Config,
     /// What it takes and gives.
     #[serde(default)]
@@ -36,7 +36,7 @@ pub struct Action {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// What is sent.
+    /// The request that the action sends.
     pub request: Request,
     /// What is made of the answer.
     #[serde(default)]
@@ -54,11 +54,11 @@ fn a_minute() -> u64 {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// The URL.
+    /// The template of the URL.
     pub request_url_template: String,
-    /// The method.
+    /// The HTTP method of the request.
     pub request_type: String,
-    /// The headers.
+    /// The templates of the headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// The body, which a `GET` does without.
@@ -102,10 +102,10 @@ impl Default for Response {
 /// What an action takes and gives: JSON Schemas of draft 4.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Contract {
-    /// Of the input.
+    /// The contract of the input.
     #[serde(default)]
     pub input: Input,
-    /// Of the output.
+    /// The contract of the output.
     #[serde(default)]
     pub output: Output,
 }
@@ -114,7 +114,7 @@ pub struct Contract {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
-    /// Its schema.
+    /// The JSON schema of the input.
     #[serde(default)]
     pub input_schema: Option<Value>,
 }
@@ -123,7 +123,7 @@ pub struct Input {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// Its schema.
+    /// The JSON schema of the output.
     #[serde(default)]
     pub success_schema: Option<Value>,
 }

@@ -29,7 +29,7 @@ pub struct Engine {
 /// What became of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// The text.
+    /// The text of the template.
     pub text: String,
     /// The references that stand for nothing, and so stand in the text as they do in the template.
     pub unresolved: Vec<String>,

@@ -44,9 +44,9 @@ impl std::fmt::Display for Cause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// An HTTP status.
+    /// The HTTP status of the failure.
     pub status: u16,
-    /// Its name.
+    /// The name of the error.
     pub error_code: String,
     /// A sentence about it.
     pub user_message: String,
@@ -72,9 +72,9 @@ pub struct Detail {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Nested {
-    /// An HTTP status.
+    /// The HTTP status of the failure.
     pub status: u16,
-    /// Its name.
+    /// The name of the error.
     pub error_code: String,
     /// A sentence about it.
     pub user_message: String,

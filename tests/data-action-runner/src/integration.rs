@@ -66,7 +66,7 @@ impl Integration {
         Ok(Self { engine, credentials, auth, token: Mutex::default(), client })
     }
 
-    /// Executes an action.
+    /// Executes an action with this input.
     pub async fn execute(&self, action: &Action, input: &Value) -> Execution {
         let started = Instant::now();
         let correlation_id = Uuid::new_v4();

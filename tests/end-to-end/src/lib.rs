@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 /// The stand-ins, and what the functions need to reach them.
 #[derive(Debug)]
 pub struct InProcess {
-    /// The stand-ins.
+    /// The stand-ins that the functions call.
     pub stand_ins: StandIns,
     aws: SdkConfig,
     /// Which meetings were made: what the functions share of the state table.
@@ -44,7 +44,7 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// Starts the stand-ins.
+    /// Starts the stand-ins on free ports.
     ///
     /// # Errors
     /// When they have no port.

@@ -80,7 +80,7 @@ impl Scene {
         answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
 
-    /// The clock strikes.
+    /// Invokes the function as the schedule does.
     async fn tick(&self) {
         let tick: QueueOrClock = serde_json::from_str(include_str!("../../events/renew-subscriptions.json")).unwrap();
         assert!(self.serve(tick).await.is_empty());

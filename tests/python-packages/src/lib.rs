@@ -18,7 +18,7 @@ impl Trouble {
     }
 }
 
-/// A virtual environment.
+/// A virtual environment with certain packages.
 #[derive(Debug, Clone, Copy)]
 pub struct Environment<'a> {
     /// Whose packages these are, as a sentence names it: `local cloud`.

@@ -37,22 +37,22 @@ const LEFTOVER: Duration = Duration::from_secs(10 * 60);
 /// A running local AWS. It ends when this is dropped, or when this process ends in whatever way.
 #[derive(Debug)]
 pub struct Cloud {
-    /// Where its API is.
+    /// The URL of its API.
     pub endpoint: String,
-    /// Its port.
+    /// The port of its API.
     pub port: u16,
     interpreter: PathBuf,
-    /// Where its own log goes.
+    /// The file that its own log goes to.
     pub log: PathBuf,
     home: PathBuf,
     // Its standard input is what keeps it alive.
     process: Child,
 }
 
-/// What was deployed.
+/// The stack that was deployed.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Deployment {
-    /// The template's outputs.
+    /// The outputs of the template.
     pub outputs: BTreeMap<String, String>,
     /// The HTTP API's id.
     pub api: String,
@@ -239,7 +239,7 @@ impl Cloud {
         self.kill_function(function).map(drop)
     }
 
-    /// Its command line.
+    /// The command line for this local AWS.
     #[must_use]
     pub fn cli(&self) -> Cli {
         Cli { interpreter: self.interpreter.clone(), endpoint: self.endpoint.clone() }

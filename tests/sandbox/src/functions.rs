@@ -29,7 +29,7 @@ pub fn names() -> Result<Vec<String>, Trouble> {
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct CargoMessage {
     #[serde(default)]
     executable: Option<PathBuf>,
     #[serde(default)]
@@ -73,7 +73,7 @@ pub fn build_with(
     }
     let messages = built.messages.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let binaries: BTreeMap<String, PathBuf> = messages
-        .filter_map(|message: Message| Some((message.target.name, message.executable?)))
+        .filter_map(|message: CargoMessage| Some((message.target.name, message.executable?)))
         .filter(|(name, _)| names.contains(&name.as_str()))
         .collect();
     match names.iter().find(|name| !binaries.contains_key(**name)) {

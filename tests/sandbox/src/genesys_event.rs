@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub struct GenesysEvent {
     /// The topic with a literal `{id}`.
     pub detail_type: &'static str,
-    /// The event.
+    /// The event itself, as `detail`.
     pub detail: Value,
 }
 

@@ -29,27 +29,27 @@ const EVENT_SOURCE: &str = "sandbox.genesys/cloud/6b0f8f0e-0a39-4f0f-8a0b-3f4d1f
 /// The event bus that everything is published to that Graph tells of. The customer's own, so it is nothing of the template's.
 pub const EVENT_BUS: &str = "sandbox";
 
-/// Which ports of this machine are taken.
+/// The ports of this machine that the sandbox takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Ports {
     /// Five in a row from this one on: cloud, control panel, Entra, Graph, Genesys Cloud.
     From(u16),
-    /// Whichever are free.
+    /// Any ports that are free.
     Any,
 }
 
 /// The bundle, deployed and ready for requests.
 #[derive(Debug)]
 pub struct Sandbox {
-    /// What the vendors know and do.
+    /// The stand-ins' world: the vendors' state and faults.
     pub world: Arc<World>,
     /// Origin of the control panel.
     pub control: String,
-    /// The local AWS.
+    /// The local AWS that everything is deployed to.
     pub cloud: Cloud,
-    /// What was deployed to it.
+    /// The stack that was deployed to it.
     pub deployment: Deployment,
-    /// The template's parameters.
+    /// The parameters that the template was deployed with.
     pub parameters: BTreeMap<String, String>,
     entra: String,
     client: reqwest::Client,
@@ -58,11 +58,11 @@ pub struct Sandbox {
 /// An answer of the deployed API.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// HTTP status.
+    /// The HTTP status of the answer.
     pub status: u16,
     /// The headers, by their names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body.
+    /// The JSON of the body.
     pub body: Value,
     /// How long the caller waited.
     pub took: Duration,
@@ -75,7 +75,7 @@ impl Answer {
         self.body[name].as_str().unwrap_or_default()
     }
 
-    /// The body's `ok`.
+    /// Whether the body's `ok` is true.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.body["ok"] == true

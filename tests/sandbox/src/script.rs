@@ -11,12 +11,12 @@ use crate::Trouble;
 
 const FILE: &str = "infra/genesys/escalate-to-teams.script";
 
-/// The script.
+/// The agent's script, as it is shipped.
 #[derive(Debug)]
 pub struct AgentScript(Value);
 
 impl AgentScript {
-    /// Reads the script.
+    /// Reads the script from its file.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -87,14 +87,14 @@ impl AgentScript {
 pub enum Shown {
     /// A text; its size is in points.
     Text {
-        /// The words.
+        /// The words of the text.
         content: String,
-        /// In points.
+        /// The size in points.
         size: u8,
         /// Whether it is bold.
         bold: bool,
     },
-    /// A button.
+    /// A button, by its label.
     Button(String),
     /// A field for a text, with the words that stand in it while it is empty.
     Entry(String),

@@ -181,7 +181,7 @@ impl<W: Write> Teller<'_, W> {
         let shown = loop {
             let conversations = world.conversations().into_iter();
             let message = conversations.filter(|it| it.from["id"] == CHAT).find_map(|mut it| it.messages.pop());
-            if message.is_some() || started.elapsed() > PATIENCE {
+            if message.is_some() || started.elapsed() > EVENT_PATIENCE {
                 break message;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -209,7 +209,7 @@ impl<W: Write> Teller<'_, W> {
 
     /// Waits until Teams shows this of the agent.
     async fn shows(&mut self, availability: &str, since: Instant) -> Result<(), Trouble> {
-        while self.sandbox.world.presence_of(AGENT_ID).0 != availability && since.elapsed() < PATIENCE {
+        while self.sandbox.world.presence_of(AGENT_ID).0 != availability && since.elapsed() < EVENT_PATIENCE {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let (shown, activity) = self.sandbox.world.presence_of(AGENT_ID);
@@ -219,7 +219,7 @@ impl<W: Write> Teller<'_, W> {
 }
 
 /// How long an event may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const EVENT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A field as a script shows it.
 fn text<'a>(output: &'a Value, field: &str) -> &'a str {

@@ -9,7 +9,7 @@ use crate::stand_ins::{AGENT_GENESYS_ID, AGENT_ID};
 
 /// Some lines that belong together.
 #[derive(Debug)]
-pub struct Step {
+pub struct PasteStep {
     /// What they do, in a sentence or two. A shell whose comments are off, as those of zsh are, takes the words for a command;
     /// so no character in them means anything to it but a pair of quotes.
     pub what: &'static str,
@@ -21,7 +21,7 @@ pub struct Step {
     pub needs: Option<&'static str>,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for PasteStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.what.lines() {
             writeln!(f, "  # {line}")?;
@@ -41,18 +41,18 @@ impl fmt::Display for Step {
 
 /// Everything that can be pasted, in the order in which it works: later lines use the shell's `TOKEN` and `click`.
 #[must_use]
-pub fn steps(sandbox: &Sandbox, env_file: &Path, integration_file: &Path) -> Vec<Step> {
+pub fn steps(sandbox: &Sandbox, env_file: &Path, integration_file: &Path) -> Vec<PasteStep> {
     let control = &sandbox.control;
     let mut steps = clicks(sandbox, integration_file);
     steps.extend(faults(control));
-    steps.push(Step {
+    steps.push(PasteStep {
         what: "all that can be switched on",
         lines: format!("curl -s {control}/"),
         look_for: None,
         needs: None,
     });
     let env_file = from_here(env_file);
-    steps.push(Step {
+    steps.push(PasteStep {
         what: "the functions without the local cloud, in another terminal",
         lines: format!(
             "cargo lambda watch --env-file {env_file}\n\
@@ -65,7 +65,7 @@ pub fn steps(sandbox: &Sandbox, env_file: &Path, integration_file: &Path) -> Vec
 }
 
 /// One click, a change of presence, and what became of them.
-fn clicks(sandbox: &Sandbox, integration_file: &Path) -> Vec<Step> {
+fn clicks(sandbox: &Sandbox, integration_file: &Path) -> Vec<PasteStep> {
     let (url, host) = sandbox.route("/escalations");
     let (presence_url, _) = sandbox.route("/presence");
     let control = &sandbox.control;
@@ -76,7 +76,7 @@ fn clicks(sandbox: &Sandbox, integration_file: &Path) -> Vec<Step> {
         _ => format!(" \\\n  --integration {}", from_here(integration_file)),
     };
     vec![
-        Step {
+        PasteStep {
             what: "one click, and what becomes of it step by step; the same line again is a second click",
             lines: format!(
                 r#"cargo data-action infra/genesys/data-actions/escalate-to-teams.custom.json \
@@ -88,13 +88,13 @@ fn clicks(sandbox: &Sandbox, integration_file: &Path) -> Vec<Step> {
             )),
             needs: Some("cargo"),
         },
-        Step {
+        PasteStep {
             what: "in a browser: somebody writes in Teams on the left, and on the right is what the agent sees in Genesys Cloud",
             lines: format!("{control}/teams"),
             look_for: None,
             needs: Some("a browser"),
         },
-        Step {
+        PasteStep {
             what: "a token, as the customAuth action of Genesys Cloud fetches it, and a click without Genesys Cloud",
             lines: format!(
                 r#"TOKEN=$({token_request} | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
@@ -104,7 +104,7 @@ click demo-2"#
             look_for: Some(("\"ok\":true and a joinUrl", &[r#""ok":true"#, r#""smsStatus":"accepted""#])),
             needs: None,
         },
-        Step {
+        PasteStep {
             what: "what the phones got",
             lines: format!("curl -s {control}/phone -w '\\n'"),
             look_for: Some((
@@ -113,7 +113,7 @@ click demo-2"#
             )),
             needs: None,
         },
-        Step {
+        PasteStep {
             what: "an agent goes On Queue, by one call",
             lines: format!(
                 r#"curl -s {presence_url} -H 'Host: {host}' -H "Authorization: Bearer $TOKEN" -w '\n' -d '{{"userId":"{AGENT_GENESYS_ID}","systemPresence":"On Queue"}}'
@@ -122,7 +122,7 @@ curl -s {control}/presence/{AGENT_ID}"#
             look_for: Some(("Busy/Busy: that is what Teams shows", &["Busy/Busy"])),
             needs: None,
         },
-        Step {
+        PasteStep {
             what: "the same agent has a meal, by an event on Amazon EventBridge",
             lines: format!(
                 r#"curl -s {control}/genesys-presence -d '{{"userId":"{AGENT_GENESYS_ID}","systemPresence":"MEAL"}}'
@@ -136,9 +136,9 @@ sleep 5; curl -s {control}/presence/{AGENT_ID}"#
 
 /// Things that go wrong, each with the click that meets it. Every paste is a conversation of its own: what was sent once is
 /// not sent again, and would meet nothing.
-fn faults(control: &str) -> Vec<Step> {
+fn faults(control: &str) -> Vec<PasteStep> {
     vec![
-        Step {
+        PasteStep {
             what: "Graph throttles, and asks for a second and a half",
             lines: format!(
                 r#"curl -s {control}/faults -d '{{"at":"graph","match":"createOrGet","status":429,"retryAfter":"1.5"}}' -w '\n'
@@ -150,7 +150,7 @@ click "throttled-$(date +%s)""#
             )),
             needs: None,
         },
-        Step {
+        PasteStep {
             what: "Genesys Cloud takes the text message, and the connection breaks before it says so",
             lines: format!(
                 r#"curl -s {control}/faults -d '{{"at":"genesys","match":"agentless","when":"after","reset":true}}' -w '\n'
@@ -163,7 +163,7 @@ BROKEN="broken-$(date +%s)"; click "$BROKEN"; click "$BROKEN""#
             )),
             needs: None,
         },
-        Step {
+        PasteStep {
             what: "Entra ID gets a new client secret, which is stored in Secrets Manager, and every token ends",
             lines: format!(
                 r#"curl -s {control}/rotate -d '{{"at":"entra"}}'; curl -s -X POST {control}/expire

@@ -34,7 +34,7 @@ const PHOTO_EVERY: usize = 100;
 
 const PHOTO: &[u8] = b"\x89PNG\r\n\x1a\n a photo";
 
-/// A storm.
+/// A storm of messages, with its settings.
 #[derive(Debug, Clone)]
 pub struct Storm {
     /// Messages that are written.
@@ -56,7 +56,7 @@ pub struct Storm {
 /// How it was borne.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// What agents see.
+    /// The verdict on what agents see.
     pub verdict: Verdict,
     /// What became of the notifications.
     pub notifications: Totals,

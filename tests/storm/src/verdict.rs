@@ -12,7 +12,7 @@ pub type Written = BTreeMap<String, Vec<Message>>;
 pub struct Message {
     /// Its id in Teams, unique in its chat.
     pub id: String,
-    /// What it says.
+    /// The text of the message.
     pub text: String,
     /// Whether it has a photo.
     pub photo: bool,

@@ -17,7 +17,7 @@ pub const BRIDGE_URL: &str = "https://bridge.invalid";
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataAction {
-    /// What authors see.
+    /// The name that authors see in Genesys Cloud.
     pub name: String,
     integration_type: &'static str,
     action_type: &'static str,
@@ -54,13 +54,13 @@ struct Response {
 
 #[derive(Debug, Serialize)]
 struct ActionContract {
-    input: Input,
+    input: ActionInput,
     output: Output,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+struct ActionInput {
     input_schema: Dialect,
 }
 
@@ -119,7 +119,7 @@ impl DataAction {
                 timeout_seconds: Some(timeout_seconds),
             },
             contract: ActionContract {
-                input: Input { input_schema: input },
+                input: ActionInput { input_schema: input },
                 output: Output { success_schema: Dialect::of(format!("{name}: answer"), answer) },
             },
             secure: false,
@@ -163,7 +163,7 @@ impl DataAction {
                 timeout_seconds: None,
             },
             contract: ActionContract {
-                input: Input { input_schema: empty("request") },
+                input: ActionInput { input_schema: empty("request") },
                 output: Output { success_schema: empty("answer") },
             },
             secure: false,

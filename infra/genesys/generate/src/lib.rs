@@ -21,7 +21,7 @@ pub struct Trouble(pub String);
 /// A file to import.
 #[derive(Debug)]
 pub struct File {
-    /// Below `infra/genesys/`.
+    /// The path of the file, below `infra/genesys/`.
     pub path: PathBuf,
     /// JSON, one line for each value.
     pub text: String,

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     if result.is_ok() && said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Gives the paths of what was written.
+/// Writes the files, and returns their paths.
 fn run(options: &Options) -> Result<Vec<String>, Trouble> {
     if let Some(folder) = &options.to {
         let mut lines = Vec::new();

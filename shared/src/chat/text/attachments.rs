@@ -13,7 +13,7 @@ use crate::chat::message::Attachment;
 pub(super) const LOOP: &str = "application/vnd.microsoft.card.fluidembedcard";
 
 /// The most characters of a card's kind that are shown.
-const MAX_KIND: usize = 40;
+const MAX_CARD_KIND_CHARACTERS: usize = 40;
 
 impl Renderer<'_> {
     /// The attachment with this id, where the body marks it.
@@ -90,7 +90,7 @@ impl Renderer<'_> {
                 let is_bare = attachment.name.trim().is_empty() && attachment.content_url.is_empty();
                 if !(said && is_bare) {
                     let kind = card.rsplit('.').next().unwrap_or_default();
-                    self.linked(&one_line(&format!("{kind} card"), MAX_KIND), attachment);
+                    self.linked(&one_line(&format!("{kind} card"), MAX_CARD_KIND_CHARACTERS), attachment);
                 }
             }
             other => {

@@ -21,7 +21,7 @@ use writer::{IMAGE, TextWriter};
 const MAX_IMAGES: usize = 10;
 
 /// The most bytes of text. Twice as many in JSON are well below Genesys Cloud's limit for a request, 512,000.
-const MAX_BYTES: usize = 200_000;
+const MAX_TEXT_BYTES: usize = 200_000;
 
 /// The most characters of the name that a sender gives an image.
 const MAX_ALT: usize = 200;
@@ -61,7 +61,7 @@ impl Readable {
         if message.is_blocked() {
             return Self { text: BLOCKED.into(), images: Vec::new() };
         }
-        Self::limited(message, MAX_BYTES)
+        Self::limited(message, MAX_TEXT_BYTES)
     }
 
     fn limited(message: &ChatMessage, limit: usize) -> Self {

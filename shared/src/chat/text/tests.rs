@@ -281,14 +281,14 @@ fn deep_nesting_is_harmless() {
     {
         let html = format!("{}x{}y", element.repeat(2_000), "</ul></blockquote></td></pre></a>".repeat(2_000));
         let text = read(&html);
-        assert!(text.len() < 2 * MAX_BYTES && text.contains('x'), "{element}");
+        assert!(text.len() < 2 * MAX_TEXT_BYTES && text.contains('x'), "{element}");
     }
     let card = format!("{}{}", "{\"items\":[".repeat(60), "]}".repeat(60));
     let deep: Value = serde_json::from_str(&card).unwrap();
     assert_eq!(with_attachment("a", "application/vnd.microsoft.card.adaptive", &deep), "a\n[adaptive card]");
     let endless = json!({"body": vec![json!({"type": "TextBlock", "text": "x".repeat(1000)}); 10_000]});
     let text = with_attachment("a", "application/vnd.microsoft.card.adaptive", &endless);
-    assert!(text.len() <= MAX_BYTES + 100, "{}", text.len());
+    assert!(text.len() <= MAX_TEXT_BYTES + 100, "{}", text.len());
 }
 
 /// Pieces that make hostile HTML likelier than characters alone do.

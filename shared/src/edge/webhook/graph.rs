@@ -16,7 +16,7 @@ use crate::http::RequestContext;
 use crate::notification::{Admitted, ClientStateSecret, ClientStates, Doorkeeper};
 
 /// The largest body that is read. Lambda's events have at most 6 MB, in which the quotes of the body are escaped.
-const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+const MAX_COLLECTION_BYTES: usize = 4 * 1024 * 1024;
 
 /// The longest validation token that is sent back. Those of Graph have about 130 characters.
 const MAX_TOKEN_BYTES: usize = 2048;
@@ -48,7 +48,7 @@ impl<S: ClientStates + Send + Sync> Sender for GraphSender<S> {
     }
 
     async fn verify(&self, cx: &RequestContext, request: Unverified) -> Result<Admitted, Error> {
-        let body = request.into_body(MAX_BODY_BYTES)?;
+        let body = request.into_body(MAX_COLLECTION_BYTES)?;
         Doorkeeper { states: &self.states }.admit(cx, &body, Timestamp::now()).await
     }
 

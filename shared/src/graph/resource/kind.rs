@@ -4,7 +4,7 @@
 //! for.
 
 /// The placeholder of an id in a path of the table.
-pub(super) const ID: &str = "{}";
+pub(super) const ID_PLACEHOLDER: &str = "{}";
 
 /// What Microsoft says about the resources of a kind.
 ///

@@ -66,7 +66,7 @@ impl<'a> ResourceName<'a> {
         let mut pattern = path.map(|path| path.split('/'));
         self.segments.iter().enumerate().map(move |(index, segment)| {
             let is_id = match &mut pattern {
-                Some(pattern) => pattern.next() == Some(kind::ID),
+                Some(pattern) => pattern.next() == Some(kind::ID_PLACEHOLDER),
                 // Where the table does not know the path, names and ids alternate.
                 None => index % 2 == 1 && !is_function(segment),
             };
@@ -120,7 +120,7 @@ impl<'a> ResourceName<'a> {
             let mut segments = self.segments.iter();
             let fits = |wanted: &str| {
                 segments.next().is_some_and(|segment| match wanted {
-                    kind::ID => !is_function(segment),
+                    kind::ID_PLACEHOLDER => !is_function(segment),
                     name => segment.eq_ignore_ascii_case(name),
                 })
             };

@@ -19,10 +19,10 @@ use crate::store::hash;
 
 /// How long the secret is not read again for a notification that does not match it. Everybody can send such a
 /// notification, and must not be able to make the bridge overload Secrets Manager.
-const COOL_DOWN: Duration = Duration::from_secs(10);
+const REREAD_COOL_DOWN: Duration = Duration::from_secs(10);
 
 /// The most characters that Graph takes for a client state.
-const MAX_CHARACTERS: usize = 128;
+const MAX_CLIENT_STATE_CHARACTERS: usize = 128;
 
 /// The client state that a notification must carry. During a rotation, the subscriptions made before it still carry the
 /// previous one.
@@ -78,11 +78,11 @@ impl Credential for ClientState {
         let current = trimmed(&wire.client_state);
         match current.expose_secret().chars().count() {
             0 => Err("client_state is empty".into()),
-            1..=MAX_CHARACTERS => {
+            1..=MAX_CLIENT_STATE_CHARACTERS => {
                 let previous = wire.previous_client_state.as_ref().map(trimmed);
                 Ok(Self { current, previous: previous.filter(|state| !state.expose_secret().is_empty()) })
             }
-            _ => Err(format!("client_state has more than {MAX_CHARACTERS} characters")),
+            _ => Err(format!("client_state has more than {MAX_CLIENT_STATE_CHARACTERS} characters")),
         }
     }
 
@@ -139,7 +139,7 @@ impl ClientStateSecret {
 
     fn may_renew(&self) -> bool {
         let mut renewed_at = self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = renewed_at.is_none_or(|at| at.elapsed() >= COOL_DOWN);
+        let may = renewed_at.is_none_or(|at| at.elapsed() >= REREAD_COOL_DOWN);
         if may {
             *renewed_at = Some(Instant::now());
         }

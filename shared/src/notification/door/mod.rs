@@ -35,10 +35,10 @@ use crate::store::hash;
 use crate::telemetry::{Figure, Figures};
 
 /// The most batches that are sent at the same time.
-const BATCHES_AT_ONCE: usize = 10;
+const QUEUE_BATCHES_AT_ONCE: usize = 10;
 
 /// The largest message, and the largest batch, that a queue takes, in bytes, unless the deployment sets another limit.
-const MAX_BYTES: usize = 262_144;
+const DEFAULT_MAX_MESSAGE_BYTES: usize = 262_144;
 
 /// Graph waits for three seconds. After this time, a batch may hold more than one message of a group.
 const HURRY_AFTER: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub struct ReceiverSettings {
 impl ReceiverSettings {
     /// Reads `NOTIFICATION_MAX_BYTES`.
     pub fn read(env: &mut Environment) -> Option<Self> {
-        Some(Self { max_bytes: env.or("NOTIFICATION_MAX_BYTES", MAX_BYTES)? })
+        Some(Self { max_bytes: env.or("NOTIFICATION_MAX_BYTES", DEFAULT_MAX_MESSAGE_BYTES)? })
     }
 }
 
@@ -110,7 +110,7 @@ impl<Q: Queues> Receiver<'_, Q> {
         let chains = chains(notifications);
         let mut ended = stream::iter(chains)
             .map(|(queue, chain)| self.send(cx, queue, chain, &validation_tokens))
-            .buffer_unordered(BATCHES_AT_ONCE);
+            .buffer_unordered(QUEUE_BATCHES_AT_ONCE);
         let mut failure = None;
         // All chains are sent, even when one fails: Graph repeats the request, and the queue drops repetitions.
         while let Some(ended) = ended.next().await {

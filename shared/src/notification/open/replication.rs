@@ -9,13 +9,13 @@ use crate::graph::GraphError;
 use crate::graph::resource::{MAIL_MESSAGE, ResourceName};
 use crate::http::RequestContext;
 use crate::notification::Change;
-use crate::relay::LEAST_TIME;
+use crate::relay::LEAST_TIME_TO_SERVE;
 
 /// Pauses before Graph is asked once more for a new resource that it does not find.
-const REPLICATION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+const REPLICATION_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
 /// For this long after the notification, a resource that Graph does not find counts as new; after that, it is gone.
-const YOUNG: SignedDuration = SignedDuration::from_mins(1);
+const NEW_RESOURCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// How often Graph is asked again for a resource that not all of its servers know yet.
 pub(crate) struct Replication {
@@ -28,9 +28,12 @@ impl Replication {
     /// new.
     pub(crate) fn of(change: &Change) -> Self {
         let is_told = !change.subscription_id.is_empty() && change.change_type != "deleted";
-        let is_young = Timestamp::now().duration_since(change.received_at) < YOUNG;
+        let is_young = Timestamp::now().duration_since(change.received_at) < NEW_RESOURCE;
         let waits = is_told && is_young;
-        Self { pauses: if waits { REPLICATION.iter() } else { [].iter() }, is_too_young: waits && !is_mail(change) }
+        Self {
+            pauses: if waits { REPLICATION_PAUSES.iter() } else { [].iter() },
+            is_too_young: waits && !is_mail(change),
+        }
     }
 
     /// Whether a resource that Graph still does not find is too new to be called gone. Its message then returns to the
@@ -45,7 +48,7 @@ impl Replication {
         if !error.is_not_found() {
             return false;
         }
-        let pause = self.pauses.next().filter(|pause| cx.deadline.for_a_call() > **pause + LEAST_TIME);
+        let pause = self.pauses.next().filter(|pause| cx.deadline.for_a_call() > **pause + LEAST_TIME_TO_SERVE);
         if let Some(pause) = pause {
             tracing::info!(
                 "Microsoft Graph does not find the resource of a new notification yet; it is asked again in a moment"

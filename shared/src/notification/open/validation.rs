@@ -26,7 +26,7 @@ const PUBLISHER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
 const LEEWAY_SECONDS: i64 = 300;
 
 /// The most tokens that are remembered as good. Graph uses one for hours, for every notification of an app and tenant.
-pub const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+pub const REMEMBERED_TOKENS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Why a notification's tokens are no proof.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +80,7 @@ impl ValidationTokens {
     /// A checker of tokens that are signed with these keys, in this login host's cloud.
     #[must_use]
     pub fn new(keys: SigningKeys, login: Origin) -> Self {
-        Self { keys, login, good: Mutex::new(LruCache::new(REMEMBERED)) }
+        Self { keys, login, good: Mutex::new(LruCache::new(REMEMBERED_TOKENS)) }
     }
 
     /// Accepts a notification of this tenant if a token is issued for the audience, and each of those is genuine and

@@ -5,7 +5,7 @@ use crate::graph::resource::ResourceName;
 use crate::store::hash;
 
 /// The most characters that Amazon SQS takes for a group.
-const MAX_CHARACTERS: usize = 128;
+const MAX_GROUP_CHARACTERS: usize = 128;
 
 /// The message group of a resource: its chat, its channel, or its user or mailbox; the subscription, where the name has
 /// none of these.
@@ -23,7 +23,7 @@ pub fn group(resource: &str, subscription_id: &str) -> String {
         chat().or_else(channel).or_else(user).unwrap_or_else(|| ("subscription", subscription_id.to_ascii_lowercase()));
     let group = format!("{kind}/{id}");
     // A group may hold letters, digits and punctuation.
-    if group.len() <= MAX_CHARACTERS && group.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if group.len() <= MAX_GROUP_CHARACTERS && group.bytes().all(|byte| byte.is_ascii_graphic()) {
         group
     } else {
         format!("{kind}/{}", hash(&[&id]))
@@ -108,7 +108,7 @@ mod tests {
         #[test]
         fn every_resource_has_a_group_that_sqs_takes(resource in ".*", subscription in ".*") {
             let group = group(&resource, &subscription);
-            prop_assert!(!group.is_empty() && group.len() <= MAX_CHARACTERS, "{}", group);
+            prop_assert!(!group.is_empty() && group.len() <= MAX_GROUP_CHARACTERS, "{}", group);
             prop_assert!(group.bytes().all(|byte| byte.is_ascii_graphic()), "{}", group);
         }
     }

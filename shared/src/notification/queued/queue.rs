@@ -21,7 +21,7 @@ use crate::telemetry::{CallRecord, Upstream};
 pub const MAX_ENTRIES: usize = 10;
 
 /// How long SQS may take for one attempt, and for all of them. Graph waits for three seconds.
-const ATTEMPT: Duration = Duration::from_millis(1000);
+const SEND_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1000);
 const ALL_ATTEMPTS: Duration = Duration::from_millis(2500);
 
 /// A message to be sent to a queue.
@@ -138,8 +138,10 @@ impl SqsQueues {
     /// The queues at these URLs; they may be the same.
     #[must_use]
     pub fn new(aws: &SdkConfig, changes_url: String, lifecycle_url: String) -> Self {
-        let timeouts =
-            TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ALL_ATTEMPTS).build();
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(SEND_ATTEMPT_TIMEOUT)
+            .operation_timeout(ALL_ATTEMPTS)
+            .build();
         let config = aws_sdk_sqs::config::Builder::from(aws).timeout_config(timeouts).build();
         Self { client: aws_sdk_sqs::Client::from_conf(config), changes_url, lifecycle_url }
     }

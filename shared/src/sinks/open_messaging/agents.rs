@@ -17,10 +17,10 @@ use crate::genesys::{GenesysClient, GenesysError};
 use crate::http::RequestContext;
 
 /// How long Genesys Cloud's answer about a person is remembered.
-const FRESH: Duration = Duration::from_secs(60 * 60);
+const LOOKUP_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// The most people that are remembered at once.
-const MAX_KNOWN: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+const MAX_KNOWN_PEOPLE: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
 /// The rule that tells the org's own agents from other people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) struct AgentFinder {
 
 impl AgentFinder {
     pub(super) fn new(agents: Agents) -> Self {
-        Self { agents, known: Mutex::new(LruCache::new(MAX_KNOWN)) }
+        Self { agents, known: Mutex::new(LruCache::new(MAX_KNOWN_PEOPLE)) }
     }
 
     /// Whether an agent of the org wrote a message; `false` when Genesys Cloud refuses to tell.
@@ -82,7 +82,8 @@ impl AgentFinder {
 
     async fn is_linked(&self, cx: &RequestContext, genesys: &GenesysClient, user: Uuid) -> Result<bool, Error> {
         let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = lock().get(&user).filter(|(_, since)| since.elapsed() < FRESH).map(|(is_linked, _)| *is_linked);
+        let known =
+            lock().get(&user).filter(|(_, since)| since.elapsed() < LOOKUP_LIFE).map(|(is_linked, _)| *is_linked);
         if let Some(is_linked) = known {
             return Ok(is_linked);
         }

@@ -35,7 +35,7 @@ use crate::media::{MediaSettings, MediaStore, S3Media};
 use crate::notification::Change;
 use crate::relay::{Attempt, Delivered};
 use crate::store::chat_names::{ChatNames, ChatWriter, DynamoChatNames};
-use crate::store::deliveries::REMEMBERED;
+use crate::store::deliveries::DELIVERY_REMEMBERED;
 use crate::store::{RecordKey, StoreError, hash, kind};
 use agents::AgentFinder;
 pub use agents::Agents;
@@ -171,7 +171,7 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         // A reaction makes no version of its own. If the message may be forgotten already, a reaction must not show it
         // again, nor for the first time.
         let written = Timestamp::from_millisecond(message.text_version()).ok().filter(|_| message.text_version() > 0);
-        let is_old = written.is_some_and(|written| change.received_at.duration_since(written) > REMEMBERED);
+        let is_old = written.is_some_and(|written| change.received_at.duration_since(written) > DELIVERY_REMEMBERED);
         if before.is_none() && change.change_type == "updated" && is_old {
             return Ok(Delivered::LeftOut("an old message that somebody reacted to"));
         }

@@ -20,10 +20,10 @@ use crate::store::{RecordKey, StoreError};
 
 /// How long a name is used from memory, without asking the table or prolonging the name's life: a small part of that
 /// life.
-const FRESH: Duration = Duration::from_secs(60 * 60);
+const NAME_KEPT_FRESH: Duration = Duration::from_secs(60 * 60);
 
 /// The most chats whose names are kept in memory.
-const MAX_KNOWN: NonZeroUsize = NonZeroUsize::new(1000).expect("not zero");
+const MAX_KNOWN_CHATS: NonZeroUsize = NonZeroUsize::new(1000).expect("not zero");
 
 /// The names of chats in a DynamoDB table.
 pub struct DynamoChatNames {
@@ -42,7 +42,7 @@ impl DynamoChatNames {
     /// The names in this table.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
-        Self { client, table, known: Mutex::new(LruCache::new(MAX_KNOWN)) }
+        Self { client, table, known: Mutex::new(LruCache::new(MAX_KNOWN_CHATS)) }
     }
 
     /// As [`Self::new`], in `STATE_TABLE`.
@@ -53,7 +53,7 @@ impl DynamoChatNames {
 
     fn known(&self, chat: &RecordKey) -> Option<ChatWriter> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(chat).filter(|(_, since)| since.elapsed() < FRESH).map(|(writer, _)| writer.clone())
+        known.get(chat).filter(|(_, since)| since.elapsed() < NAME_KEPT_FRESH).map(|(writer, _)| writer.clone())
     }
 }
 

@@ -34,7 +34,7 @@ use crate::http::RequestContext;
 pub const DELIVERY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// For this long a delivery is certainly remembered, however long its event took to arrive.
-pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(6 * 24);
+pub const DELIVERY_REMEMBERED: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// The lease of a resource, held by one invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,16 +17,16 @@ use crate::store::state_table;
 use crate::store::{RecordKey, StoreError, kind};
 
 /// How long a note is kept that is not written again: much longer than any subscription lives without a renewal.
-const LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const SUBSCRIPTION_NOTE_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The most items that DynamoDB reads in one request.
-const AT_ONCE: usize = 100;
+const ITEMS_PER_READ: usize = 100;
 
 /// How many times DynamoDB is asked for items that its answer left out.
 const MOST_ROUNDS: usize = 5;
 
 /// The number of subscriptions of which this process remembers when it last noted that they were heard of.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+const REMEMBERED_SUBSCRIPTIONS: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
 /// The notes in a DynamoDB table.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl DynamoSubscriptionNotes {
     /// The notes in this table.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
-        Self { client, table, noted: Mutex::new(LruCache::new(REMEMBERED)) }
+        Self { client, table, noted: Mutex::new(LruCache::new(REMEMBERED_SUBSCRIPTIONS)) }
     }
 
     /// As [`Self::new`], in `STATE_TABLE`.
@@ -51,7 +51,7 @@ impl DynamoSubscriptionNotes {
 
     async fn items(&self, cx: &RequestContext, ids: &[String]) -> Result<HashMap<String, Item>, StoreError> {
         let mut found = HashMap::new();
-        for ids in ids.chunks(AT_ONCE) {
+        for ids in ids.chunks(ITEMS_PER_READ) {
             let keys = ids.iter().map(|id| Item::from([("id".to_owned(), text(id))])).collect();
             let mut open = Some(KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build());
             for _ in 0..MOST_ROUNDS {
@@ -84,7 +84,7 @@ fn heard_key(subscription_id: &str) -> String {
 }
 
 fn expires() -> i64 {
-    Timestamp::now().checked_add(LIFE).unwrap_or(Timestamp::MAX).as_second()
+    Timestamp::now().checked_add(SUBSCRIPTION_NOTE_LIFE).unwrap_or(Timestamp::MAX).as_second()
 }
 
 fn done<T>(result: Result<T, Failure>) -> Result<bool, StoreError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use super::gap::{Closing, Gap, LEAST_TIME};
+use super::gap::{Closing, Gap, LEAST_TIME_TO_LIST};
 use super::not_noted;
 use super::plan::{Current, Events, is_listing_due, is_near_expiry, is_resource, is_sent_here, is_silent, plan};
 use super::settings::KeeperSettings;
@@ -22,7 +22,7 @@ use crate::store::subscriptions::{FoundNotes, KeptSubscription, SubscriptionNote
 use crate::telemetry::{Figure, Figures};
 
 /// The most calls to Graph at the same time.
-const AT_ONCE: usize = 4;
+const GRAPH_CALLS_AT_ONCE: usize = 4;
 
 /// The client state and the certificate that subscriptions are made with.
 #[derive(Debug, Clone)]
@@ -191,7 +191,7 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
                 let notes = &notes;
                 async move { (place, self.carry_out(cx, place, step, notes, now).await) }
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(GRAPH_CALLS_AT_ONCE)
             .collect()
             .await;
         self.resolve_doubts(cx, &mut ended, &notes, events, now).await;
@@ -239,11 +239,11 @@ impl<G: Subscriptions + Listings, N: SubscriptionNotes, Q: Queues> Keeper<'_, G,
             .map(|gap| {
                 let (place, closing) = (gap.wanted.place, &closing);
                 async move {
-                    let has_time = cx.deadline.for_a_call() >= LEAST_TIME;
+                    let has_time = cx.deadline.for_a_call() >= LEAST_TIME_TO_LIST;
                     (place, if has_time { Some(closing.close(cx, gap, now).await) } else { None })
                 }
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(GRAPH_CALLS_AT_ONCE)
             .collect()
             .await;
         for (place, closed) in closed {

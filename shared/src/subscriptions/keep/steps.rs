@@ -12,7 +12,7 @@ use crate::graph::resource::WatchedResource;
 use crate::graph::subscriptions::{NewSubscription, Subscription, Subscriptions};
 use crate::http::{NoReply, RequestContext};
 use crate::store::subscriptions::{FoundNotes, KeptSubscription, SubscriptionNotes};
-use crate::subscriptions::gap::LEAST_TIME;
+use crate::subscriptions::gap::LEAST_TIME_TO_LIST;
 use crate::subscriptions::plan::{Due, Events, Step, has_shape, is_alive, is_far_from, is_resource};
 use crate::subscriptions::{WantedSubscription, not_noted};
 
@@ -38,7 +38,7 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
                 note: KeptSubscription { subscription_id: it.id.clone(), ..note },
             }
         };
-        let has_time = cx.deadline.for_a_call() >= LEAST_TIME;
+        let has_time = cx.deadline.for_a_call() >= LEAST_TIME_TO_LIST;
         match step {
             Step::Keep(it) => StepEnd::well(Became::AsItWas, live(&it)),
             Step::Create if has_time => self.create(cx, wanted, kept, Became::Created).await,
@@ -219,7 +219,7 @@ impl<G: Subscriptions, N: SubscriptionNotes, Q> Keeper<'_, G, N, Q> {
     /// Deletes the subscriptions that are not wanted, and the notes of resources that are not wanted any more.
     pub(super) async fn delete(&self, cx: &RequestContext, unwanted: &[Subscription], run: &mut KeeperRun) {
         for it in unwanted {
-            if cx.deadline.for_a_call() < LEAST_TIME {
+            if cx.deadline.for_a_call() < LEAST_TIME_TO_LIST {
                 run.tally.left += 1;
                 continue;
             }

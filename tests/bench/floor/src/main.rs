@@ -1,4 +1,4 @@
-//! An echo.
+//! A function that echoes its event: the least that a Lambda function in Rust costs.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

@@ -8,7 +8,7 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryp
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bridge::config::Environment;
 use bridge::http::{Deadline, RequestContext};
-use bridge::notification::open::validation::REMEMBERED;
+use bridge::notification::open::validation::REMEMBERED_TOKENS;
 use bridge::notification::open::{OpenedResource, Opener, Resources};
 use bridge::notification::{Change, Collection, Queued};
 use bridge::startup::Startup;
@@ -32,7 +32,7 @@ struct Input {
 
 #[derive(Deserialize)]
 struct Notification {
-    /// What Graph posted.
+    /// The notification as Graph posted it.
     posted: Box<RawValue>,
     /// The resource as Graph shows it.
     resource: Value,
@@ -71,7 +71,7 @@ pub(crate) fn measure(input: &str) -> Result<[Duration; 3], Failure> {
     let (known, new) = changes.split_first().ok_or("there are no notifications")?;
     let tokens: HashSet<&String> = new.iter().flat_map(|change| &change.validation_tokens).collect();
     // Of more than are remembered, taken in turn, none is remembered when its turn comes again.
-    if tokens.len() <= REMEMBERED.get() {
+    if tokens.len() <= REMEMBERED_TOKENS.get() {
         return Err("some tokens would be checked and others remembered".into());
     }
     let mut new = new.iter().cycle();

@@ -50,7 +50,7 @@ impl Queues for Taking {
 struct Input {
     /// The bodies of two requests.
     bodies: [String; 2],
-    /// Theirs.
+    /// The client state of the notifications.
     client_state: String,
 }
 

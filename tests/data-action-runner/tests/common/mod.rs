@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// The engine.
+/// The engine of all tests, started once.
 pub static ENGINE: LazyLock<Arc<Engine>> =
     LazyLock::new(|| Arc::new(Engine::start(|what| println!("{what}")).unwrap()));
 
@@ -99,12 +99,12 @@ pub fn action(server: &MockServer, change: impl FnOnce(&mut Value)) -> Action {
     serde_json::from_value(action).unwrap()
 }
 
-/// A good answer.
+/// An answer that the action accepts.
 pub fn good() -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({"ok": true, "joinUrl": "https://teams.microsoft.com/l/1"}))
 }
 
-/// An ordinary input.
+/// An input that the action accepts.
 pub fn input() -> Value {
     json!({"user": "kim@contoso.com"})
 }

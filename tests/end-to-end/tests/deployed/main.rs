@@ -121,7 +121,7 @@ async fn post(sandbox: &Sandbox, path: &str, body: &Value) -> Answer {
     sandbox.post(path, Some(&token), body.to_string()).await.unwrap()
 }
 
-/// The agent's click.
+/// The input of the agent's click.
 fn click(conversation: &str, number: &str) -> Value {
     json!({"user": AGENT_ID, "toAddress": number, "agentName": "Kim", "conversationId": conversation})
 }

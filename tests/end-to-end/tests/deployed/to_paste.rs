@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use sandbox::to_paste::{Step, steps};
+use sandbox::to_paste::{PasteStep, steps};
 
 use super::alone;
 
 /// Runs some steps in one shell, because later lines use what earlier ones set. Gives what each has printed.
-fn paste(steps: &[Step]) -> Vec<String> {
+fn paste(steps: &[PasteStep]) -> Vec<String> {
     const AFTER: &str = "<<< the end of a step >>>";
     let script: String = steps.iter().map(|step| format!("{step}echo '{AFTER}'\n")).collect();
     let mut command = Command::new("sh");

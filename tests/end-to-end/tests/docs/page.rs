@@ -20,7 +20,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Reads a page.
+    /// Reads a page from its Markdown.
     pub fn read(text: &str) -> Self {
         let mut page = Self::default();
         let mut undefined = Vec::new();

@@ -119,7 +119,7 @@ impl Canvas {
         column.top += 46.0;
     }
 
-    /// The file.
+    /// The finished SVG as text.
     pub(super) fn finish(self, height: f64, metadata: &str) -> String {
         let (width, metadata) = (self.width, escaped(metadata));
         format!(

@@ -35,13 +35,13 @@ const FIELDS: [&str; 6] = ["message", "code", "requestId", "joinUrl", "meetingId
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Click {
-    /// The call's number.
+    /// The number of the caller.
     customer: String,
-    /// What the data action gave.
+    /// The answer of the data action.
     answer: Value,
-    /// Who the text message is from.
+    /// The sender of the text message.
     sender: String,
-    /// The text message.
+    /// The text of the message.
     text: String,
 }
 

@@ -1,4 +1,4 @@
-//! Who exists: the tenant's users and apps, what was granted to them, and the users of the Genesys Cloud org.
+//! The directory: the tenant's users and apps with their permissions, and the users of the Genesys Cloud org.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::aws::CLIENT_STATE;
 use super::entra::UploadedCertificate;
 
-/// The tenant.
+/// The id of the tenant.
 pub const TENANT: &str = "3f0c1f6e-6c55-4b43-9a7c-0f4a3f0d5c11";
 
 /// The app that the bridge is, towards Graph.
@@ -38,12 +38,12 @@ pub const CHAT: &str = "19:11111111-2222-3333-4444-555555555555_22222222-2222-33
 /// That agent's user id in Genesys Cloud.
 pub const AGENT_GENESYS_ID: &str = "7a3b0c5e-1d2f-4e6a-8b9c-0a1b2c3d4e5f";
 
-/// A user.
+/// A user of the tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// User principal name.
+    /// The user principal name.
     pub upn: String,
-    /// Object id.
+    /// The Entra object id.
     pub id: String,
     /// Has a Teams licence.
     pub teams: bool,
@@ -88,7 +88,7 @@ impl User {
 /// A user of the Genesys Cloud org.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenesysUser {
-    /// User id.
+    /// The user's id in Genesys Cloud.
     pub id: String,
     /// User name, as a rule an email address.
     pub user_name: String,
@@ -114,14 +114,14 @@ pub(super) struct Versioned {
     pub(super) modified: Timestamp,
 }
 
-/// An app registration.
+/// An app registration in Entra.
 #[derive(Debug, Clone)]
 pub struct App {
     /// Client secrets that are valid now.
     pub secrets: Vec<String>,
     /// Client secrets that have expired.
     pub expired_secrets: Vec<String>,
-    /// Uploaded certificates.
+    /// The certificates that were uploaded.
     pub certificates: Vec<UploadedCertificate>,
     /// Graph application permissions with admin consent.
     pub permissions: BTreeSet<String>,
@@ -129,16 +129,16 @@ pub struct App {
     pub roles: Vec<String>,
 }
 
-/// Users and apps.
+/// The users and apps that exist.
 #[derive(Debug)]
 pub struct Directory {
     /// By object id, lower case.
     users: HashMap<String, User>,
     /// Object id by user principal name, both lower case.
     names: HashMap<String, String>,
-    /// By user id.
+    /// The users of the org, by user id.
     genesys_users: HashMap<String, Versioned>,
-    /// By client id.
+    /// The apps, by client id.
     pub apps: BTreeMap<String, App>,
     /// The bridge's OAuth client in Genesys Cloud: its secret. The id is [`super::genesys::CLIENT_ID`].
     pub genesys_secret: String,

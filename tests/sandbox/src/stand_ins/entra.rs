@@ -27,14 +27,14 @@ pub const API_AUDIENCE: &str = "0d5f2a54-7c1b-4b0e-8f57-52a4a4c5e000";
 pub(super) const ISSUER_V1: &str = "https://sts.windows.net/{tenantid}/";
 
 /// Seconds a token is valid.
-const LIFE: i64 = 3599;
+const ACCESS_TOKEN_LIFE_SECONDS: i64 = 3599;
 
 /// A certificate that is uploaded to an app registration.
 #[derive(Debug, Clone)]
 pub struct UploadedCertificate {
     /// base64url of the SHA-256 of its DER form.
     pub thumbprint: String,
-    /// Its public key.
+    /// The public key in PEM form.
     pub public_key_pem: String,
 }
 
@@ -42,7 +42,7 @@ pub struct UploadedCertificate {
 pub(super) struct Tokens {
     pub(super) keys: SigningKeys,
     entra: String,
-    /// Origin of Graph.
+    /// The origin of the Graph stand-in.
     pub(super) graph: String,
     /// The valid Graph tokens.
     for_graph: Mutex<HashMap<String, Issued>>,
@@ -92,7 +92,7 @@ impl Tokens {
     fn issue(&self, client_id: &str, app: &App, audience: &str) -> String {
         let now = Timestamp::now().as_second();
         let mut claims = json!({
-            "aud": audience, "iss": self.issuer(), "iat": now, "nbf": now, "exp": now + LIFE,
+            "aud": audience, "iss": self.issuer(), "iat": now, "nbf": now, "exp": now + ACCESS_TOKEN_LIFE_SECONDS,
             "azp": client_id, "azpacr": "1", "oid": Uuid::new_v5(&Uuid::NAMESPACE_OID, client_id.as_bytes()),
             "sub": Uuid::new_v5(&Uuid::NAMESPACE_OID, client_id.as_bytes()), "tid": TENANT,
             "uti": Uuid::new_v4().simple().to_string(), "ver": "2.0",
@@ -111,7 +111,7 @@ impl Tokens {
         }
         let token = self.keys.current().sign(&claims);
         if for_graph {
-            let issued = Issued { client_id: client_id.to_owned(), expires: now + LIFE };
+            let issued = Issued { client_id: client_id.to_owned(), expires: now + ACCESS_TOKEN_LIFE_SECONDS };
             locked(&self.for_graph).insert(token.clone(), issued);
         }
         token
@@ -129,14 +129,14 @@ pub(super) fn router(world: Arc<World>) -> Router {
 }
 
 /// Whether there is such a tenant, or this is the word for any.
-fn known(tenant: &str) -> Result<(), Refusal> {
+fn known(tenant: &str) -> Result<(), TokenRefusal> {
     if [TENANT, "common", "organizations"].contains(&tenant) {
         return Ok(());
     }
-    Err(Refusal(StatusCode::BAD_REQUEST, "invalid_tenant", 90_002, "Tenant not found."))
+    Err(TokenRefusal(StatusCode::BAD_REQUEST, "invalid_tenant", 90_002, "Tenant not found."))
 }
 
-async fn discovery(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn discovery(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, TokenRefusal> {
     known(&tenant)?;
     let entra = &world.tokens.entra;
     Ok(Json(json!({
@@ -146,7 +146,10 @@ async fn discovery(State(world): State<Arc<World>>, Path(tenant): Path<String>) 
     })))
 }
 
-async fn discovery_v1(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn discovery_v1(
+    State(world): State<Arc<World>>,
+    Path(tenant): Path<String>,
+) -> Result<Json<Value>, TokenRefusal> {
     known(&tenant)?;
     let entra = &world.tokens.entra;
     let issuer = if tenant == TENANT { ISSUER_V1.replace("{tenantid}", TENANT) } else { ISSUER_V1.into() };
@@ -157,12 +160,12 @@ async fn discovery_v1(State(world): State<Arc<World>>, Path(tenant): Path<String
     })))
 }
 
-async fn keys(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn keys(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, TokenRefusal> {
     known(&tenant)?;
     Ok(Json(world.tokens.keys.published(Some(&world.tokens.issuer_for(&tenant)))))
 }
 
-async fn keys_v1(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn keys_v1(State(world): State<Arc<World>>, Path(tenant): Path<String>) -> Result<Json<Value>, TokenRefusal> {
     known(&tenant)?;
     Ok(Json(world.tokens.keys.published(None)))
 }
@@ -179,7 +182,7 @@ async fn token(
     }
     match grant(&world, &tenant, &form) {
         Ok(token) => Json(json!({
-            "token_type": "Bearer", "expires_in": LIFE, "ext_expires_in": LIFE, "access_token": token,
+            "token_type": "Bearer", "expires_in": ACCESS_TOKEN_LIFE_SECONDS, "ext_expires_in": ACCESS_TOKEN_LIFE_SECONDS, "access_token": token,
         }))
         .into_response(),
         Err(refusal) => refusal.into_response(),
@@ -193,9 +196,9 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 #[derive(Debug)]
-struct Refusal(StatusCode, &'static str, u64, &'static str);
+struct TokenRefusal(StatusCode, &'static str, u64, &'static str);
 
-impl IntoResponse for Refusal {
+impl IntoResponse for TokenRefusal {
     fn into_response(self) -> Response {
         let Self(status, error, code, text) = self;
         let trace = Uuid::new_v4();
@@ -209,8 +212,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<String, Refusal> {
-    let invalid = |code, text| Refusal(StatusCode::BAD_REQUEST, "invalid_request", code, text);
+fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<String, TokenRefusal> {
+    let invalid = |code, text| TokenRefusal(StatusCode::BAD_REQUEST, "invalid_request", code, text);
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     if Uuid::try_parse(tenant).is_err() && !tenant.contains('.') {
         return Err(invalid(
@@ -222,7 +225,7 @@ fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<
         return Err(invalid(90_002, "Tenant not found."));
     }
     if field("grant_type") != "client_credentials" {
-        return Err(Refusal(
+        return Err(TokenRefusal(
             StatusCode::BAD_REQUEST,
             "unsupported_grant_type",
             70_003,
@@ -233,9 +236,9 @@ fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<
     let directory = world.directory();
     let Some(app) = directory.apps.get(client_id) else {
         let text = "Application was not found in the directory.";
-        return Err(Refusal(StatusCode::BAD_REQUEST, "unauthorized_client", 700_016, text));
+        return Err(TokenRefusal(StatusCode::BAD_REQUEST, "unauthorized_client", 700_016, text));
     };
-    let wrong = |code, text| Refusal(StatusCode::UNAUTHORIZED, "invalid_client", code, text);
+    let wrong = |code, text| TokenRefusal(StatusCode::UNAUTHORIZED, "invalid_client", code, text);
     match (form.get("client_secret"), form.get("client_assertion")) {
         (Some(secret), None) if app.secrets.contains(secret) => {}
         (Some(secret), None) if app.expired_secrets.contains(secret) => {
@@ -246,7 +249,12 @@ fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<
     }
     let scope = field("scope");
     let Some(resource) = scope.strip_suffix("/.default").filter(|resource| !resource.contains(' ')) else {
-        return Err(Refusal(StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012, "The provided scope is not valid."));
+        return Err(TokenRefusal(
+            StatusCode::BAD_REQUEST,
+            "invalid_scope",
+            1_002_012,
+            "The provided scope is not valid.",
+        ));
     };
     let audience = if resource == world.tokens.graph {
         world.tokens.graph.clone()
@@ -254,14 +262,14 @@ fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<
         API_AUDIENCE.to_owned()
     } else {
         let text = "The resource principal was not found in the tenant.";
-        return Err(Refusal(StatusCode::BAD_REQUEST, "invalid_resource", 500_011, text));
+        return Err(TokenRefusal(StatusCode::BAD_REQUEST, "invalid_resource", 500_011, text));
     };
     Ok(world.tokens.issue(client_id, app, &audience))
 }
 
 /// The client assertion of a certificate: PS256, `x5t#S256`, the token endpoint as audience, at most ten minutes.
-fn check_assertion(world: &World, app: &App, client_id: &str, kind: &str, assertion: &str) -> Result<(), Refusal> {
-    let wrong = |code, text| Refusal(StatusCode::UNAUTHORIZED, "invalid_client", code, text);
+fn check_assertion(world: &World, app: &App, client_id: &str, kind: &str, assertion: &str) -> Result<(), TokenRefusal> {
+    let wrong = |code, text| TokenRefusal(StatusCode::UNAUTHORIZED, "invalid_client", code, text);
     if kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
         return Err(wrong(700_027, "The client assertion type is not supported."));
     }

@@ -1,4 +1,4 @@
-//! What goes wrong, on demand.
+//! Faults that are switched on for a test.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vendor, locked};
 
-/// Something that goes wrong with a request.
+/// A fault: something that goes wrong with a request.
 ///
 /// As JSON for the control panel: `{"at":"graph","match":"createOrGet","status":429,"retryAfter":"1.5"}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
-    /// Whose requests.
+    /// The vendor whose requests it hits.
     pub at: Vendor,
     /// A part of the request (`METHOD path?query body`) that it must contain; empty is every request.
     #[serde(default, rename = "match")]
@@ -24,7 +24,7 @@ pub struct Fault {
     /// Whether the request is taken all the same: `after` does first what was asked and then goes wrong.
     #[serde(default)]
     pub when: When,
-    /// Waits this long.
+    /// How long the answer is delayed.
     #[serde(default)]
     pub delay_ms: u64,
     /// Answers with this status.
@@ -48,10 +48,10 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum When {
-    /// It is not.
+    /// The fault comes before, so the request is not taken.
     #[default]
     Before,
-    /// It is.
+    /// The fault comes after, so the request is taken.
     After,
 }
 
@@ -108,13 +108,13 @@ impl Fault {
         Self { status: Some(429), retry_after: Some(retry_after.into()), ..self }
     }
 
-    /// Waits.
+    /// Delays the answer by this long.
     #[must_use]
     pub fn delay(self, delay: Duration) -> Self {
         Self { delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), ..self }
     }
 
-    /// Resets the connection.
+    /// Resets the connection without an answer.
     #[must_use]
     pub fn reset(self) -> Self {
         Self { reset: true, ..self }
@@ -141,18 +141,18 @@ impl Active {
 pub struct Faults(Mutex<Vec<Active>>);
 
 impl Faults {
-    /// Switches one on.
+    /// Switches a fault on.
     pub fn add(&self, fault: Fault) {
         let dice = fastrand::Rng::with_seed(fault.seed);
         locked(&self.0).push(Active { fault, dice });
     }
 
-    /// Switches all off.
+    /// Switches all faults off.
     pub fn clear(&self) {
         locked(&self.0).clear();
     }
 
-    /// Those that are on.
+    /// The faults that are switched on.
     #[must_use]
     pub fn all(&self) -> Vec<Fault> {
         locked(&self.0).iter().map(|active| active.fault.clone()).collect()

@@ -40,13 +40,13 @@ pub use graph::{
 use crate::cloud::port_taken;
 use crate::{Trouble, stand_ins::faults::Faults};
 
-/// A vendor.
+/// A vendor that the stand-ins play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Vendor {
     /// Microsoft Entra ID: tokens.
     Entra,
-    /// Microsoft Graph.
+    /// Microsoft Graph: users, meetings, chats and so on.
     Graph,
     /// Genesys Cloud: tokens and API.
     Genesys,
@@ -58,20 +58,20 @@ pub enum Vendor {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SeenCall {
-    /// Who got it.
+    /// The vendor that got it.
     pub vendor: Vendor,
     /// Method, path and query; for AWS the operation.
     pub request: String,
-    /// What it was answered with; 0 when the connection was reset.
+    /// The status of the answer; 0 when the connection was reset.
     pub status: u16,
 }
 
-/// Everything the vendors know.
+/// The state of all vendors.
 #[derive(Debug)]
 pub struct World {
     /// Users, apps and what was granted to whom.
     pub directory: Mutex<Directory>,
-    /// What goes wrong.
+    /// The faults that are switched on.
     pub faults: Faults,
     tokens: entra::Tokens,
     meetings: Mutex<graph::Meetings>,
@@ -84,7 +84,7 @@ pub struct World {
     conversations: Mutex<genesys::Conversations>,
     calls: Mutex<Vec<SeenCall>>,
     tables: Mutex<table::Tables>,
-    /// What they call webhooks with.
+    /// The client that calls webhooks.
     client: reqwest::Client,
 }
 
@@ -227,10 +227,10 @@ impl World {
     }
 }
 
-/// The stand-ins, serving.
+/// The stand-ins while they serve.
 #[derive(Debug)]
 pub struct StandIns {
-    /// What they know.
+    /// The state of the vendors.
     pub world: Arc<World>,
     /// Origin of the Entra stand-in.
     pub entra: String,
@@ -242,7 +242,7 @@ pub struct StandIns {
     pub aws: String,
     /// Origin of the control panel.
     pub control: String,
-    /// What the control panel cannot do by itself, for whoever can.
+    /// The wishes of the control panel that need the local cloud.
     pub wishes: tokio::sync::mpsc::UnboundedReceiver<Wish>,
 }
 

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::page::{Visible, button, date_and_time, entry, text};
-use super::{Action, Input, Script, Variable, call, open};
+use super::{Action, Script, ScriptInput, Variable, call, open};
 use crate::Trouble;
 use crate::contract::Operation;
 
@@ -55,14 +55,14 @@ pub fn script(escalate: &Operation) -> Result<Script, Trouble> {
     let time_zone =
         Variable::text("timeZone", "Zone of a date that comes without one: IANA or Windows name.").input("UTC");
 
-    let ask = |no_answer: &str, resend: Option<Input>| -> Result<Vec<Value>, Trouble> {
+    let ask = |no_answer: &str, resend: Option<ScriptInput>| -> Result<Vec<Value>, Trouble> {
         let mut inputs = vec![
-            ("user", Input::Text("{{scripter.agentEmail}}")),
-            ("agentName", Input::Text("{{scripter.agentName}}")),
-            ("toAddress", Input::Value(recipient)),
-            ("conversationId", Input::BuiltIn("scripter.interactionId")),
-            ("startTime", Input::Value(date)),
-            ("timeZone", Input::Value(time_zone)),
+            ("user", ScriptInput::Text("{{scripter.agentEmail}}")),
+            ("agentName", ScriptInput::Text("{{scripter.agentName}}")),
+            ("toAddress", ScriptInput::Value(recipient)),
+            ("conversationId", ScriptInput::BuiltIn("scripter.interactionId")),
+            ("startTime", ScriptInput::Value(date)),
+            ("timeZone", ScriptInput::Value(time_zone)),
         ];
         inputs.extend(resend.map(|resend| ("resend", resend)));
         let outputs = [
@@ -96,7 +96,7 @@ pub fn script(escalate: &Operation) -> Result<Script, Trouble> {
         date.unless_empty(&[opens.set_text("")]),
         opens.unless_empty(&[open(opens)]),
     ]);
-    let mut again = ask(NO_ANSWER_AGAIN, Some(Input::Flag(true)))?;
+    let mut again = ask(NO_ANSWER_AGAIN, Some(ScriptInput::Flag(true)))?;
     // The agent is in the meeting already, as a rule.
     again.push(join_url.unless_empty(&[linked.set_flag(true)]));
     let actions = vec![

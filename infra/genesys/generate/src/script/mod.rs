@@ -4,7 +4,7 @@
 //! in its repositories `microsoft-teams-blueprint`, `zoom-meetings-sms-blueprint`, `genesys-cloud-call-park`,
 //! `schedule-callback-via-script` and `workautomation-hubspot-ticketing-sample` and among the examples of its Terraform
 //! provider, with three exceptions. The exports set flags, and [`Variable::set`] sets texts in the same way. They give
-//! texts and whole numbers to data actions, and [`Input::Flag`] gives a flag in the same way. They name the agent's
+//! texts and whole numbers to data actions, and [`ScriptInput::Flag`] gives a flag in the same way. They name the agent's
 //! e-mail address and id, and the agent's name is spelled like those.
 
 pub mod escalate_to_teams;
@@ -26,18 +26,18 @@ fn id(kind: &str, name: &str) -> String {
 
 /// A script of one page.
 pub struct Script {
-    /// What administrators see.
+    /// The name that administrators see in Genesys Cloud.
     pub name: &'static str,
     /// All variables that the page and the actions refer to.
     pub variables: Vec<Variable>,
-    /// What buttons do.
+    /// The actions that its buttons run.
     pub actions: Vec<Action>,
     /// The page, from its top to its bottom.
     pub page: Vec<Value>,
 }
 
 impl Script {
-    /// The file's content.
+    /// The content of the file to import.
     #[must_use]
     pub fn content(&self) -> Value {
         let (script, version, page) = (id("script", self.name), id("version", self.name), id("page", self.name));
@@ -187,11 +187,11 @@ impl Variable {
     }
 }
 
-/// What a button does: steps, one after the other.
+/// The action of a button: steps, one after the other.
 pub struct Action {
-    /// What the script's editor shows.
+    /// The name that the script's editor shows.
     pub name: &'static str,
-    /// The steps.
+    /// The steps, in the order in which they run.
     pub steps: Vec<Value>,
 }
 
@@ -200,7 +200,7 @@ impl Action {
         json!({"id": id("action", self.name), "name": self.name, "action": {"block": self.steps}})
     }
 
-    /// What refers to the action of this name.
+    /// A reference to the action of this name.
     fn reference(name: &str) -> Value {
         typed("action", json!({"actionName": id("action", name), "actionArgumentValues": []}))
     }
@@ -212,16 +212,16 @@ pub fn open(url: Variable) -> Value {
     step("scripter.webPage", typed("interpolatedText", url.shown()))
 }
 
-/// What a field of a data action's request is given.
+/// The value for a field of a data action's request.
 #[derive(Debug)]
-pub enum Input {
+pub enum ScriptInput {
     /// A text, with `{{…}}` filled in.
     Text(&'static str),
     /// One of Genesys Cloud's own variables.
     BuiltIn(&'static str),
     /// The value of a variable of the script.
     Value(Variable),
-    /// True or false.
+    /// A flag, which is true or false.
     Flag(bool),
 }
 
@@ -232,7 +232,7 @@ pub enum Input {
 pub fn call(
     operation: &Operation,
     action_id: &str,
-    inputs: &[(&str, Input)],
+    inputs: &[(&str, ScriptInput)],
     outputs: &[(&str, Variable)],
 ) -> Result<Value, Trouble> {
     let trouble = |problem: &str, name: &str| Trouble(format!("The script {problem} {name} of {}.", operation.path));
@@ -241,10 +241,10 @@ pub fn call(
     for (name, input) in inputs {
         kind(&operation.request, name).ok_or_else(|| trouble("sends the unknown field", name))?;
         let value = match input {
-            Input::Text(text) => typed("interpolatedText", *text),
-            Input::BuiltIn(variable) => typed("variable", *variable),
-            Input::Value(variable) => typed("interpolatedText", variable.shown()),
-            Input::Flag(flag) => typed("boolean", *flag),
+            ScriptInput::Text(text) => typed("interpolatedText", *text),
+            ScriptInput::BuiltIn(variable) => typed("variable", *variable),
+            ScriptInput::Value(variable) => typed("interpolatedText", variable.shown()),
+            ScriptInput::Flag(flag) => typed("boolean", *flag),
         };
         sent.insert((*name).to_owned(), value);
     }

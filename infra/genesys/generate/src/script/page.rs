@@ -1,15 +1,15 @@
-//! What lies on a script's page.
+//! The components of a script's page.
 
 use serde_json::{Map, Value, json};
 
 use super::{Action, Variable, typed};
 
-/// What may be seen, and when.
+/// When a component is visible.
 #[derive(Debug, Clone, Copy)]
 pub enum Visible {
-    /// Always.
+    /// The component is always visible.
     Always,
-    /// While a flag is true.
+    /// The component is visible while a flag is true.
     While(Variable),
 }
 
@@ -63,7 +63,7 @@ fn asked(variable: Variable, disabled: Variable) -> Map<String, Value> {
     properties
 }
 
-/// What lies below one another.
+/// Components one below the other.
 pub(super) fn column(children: &[Value]) -> Value {
     let mut properties = placed("stretch", Visible::Always);
     let side = json!({"width": 0, "style": "solid", "color": "000000"});
@@ -81,7 +81,7 @@ fn component(kind: &str, properties: Map<String, Value>) -> Value {
     json!({"type": kind, "properties": properties})
 }
 
-/// Where a component is, and whether.
+/// The width of a component, and when it is visible.
 fn placed(width: &str, visible: Visible) -> Map<String, Value> {
     let width = if width == "stretch" { json!({"sizeType": width, "size": 100}) } else { json!({"sizeType": width}) };
     let visible = match visible {
@@ -98,7 +98,7 @@ fn placed(width: &str, visible: Visible) -> Map<String, Value> {
     properties.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
-/// What a component says, and how it is printed.
+/// The text of a component, and how it is printed.
 fn lettered(content: &str, size: u8, bold: bool, justification: &str) -> Map<String, Value> {
     let properties = [
         ("text", typed("interpolatedText", content)),

@@ -98,14 +98,14 @@ impl Renderer<'_> {
 
 /// Whether words have an HTML element that cards are written with. A `<` may also be a character of its own.
 fn is_html(words: &str) -> bool {
-    const ELEMENTS: &str = "a at b blockquote br code div em h1 h2 h3 hr i img li ol p pre script span strong style table td \
+    const HTML_ELEMENTS: &str = "a at b blockquote br code div em h1 h2 h3 hr i img li ol p pre script span strong style table td \
                             th tr u ul";
     let last = words.rfind('>').unwrap_or_default();
     words.match_indices('<').any(|(at, _)| {
         let tag = words.get(at + 1..).unwrap_or_default().trim_start_matches('/');
         let (name, rest) = tag.split_at(tag.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tag.len()));
         let ends = rest.starts_with(['>', '/']) || (rest.starts_with(char::is_whitespace) && at < last);
-        let is_element = || ELEMENTS.split(' ').any(|element| element.eq_ignore_ascii_case(name));
+        let is_element = || HTML_ELEMENTS.split(' ').any(|element| element.eq_ignore_ascii_case(name));
         tag.starts_with("!--") || (ends && is_element())
     })
 }

@@ -74,7 +74,7 @@ pub(super) const SILENT: &str = "\
     connectionName tokenExchangeResource choices.data dataset sourceType bodyContentType headers method repeat repeatMode";
 
 /// The kinds of elements that say nothing by themselves.
-pub(super) const ELEMENTS: &str = "\
+pub(super) const SILENT_ELEMENTS: &str = "\
     AdaptiveCard TextBlock RichTextBlock TextRun CitationRun Container ColumnSet Column FactSet Fact ImageSet Image Table \
     TableRow TableCell ActionSet Carousel CarouselPage Accordion Badge CompoundButton Component CodeBlock Media \
     MediaSource CaptionSource Input.Text Input.Number Input.Date Input.Time Input.Toggle Input.ChoiceSet Input.Choice \

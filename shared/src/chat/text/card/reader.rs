@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::names::{AMOUNTS, CARD_ACTIONS, ELEMENTS, ORDER, SILENT, UNSEEN, has, is_of_a_picture};
+use super::names::{AMOUNTS, CARD_ACTIONS, ORDER, SILENT, SILENT_ELEMENTS, UNSEEN, has, is_of_a_picture};
 use super::{CardKind, Part};
 use crate::chat::text::{address, named, one_line};
 
 /// The most characters of an unknown kind that are shown.
-const MAX_KIND: usize = 40;
+const MAX_ELEMENT_KIND_CHARACTERS: usize = 40;
 
 /// The members of an element.
 pub(super) type Members = Map<String, Value>;
@@ -73,10 +73,10 @@ impl Reader {
         if self.parts.len() == began
             && before.is_empty()
             && !kind.is_empty()
-            && !has(ELEMENTS, kind)
+            && !has(SILENT_ELEMENTS, kind)
             && members.get("fallback").is_none()
         {
-            self.named(format!("[{}]", one_line(kind, MAX_KIND)));
+            self.named(format!("[{}]", one_line(kind, MAX_ELEMENT_KIND_CHARACTERS)));
         }
         if let Some(instead) = members.get("fallback").filter(|instead| instead.is_object()) {
             let mut reader = Self::default();

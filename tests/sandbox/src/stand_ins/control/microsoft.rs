@@ -40,15 +40,18 @@ pub(super) fn router() -> Router<Panel> {
 }
 
 #[derive(Deserialize)]
-struct Hosted {
+struct HostedContentAsked {
     chat: String,
     message: String,
     content: String,
 }
 
 /// A message's photo, for the page. It is what somebody has sent: nothing in it may run.
-async fn hosted_content(State(panel): State<Panel>, Query(asked): Query<Hosted>) -> Result<Response, StatusCode> {
-    let Hosted { chat, message, content } = asked;
+async fn hosted_content(
+    State(panel): State<Panel>,
+    Query(asked): Query<HostedContentAsked>,
+) -> Result<Response, StatusCode> {
+    let HostedContentAsked { chat, message, content } = asked;
     let found = panel.world.hosted_content(&chat, &message, &content).ok_or(StatusCode::NOT_FOUND)?;
     let headers = [
         (header::CONTENT_TYPE, found.content_type.as_str()),
@@ -103,13 +106,13 @@ async fn put_chat(State(panel): State<Panel>, body: String) -> Given {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Budget {
+struct BudgetWish {
     requests: usize,
     in_one_chat: usize,
 }
 
 async fn set_budget(State(panel): State<Panel>, body: String) -> Result<StatusCode, Refused> {
-    let Budget { requests, in_one_chat } = read(&body, "budget")?;
+    let BudgetWish { requests, in_one_chat } = read(&body, "budget")?;
     panel.world.set_chat_budget(requests, in_one_chat);
     DONE
 }

@@ -39,7 +39,7 @@ pub struct Attachment {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InboundMessage {
-    /// Genesys Cloud's id.
+    /// The id that Genesys Cloud gave it.
     pub id: String,
     /// The sender's own id; empty when it has none.
     pub message_id: String,
@@ -47,23 +47,23 @@ pub struct InboundMessage {
     pub time: String,
     /// The text; empty when there is none.
     pub text: String,
-    /// The files.
+    /// The files that came along.
     pub attachments: Vec<Attachment>,
     /// Media types of the files that the supported content profile does not have, so that they were dropped.
     pub dropped: Vec<String>,
-    /// What the sender says of it besides.
+    /// The metadata that the sender added.
     pub metadata: Value,
 }
 
-/// A conversation.
+/// A conversation of Open Messaging, as an agent sees it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conversation {
-    /// Its id.
+    /// The id of the conversation.
     pub id: String,
     /// The integration that it came by.
     pub integration_id: String,
-    /// Who writes, as the first message had it.
+    /// The writer, as the first message had it.
     pub from: Value,
     /// What was written, in the order in which it came.
     pub messages: Vec<InboundMessage>,
@@ -104,7 +104,7 @@ impl OpenMessagingSettings {
     }
 }
 
-/// All conversations.
+/// All conversations, by integration and sender.
 #[derive(Debug, Default)]
 pub(in crate::stand_ins) struct Conversations {
     all: Vec<(Conversation, Instant)>,

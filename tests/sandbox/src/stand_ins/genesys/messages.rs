@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::super::{World, locked};
 use super::{SMS_NUMBER, Text, refused};
 
-/// The longest SMS.
+/// The longest SMS, in characters.
 const SMS_MAX_CHARACTERS: usize = 765;
 
 /// The refusal of a request because of one of its fields.

@@ -49,11 +49,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A text message as a phone got it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Text {
-    /// Sender.
+    /// The number that it was sent from.
     pub from: String,
-    /// Recipient.
+    /// The number that it was sent to.
     pub to: String,
-    /// The text.
+    /// The text of the message.
     pub text: String,
     /// Genesys Cloud's message id.
     pub id: String,

@@ -22,11 +22,11 @@ use super::conversations::{Attachment, InboundMessage};
 use super::messages::bad_field;
 use super::{OPEN_MESSAGING_INTEGRATION, refused};
 
-/// The largest request.
+/// The largest request, in bytes.
 const MAX_BYTES: usize = 512_000;
 
 /// How long fetching a file may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FETCH_PATIENCE: Duration = Duration::from_secs(10);
 
 const MEDIA_TYPES: &[&str] = &["Image", "Video", "Audio", "File", "Link"];
 
@@ -181,7 +181,7 @@ fn attachment(content: &Value) -> Result<Attachment, Mistake> {
 
 /// Fetches a file and notes what came.
 async fn fetch(client: &reqwest::Client, file: &mut Attachment) {
-    let answer = tokio::time::timeout(PATIENCE, async {
+    let answer = tokio::time::timeout(FETCH_PATIENCE, async {
         let response = client.get(&file.url).send().await?;
         let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok::<_, reqwest::Error>((response.status().as_u16(), kind.unwrap_or_default(), response.bytes().await?))

@@ -37,7 +37,7 @@ fn entry(user: &GenesysUser) -> Option<Value> {
     Some(json!({"authorityName": TEAMS, "externalKey": key, "selfUri": link}))
 }
 
-/// `GET /users/{id}/externalid`
+/// Answers `GET /users/{id}/externalid`.
 pub(super) async fn external_ids(State(world): State<Arc<World>>, Path(id): Path<String>) -> Response {
     match find(&world, &id) {
         Some(Versioned { user, .. }) => Json(Vec::from_iter(entry(&user))).into_response(),
@@ -45,7 +45,7 @@ pub(super) async fn external_ids(State(world): State<Arc<World>>, Path(id): Path
     }
 }
 
-/// `GET /users/{id}/externalid/{authorityName}`
+/// Answers `GET /users/{id}/externalid/{authorityName}`.
 pub(super) async fn external_id(
     State(world): State<Arc<World>>,
     Path((id, authority)): Path<(String, String)>,
@@ -104,7 +104,7 @@ pub(super) async fn scim(
 }
 
 /// Users on a page unless the caller says otherwise, and the most where more is asked for than external ids.
-const PAGE: usize = 25;
+const SCIM_PAGE: usize = 25;
 
 /// The most users on a page.
 const LARGEST_PAGE: usize = 100;
@@ -115,9 +115,9 @@ pub(super) async fn scim_list(
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
     let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok());
-    let (start, count) = (number("startIndex").unwrap_or(1).max(1), number("count").unwrap_or(PAGE));
+    let (start, count) = (number("startIndex").unwrap_or(1).max(1), number("count").unwrap_or(SCIM_PAGE));
     let attributes = query.get("attributes").map(String::as_str);
-    if count > PAGE && attributes.is_none() {
+    if count > SCIM_PAGE && attributes.is_none() {
         let mut refused = scim_refused(StatusCode::TOO_MANY_REQUESTS, "The page is too large.");
         refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         return refused;

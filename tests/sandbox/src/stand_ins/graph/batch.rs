@@ -23,12 +23,12 @@ const MAX_STEPS: usize = 20;
 
 #[derive(Deserialize)]
 pub(super) struct Batch {
-    requests: Vec<Step>,
+    requests: Vec<BatchStep>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Step {
+struct BatchStep {
     id: String,
     method: String,
     url: String,
@@ -40,7 +40,7 @@ struct Step {
     depends_on: Vec<String>,
 }
 
-impl Step {
+impl BatchStep {
     /// Why the batch is malformed, if this request is what makes it so.
     fn check(&self, earlier: &[Self]) -> Result<(), Refusal> {
         let id = &self.id;

@@ -18,7 +18,7 @@ pub(in crate::stand_ins) struct Budget {
     window: Duration,
     /// When each app's last requests came, oldest first: never more than the budget has.
     apps: HashMap<String, VecDeque<Instant>>,
-    /// Requests so far.
+    /// The number of requests so far.
     pub(in crate::stand_ins) taken: u64,
     /// Those of them that were over the budget.
     pub(in crate::stand_ins) refused: u64,

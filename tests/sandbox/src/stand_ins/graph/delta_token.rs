@@ -15,7 +15,7 @@ pub(super) struct Token {
     pub(super) about: String,
     /// The last change that was handed out.
     pub(super) after: u64,
-    /// Page size.
+    /// The number of items on a page.
     pub(super) page: usize,
     /// How many changes there had been when it began: of what was gone by then nothing is told.
     pub(super) began: u64,

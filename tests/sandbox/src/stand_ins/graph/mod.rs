@@ -195,7 +195,7 @@ impl FromRequestParts<Arc<World>> for Caller {
     }
 }
 
-/// `GET /users/{upn}`
+/// Answers `GET /users/{upn}`.
 async fn user(_: Caller, State(world): State<Arc<World>>, Path(key): Path<String>) -> Answer {
     let directory = world.directory();
     if !directory.has_permission("User.ReadBasic.All") {

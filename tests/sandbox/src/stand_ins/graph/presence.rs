@@ -109,7 +109,7 @@ fn done() -> Response {
     StatusCode::OK.into_response()
 }
 
-/// `POST /users/{oid}/presence/setPresence`
+/// Answers `POST /users/{oid}/presence/setPresence`.
 pub(super) async fn set_session(
     call: Admitted,
     State(world): State<Arc<World>>,
@@ -131,7 +131,7 @@ pub(super) async fn set_session(
     Ok(done())
 }
 
-/// `POST /users/{oid}/presence/clearPresence`
+/// Answers `POST /users/{oid}/presence/clearPresence`.
 pub(super) async fn clear_session(
     call: Admitted,
     State(world): State<Arc<World>>,
@@ -150,7 +150,7 @@ pub(super) async fn clear_session(
     Err(Refusal::new(StatusCode::NOT_FOUND, "NotFound", "The presence session could not be found."))
 }
 
-/// `POST /users/{oid}/presence/setUserPreferredPresence`
+/// Answers `POST /users/{oid}/presence/setUserPreferredPresence`.
 pub(super) async fn prefer(
     call: Admitted,
     State(world): State<Arc<World>>,
@@ -169,7 +169,7 @@ pub(super) async fn prefer(
     Ok(done())
 }
 
-/// `POST /users/{oid}/presence/clearUserPreferredPresence`
+/// Answers `POST /users/{oid}/presence/clearUserPreferredPresence`.
 pub(super) async fn clear_preferred(
     call: Admitted,
     State(world): State<Arc<World>>,
@@ -195,14 +195,14 @@ fn resource(world: &World, id: &str, user: Option<&User>) -> Value {
     })
 }
 
-/// `GET /users/{oid}/presence`
+/// Answers `GET /users/{oid}/presence`.
 pub(super) async fn read(call: Admitted, State(world): State<Arc<World>>, Path(id): Path<String>) -> Answer {
     permitted(&world, &call, &[READ, WRITE])?;
     let user = user(&world, &id)?;
     Ok(Json(resource(&world, &id, Some(&user))).into_response())
 }
 
-/// `POST /communications/getPresencesByUserId`
+/// Answers `POST /communications/getPresencesByUserId`.
 pub(super) async fn read_many(call: Admitted, State(world): State<Arc<World>>, body: Sent) -> Answer {
     let body = sent(body)?;
     permitted(&world, &call, &[READ, WRITE])?;

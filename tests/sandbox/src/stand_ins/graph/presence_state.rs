@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::budget::Budget;
 
-/// Availability and activity.
+/// A presence: its availability and its activity.
 pub(in crate::stand_ins) type Pair = (&'static str, &'static str);
 
 /// What a session can be set to.

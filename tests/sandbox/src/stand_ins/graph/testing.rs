@@ -110,7 +110,7 @@ impl Graph {
         self.send(request).await
     }
 
-    /// Follows a link.
+    /// Follows the link of a page.
     pub(super) async fn follow(&self, link: &Value) -> Got {
         self.get(link.as_str().unwrap().strip_prefix("http://graph.invalid/v1.0").unwrap()).await
     }

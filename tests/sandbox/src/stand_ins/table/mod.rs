@@ -21,18 +21,18 @@ type Item = Map<String, Value>;
 pub(super) struct Tables(BTreeMap<(String, String), Item>);
 
 /// Why a request is not served.
-enum Refusal {
+enum TableRefusal {
     Invalid(String),
     ConditionFailed(Option<Item>),
 }
 
-impl From<Invalid> for Refusal {
+impl From<Invalid> for TableRefusal {
     fn from(Invalid(what): Invalid) -> Self {
         Self::Invalid(what)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for TableRefusal {
     fn into_response(self) -> Response {
         let body = match self {
             Self::Invalid(what) => json!({"__type": "com.amazon.coral.validate#ValidationException", "message": what}),
@@ -49,10 +49,10 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn key(table: &Value, key: &Value) -> Result<(String, String), Refusal> {
+fn key(table: &Value, key: &Value) -> Result<(String, String), TableRefusal> {
     match (table.as_str(), key["id"]["S"].as_str()) {
         (Some(table), Some(id)) => Ok((table.to_owned(), id.to_owned())),
-        _ => Err(Refusal::Invalid("The provided key element does not match the schema".into())),
+        _ => Err(TableRefusal::Invalid("The provided key element does not match the schema".into())),
     }
 }
 
@@ -66,22 +66,22 @@ impl Tables {
             "UpdateItem" => self.update(request),
             "DeleteItem" => self.delete(request),
             "Query" => self.query(request),
-            _ => Err(Refusal::Invalid(format!("{operation} is none of the operations that are served here"))),
+            _ => Err(TableRefusal::Invalid(format!("{operation} is none of the operations that are served here"))),
         };
         answer.map_or_else(IntoResponse::into_response, |answer| Json(answer).into_response())
     }
 
-    fn get(&self, request: &Value) -> Result<Value, Refusal> {
+    fn get(&self, request: &Value) -> Result<Value, TableRefusal> {
         let item = self.0.get(&key(&request["TableName"], &request["Key"])?);
         Ok(item.map_or_else(|| json!({}), |item| json!({"Item": item})))
     }
 
-    fn get_batch(&self, request: &Value) -> Result<Value, Refusal> {
+    fn get_batch(&self, request: &Value) -> Result<Value, TableRefusal> {
         let mut responses = Map::new();
         for (table, wanted) in request["RequestItems"].as_object().into_iter().flatten() {
             let keys = wanted["Keys"].as_array().map(Vec::as_slice).unwrap_or_default();
             if !(1..=100).contains(&keys.len()) {
-                return Err(Refusal::Invalid("1 to 100 keys at once".into()));
+                return Err(TableRefusal::Invalid("1 to 100 keys at once".into()));
             }
             let mut found = Vec::new();
             for wanted in keys {
@@ -92,7 +92,7 @@ impl Tables {
         Ok(json!({"Responses": responses, "UnprocessedKeys": {}}))
     }
 
-    fn put(&mut self, request: &Value) -> Result<Value, Refusal> {
+    fn put(&mut self, request: &Value) -> Result<Value, TableRefusal> {
         let place = key(&request["TableName"], &request["Item"])?;
         self.check(&place, request)?;
         let item = request["Item"].as_object().cloned().unwrap_or_default();
@@ -100,7 +100,7 @@ impl Tables {
         Ok(returned(request, before, None))
     }
 
-    fn update(&mut self, request: &Value) -> Result<Value, Refusal> {
+    fn update(&mut self, request: &Value) -> Result<Value, TableRefusal> {
         let place = key(&request["TableName"], &request["Key"])?;
         self.check(&place, request)?;
         let before = self.0.get(&place).cloned();
@@ -110,7 +110,7 @@ impl Tables {
         Ok(returned(request, before, Some(after)))
     }
 
-    fn delete(&mut self, request: &Value) -> Result<Value, Refusal> {
+    fn delete(&mut self, request: &Value) -> Result<Value, TableRefusal> {
         let place = key(&request["TableName"], &request["Key"])?;
         self.check(&place, request)?;
         let before = self.0.remove(&place);
@@ -118,19 +118,19 @@ impl Tables {
     }
 
     /// The condition of a write.
-    fn check(&self, place: &(String, String), request: &Value) -> Result<(), Refusal> {
+    fn check(&self, place: &(String, String), request: &Value) -> Result<(), TableRefusal> {
         let item = self.0.get(place);
         let none = Item::new();
         if Expression::of(request, "ConditionExpression").holds(item.unwrap_or(&none))? {
             return Ok(());
         }
         let brings_item_back = request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD";
-        Err(Refusal::ConditionFailed(item.filter(|_| brings_item_back).cloned()))
+        Err(TableRefusal::ConditionFailed(item.filter(|_| brings_item_back).cloned()))
     }
 
     /// What an index has of a key, by its second part. An index has the items that have its key's attributes; its keys are
     /// those that the condition names.
-    fn query(&self, request: &Value) -> Result<Value, Refusal> {
+    fn query(&self, request: &Value) -> Result<Value, TableRefusal> {
         let condition = Expression::of(request, "KeyConditionExpression");
         let sorted_by = condition.last_name();
         let mut found = Vec::new();
@@ -182,7 +182,7 @@ mod tests {
         let kept = |version: u32, first: u32| json!({"id": {"S": "a"}, "version": {"N": version.to_string()}, "first": {"N": first.to_string()}});
         assert_eq!(tables.update(&update(9)).ok(), Some(json!({})));
         assert_eq!(tables.update(&update(10)).ok(), Some(json!({"Attributes": kept(9, 9)})));
-        let Err(Refusal::ConditionFailed(Some(item))) = tables.update(&update(9)) else { panic!() };
+        let Err(TableRefusal::ConditionFailed(Some(item))) = tables.update(&update(9)) else { panic!() };
         assert_eq!(Value::from(item), kept(10, 9));
         let read = tables.get(&json!({"TableName": "t", "Key": {"id": {"S": "a"}}}));
         assert_eq!(read.ok(), Some(json!({"Item": kept(10, 9)})));
@@ -211,7 +211,7 @@ mod tests {
                 "TableName": "t", "Key": {"id": {"S": "a"}}, "UpdateExpression": expression,
                 "ExpressionAttributeValues": {":b": {"N": "1"}},
             });
-            assert!(matches!(tables.update(&request), Err(Refusal::Invalid(_))), "{expression}");
+            assert!(matches!(tables.update(&request), Err(TableRefusal::Invalid(_))), "{expression}");
         }
     }
 }

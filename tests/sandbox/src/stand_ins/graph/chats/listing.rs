@@ -76,7 +76,7 @@ fn filter(query: &HashMap<String, String>) -> Result<Vec<(Property, &str, Timest
     comparisons.ok_or_else(|| Refusal::bad_request(format!("Filter '{filter}' is not supported.")))
 }
 
-/// `GET /chats/{id}/messages`
+/// Answers `GET /chats/{id}/messages`.
 pub(super) async fn of_chat(
     caller: Caller,
     State(world): State<Arc<World>>,

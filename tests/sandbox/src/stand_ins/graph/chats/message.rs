@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::super::TENANT;
 
-/// Who wrote a message.
+/// The writer of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
     /// A user of the tenant, by object id; with the name that is displayed.
@@ -21,7 +21,7 @@ pub enum Sender {
 }
 
 impl Sender {
-    /// The property `from`.
+    /// The property `from` of the message.
     fn json(&self) -> Value {
         let user = |id: &str, name: &str, kind: &str, tenant: Option<&str>| {
             let user = json!({"id": id, "displayName": name, "userIdentityType": kind, "tenantId": tenant});
@@ -42,20 +42,20 @@ impl Sender {
 /// A file within a message, an image as a rule: Graph gives it out by itself only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostedContent {
-    /// Its media type.
+    /// The media type of the file.
     pub content_type: String,
     /// What is in it.
     pub bytes: Vec<u8>,
 }
 
-/// What somebody writes.
+/// A message that is being written.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
-    /// Who.
+    /// The writer of the message.
     pub sender: Sender,
     /// Whether the content is HTML; it is text otherwise. With images it becomes HTML.
     pub html: bool,
-    /// The content.
+    /// The text or HTML of the message.
     pub content: String,
     /// Cards, references and quotations, as Graph has them in `attachments`. Their places in the HTML are the writer's.
     pub attachments: Vec<Value>,
@@ -68,7 +68,7 @@ pub struct NewMessage {
 }
 
 impl NewMessage {
-    /// Plain text.
+    /// A message of plain text.
     #[must_use]
     pub fn text(sender: Sender, content: &str) -> Self {
         let content = content.to_owned();
@@ -77,13 +77,13 @@ impl NewMessage {
         Self { sender, html: false, content, attachments, mentions, images, policy_violation }
     }
 
-    /// HTML.
+    /// A message written in HTML.
     #[must_use]
     pub fn html(sender: Sender, content: &str) -> Self {
         Self { html: true, ..Self::text(sender, content) }
     }
 
-    /// Adds an image.
+    /// Adds an image below the content.
     #[must_use]
     pub fn image(mut self, content_type: &str, bytes: &[u8]) -> Self {
         self.images.push(HostedContent { content_type: content_type.into(), bytes: bytes.into() });

@@ -96,7 +96,7 @@ fn user_id(world: &World, key: &str) -> Result<String, Refusal> {
     user.map(|user| user.id).ok_or_else(|| no_such_user(key))
 }
 
-/// `GET /chats/{id}`
+/// Answers `GET /chats/{id}`.
 async fn chat(caller: Caller, State(world): State<Arc<World>>, Path(id): Path<String>) -> Answer {
     admit_to_others(&world, &caller, READ_BASIC)?;
     let chats = locked(&world.chats);
@@ -104,7 +104,7 @@ async fn chat(caller: Caller, State(world): State<Arc<World>>, Path(id): Path<St
     Ok(Json(chat.shown()).into_response())
 }
 
-/// `GET /chats/{id}/members`
+/// Answers `GET /chats/{id}/members`.
 async fn members(caller: Caller, State(world): State<Arc<World>>, Path(id): Path<String>) -> Answer {
     admit_to_others(&world, &caller, READ_MEMBERS)?;
     let chats = locked(&world.chats);
@@ -119,7 +119,7 @@ async fn members(caller: Caller, State(world): State<Arc<World>>, Path(id): Path
     Ok(Json(json!({"value": chat.members.iter().map(member).collect::<Vec<_>>()})).into_response())
 }
 
-/// `GET /users/{id}/chats`
+/// Answers `GET /users/{id}/chats`.
 async fn chats_of_user(caller: Caller, State(world): State<Arc<World>>, Path(user): Path<String>) -> Answer {
     admit_to_others(&world, &caller, READ_BASIC)?;
     let user = user_id(&world, &user)?;
@@ -130,7 +130,7 @@ async fn chats_of_user(caller: Caller, State(world): State<Arc<World>>, Path(use
     Ok(Json(json!({"value": own})).into_response())
 }
 
-/// `GET /chats/{id}/messages/{id}`
+/// Answers `GET /chats/{id}/messages/{id}`.
 async fn message(
     caller: Caller,
     State(world): State<Arc<World>>,
@@ -163,7 +163,7 @@ async fn hosted_contents(
     Ok(Json(json!({"value": shown.collect::<Vec<_>>()})).into_response())
 }
 
-/// `GET /chats/{id}/messages/{id}/hostedContents/{id}/$value`
+/// Answers `GET /chats/{id}/messages/{id}/hostedContents/{id}/$value`.
 async fn hosted_content(
     caller: Caller,
     State(world): State<Arc<World>>,

@@ -12,7 +12,7 @@ use super::message::{Message, NewMessage, time};
 /// Page size, unless `$top` says another.
 pub(super) const PAGE: usize = 20;
 
-/// A chat.
+/// A chat with its members and messages.
 #[derive(Debug)]
 pub(super) struct Chat {
     pub(super) id: String,
@@ -72,9 +72,9 @@ pub enum Edit {
     Content(String),
     /// A user, by object id, reacts: `like`, or an emoji.
     Reaction {
-        /// Who.
+        /// The object id of the user.
         user: String,
-        /// With what.
+        /// The reaction: `like`, or an emoji.
         reaction: String,
     },
     /// Data loss prevention judges it, or its author answers that: these members of `policyViolation` change, or null.

@@ -59,7 +59,7 @@ fn selected(message: &Value, select: Option<&String>) -> Value {
     Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
-/// `GET /users/{id}/messages/{id}`
+/// Answers `GET /users/{id}/messages/{id}`.
 async fn message(
     caller: Caller,
     State(world): State<Arc<World>>,
@@ -90,7 +90,7 @@ fn since(query: &HashMap<String, String>) -> Result<Option<Timestamp>, Refusal> 
     time.map(Some).ok_or_else(|| Refusal::bad_request(format!("Filter '{filter}' is not supported.")))
 }
 
-/// `GET /users/{id}/mailFolders/{id}/messages/delta`
+/// Answers `GET /users/{id}/mailFolders/{id}/messages/delta`.
 async fn delta(
     caller: Caller,
     State(world): State<Arc<World>>,

@@ -15,9 +15,9 @@ use super::super::delta_token::Token;
 pub struct NewMail {
     /// Who sent it: an address.
     pub from: String,
-    /// Its subject.
+    /// The subject of the message.
     pub subject: String,
-    /// Its body: text.
+    /// The body, as plain text.
     #[serde(default)]
     pub body: String,
     /// The folder that it comes into, by its well-known name.
@@ -41,10 +41,10 @@ struct Kept {
     value: Value,
 }
 
-/// All mailboxes.
+/// The mailboxes of all users.
 #[derive(Debug)]
 pub(in crate::stand_ins) struct Mailboxes {
-    /// By id.
+    /// The messages, by their ids.
     messages: HashMap<String, Kept>,
     changes: u64,
     /// Goes up when the delta tokens that were given out are good no longer.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::super::super::{World, locked};
 use super::health::{Health, LOST, SLOW, State};
-use super::item::{Item, collection};
+use super::item::{NotificationItem, collection};
 use super::settings::{NotificationSettings, TokenVersion};
 use super::validation_token;
 
@@ -49,9 +49,9 @@ pub struct Totals {
     pub given_up: u64,
     /// Those on their way.
     pub pending: u64,
-    /// POSTs, repetitions included.
+    /// The number of POSTs, repetitions included.
     pub posts: u64,
-    /// POSTs that failed.
+    /// The number of POSTs that failed.
     pub failed_posts: u64,
 }
 
@@ -59,7 +59,7 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// Where.
+    /// The URL that it goes to.
     pub url: String,
     /// 1 for the first, and so on.
     pub attempt: u32,
@@ -94,7 +94,7 @@ struct Endpoint {
 /// Notifications that go one POST after the other.
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: VecDeque<Item>,
+    waiting: VecDeque<NotificationItem>,
     is_busy: bool,
 }
 
@@ -117,7 +117,7 @@ impl Office {
     }
 }
 
-/// All deliveries.
+/// All deliveries that are under way or done.
 #[derive(Debug, Default)]
 pub(in crate::stand_ins) struct Deliveries(Mutex<Office>);
 
@@ -138,7 +138,7 @@ impl Deliveries {
     }
 
     /// The validation tokens for these: one for each app, as the tenant is always the same.
-    pub(super) fn tokens(&self, world: &World, items: &[Item]) -> Vec<String> {
+    pub(super) fn tokens(&self, world: &World, items: &[NotificationItem]) -> Vec<String> {
         let apps: BTreeSet<&str> = items.iter().filter(|item| item.is_rich).map(|item| item.app.as_str()).collect();
         let mut office = locked(&self.0);
         let version = office.settings.token_version;
@@ -157,7 +157,7 @@ impl Deliveries {
 }
 
 /// Sends a notification to an endpoint, with the troubles that are switched on.
-pub(super) fn send(world: &Arc<World>, url: &str, item: Item) {
+pub(super) fn send(world: &Arc<World>, url: &str, item: NotificationItem) {
     let mut office = locked(&world.deliveries.0);
     let (settings, window) = (office.settings.clone(), office.window());
     office.totals.generated += 1;
@@ -203,7 +203,7 @@ pub(super) fn send(world: &Arc<World>, url: &str, item: Item) {
     }
 }
 
-fn push_later(world: &Arc<World>, url: &str, item: Item, delay: Duration) {
+fn push_later(world: &Arc<World>, url: &str, item: NotificationItem, delay: Duration) {
     let (world, url) = (world.clone(), url.to_owned());
     tokio::spawn(async move {
         sleep(delay).await;
@@ -211,7 +211,7 @@ fn push_later(world: &Arc<World>, url: &str, item: Item, delay: Duration) {
     });
 }
 
-fn push(world: &Arc<World>, office: &mut Office, url: &str, item: Item) {
+fn push(world: &Arc<World>, office: &mut Office, url: &str, item: NotificationItem) {
     let mut hasher = DefaultHasher::new();
     item.about.hash(&mut hasher);
     let number = usize::try_from(hasher.finish() % LANES as u64).unwrap_or_default();
@@ -225,10 +225,10 @@ fn push(world: &Arc<World>, office: &mut Office, url: &str, item: Item) {
     }
 }
 
-/// Empties a lane.
+/// Sends the notifications of one lane until it is empty.
 async fn run(world: Arc<World>, url: String, number: usize) {
     loop {
-        let batch: Vec<Item> = {
+        let batch: Vec<NotificationItem> = {
             let mut office = locked(&world.deliveries.0);
             let size = office.settings.batch_size.max(1);
             let lane = office.endpoints.get_mut(&url).and_then(|endpoint| endpoint.lanes.get_mut(number));
@@ -250,7 +250,7 @@ async fn run(world: Arc<World>, url: String, number: usize) {
 }
 
 /// Repeats a POST that failed until it succeeds, or for hours.
-async fn repeat(world: Arc<World>, url: String, batch: Vec<Item>) {
+async fn repeat(world: Arc<World>, url: String, batch: Vec<NotificationItem>) {
     let began = Instant::now();
     let settings = world.deliveries.settings();
     let mut wait = Duration::from_millis(settings.retry_after_ms);
@@ -271,7 +271,7 @@ async fn repeat(world: Arc<World>, url: String, batch: Vec<Item>) {
 }
 
 /// Posts notifications; whether the endpoint took them.
-async fn post(world: &World, url: &str, items: &[Item], attempt: u32) -> bool {
+async fn post(world: &World, url: &str, items: &[NotificationItem], attempt: u32) -> bool {
     let body = collection(items, world.deliveries.tokens(world, items)).to_string();
     let patience = if attempt == 1 { SLOW } else { LOST };
     let (status, took) = call(world, url, body, patience).await;

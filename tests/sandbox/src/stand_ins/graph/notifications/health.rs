@@ -26,12 +26,12 @@ const PROBES: u64 = 10;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// They are delivered.
+    /// Notifications are delivered at once.
     #[default]
     Normal,
     /// They are delivered a window later.
     Slow,
-    /// They are dropped.
+    /// Notifications are dropped, as Graph does.
     Drop,
 }
 
@@ -85,17 +85,17 @@ impl Health {
 mod tests {
     use super::*;
 
-    const WINDOW: Duration = Duration::from_secs(600);
+    const HEALTH_WINDOW: Duration = Duration::from_secs(600);
 
     /// The state after a window with so many answers of this kind among a hundred.
     async fn after(slow: usize, took: Duration) -> State {
         let mut health = Health::default();
         for index in 0..100 {
-            health.count(if index < slow { took } else { Duration::from_millis(20) }, WINDOW);
+            health.count(if index < slow { took } else { Duration::from_millis(20) }, HEALTH_WINDOW);
         }
-        assert_eq!(health.state(WINDOW), State::Normal, "the window is not over");
-        tokio::time::advance(WINDOW).await;
-        health.state(WINDOW)
+        assert_eq!(health.state(HEALTH_WINDOW), State::Normal, "the window is not over");
+        tokio::time::advance(HEALTH_WINDOW).await;
+        health.state(HEALTH_WINDOW)
     }
 
     #[tokio::test(start_paused = true)]
@@ -109,25 +109,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_recovers_by_its_probes() {
         let mut health = Health::default();
-        health.count(LOST, WINDOW);
-        tokio::time::advance(WINDOW).await;
-        assert_eq!(health.state(WINDOW), State::Drop);
-        tokio::time::advance(WINDOW).await;
-        assert_eq!(health.state(WINDOW), State::Drop, "nobody knows better yet");
+        health.count(LOST, HEALTH_WINDOW);
+        tokio::time::advance(HEALTH_WINDOW).await;
+        assert_eq!(health.state(HEALTH_WINDOW), State::Drop);
+        tokio::time::advance(HEALTH_WINDOW).await;
+        assert_eq!(health.state(HEALTH_WINDOW), State::Drop, "nobody knows better yet");
         let probes = (0..20).filter(|_| health.probes()).count();
         assert_eq!(probes, 2);
-        health.count(Duration::from_millis(20), WINDOW);
-        tokio::time::advance(WINDOW).await;
-        assert_eq!(health.state(WINDOW), State::Normal);
+        health.count(Duration::from_millis(20), HEALTH_WINDOW);
+        tokio::time::advance(HEALTH_WINDOW).await;
+        assert_eq!(health.state(HEALTH_WINDOW), State::Normal);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_endpoint_recovers_as_well() {
         let mut health = Health::default();
-        health.count(SLOW, WINDOW);
-        tokio::time::advance(WINDOW).await;
-        assert_eq!(health.state(WINDOW), State::Slow);
-        tokio::time::advance(WINDOW).await;
-        assert_eq!(health.state(WINDOW), State::Normal);
+        health.count(SLOW, HEALTH_WINDOW);
+        tokio::time::advance(HEALTH_WINDOW).await;
+        assert_eq!(health.state(HEALTH_WINDOW), State::Slow);
+        tokio::time::advance(HEALTH_WINDOW).await;
+        assert_eq!(health.state(HEALTH_WINDOW), State::Normal);
     }
 }

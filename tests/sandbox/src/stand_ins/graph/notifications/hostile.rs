@@ -20,11 +20,11 @@ use crate::Trouble;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Flaw {
-    /// Nothing: for comparison.
+    /// Nothing is changed: for comparison.
     None,
-    /// Another client state.
+    /// The client state is another one.
     WrongClientState,
-    /// No client state.
+    /// The client state is missing.
     NoClientState,
     /// A subscription that nobody has.
     UnknownSubscription,
@@ -44,7 +44,7 @@ pub enum Flaw {
     WrongIssuer,
     /// A validation token without a signature, `alg` being `none`.
     UnsignedToken,
-    /// No validation token.
+    /// The validation token is missing.
     NoToken,
     /// A second validation token, which is no good.
     OneBadToken,
@@ -68,7 +68,7 @@ fn tampered(value: &Value) -> Value {
 }
 
 impl Flaw {
-    /// All there are.
+    /// All changes that an attacker may make.
     pub const ALL: [Self; 18] = [
         Self::None,
         Self::WrongClientState,

@@ -11,7 +11,7 @@ use super::{Change, What};
 
 /// A notification on its way.
 #[derive(Debug, Clone)]
-pub(super) struct Item {
+pub(super) struct NotificationItem {
     /// Client id of the app whose subscription it is of.
     pub(super) app: String,
     /// Whether the resource comes along, so that a validation token has to.
@@ -42,7 +42,12 @@ fn of_outlook(number: u64, user: &str, kind: &str, id: &str, value: &Value) -> (
 }
 
 /// The notification of a change for a subscriber; `number` counts them.
-pub(super) fn of(subscription: &Subscription, change: &Change, number: u64, settings: &NotificationSettings) -> Item {
+pub(super) fn of(
+    subscription: &Subscription,
+    change: &Change,
+    number: u64,
+    settings: &NotificationSettings,
+) -> NotificationItem {
     let (path, about, data, resource) = match &change.what {
         What::Message { chat, id, known, newer, .. } => {
             let path = format!("chats('{chat}')/messages('{id}')");
@@ -83,11 +88,11 @@ pub(super) fn of(subscription: &Subscription, change: &Change, number: u64, sett
         resource["@odata.context"] = format!("https://graph.microsoft.com/$metadata#{path}").into();
         value["encryptedContent"] = certificate.encrypt(&resource).unwrap_or_default();
     }
-    Item { app: subscription.app.clone(), is_rich: subscription.certificate.is_some(), about, value }
+    NotificationItem { app: subscription.app.clone(), is_rich: subscription.certificate.is_some(), about, value }
 }
 
 /// The body of a POST with these.
-pub(super) fn collection(items: &[Item], tokens: Vec<String>) -> Value {
+pub(super) fn collection(items: &[NotificationItem], tokens: Vec<String>) -> Value {
     let mut collection = json!({"value": items.iter().map(|item| &item.value).collect::<Vec<_>>()});
     if !tokens.is_empty() {
         collection["validationTokens"] = tokens.into();

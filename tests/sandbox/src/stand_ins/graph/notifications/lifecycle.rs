@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::super::super::{TENANT, World, locked};
 use super::super::subscriptions::{Service, Subscription};
 use super::delivery;
-use super::item::{Item, time};
+use super::item::{NotificationItem, time};
 
 /// What is told of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl World {
                 value["clientState"] = state.clone().into();
             }
             let (app, about) = (subscription.app.clone(), subscription.id.to_string());
-            delivery::send(self, url, Item { app, is_rich: false, about, value });
+            delivery::send(self, url, NotificationItem { app, is_rich: false, about, value });
         }
         affected.len()
     }

@@ -27,12 +27,12 @@ pub use hostile::Flaw;
 pub use lifecycle::Lifecycle;
 pub use settings::{NotificationSettings, TokenVersion};
 
-/// Something that changed.
+/// A change that subscriptions may hear of.
 #[derive(Debug, Clone)]
 pub(in crate::stand_ins) struct Change {
     /// `created`, `updated` or `deleted`.
     pub(in crate::stand_ins) kind: &'static str,
-    /// What it was.
+    /// The resource that changed.
     pub(in crate::stand_ins) what: What,
 }
 
@@ -41,7 +41,7 @@ pub(in crate::stand_ins) struct Change {
 pub(in crate::stand_ins) enum What {
     /// A message in a chat of these members: as shown to who does not know the newer message types, and to who does.
     Message { chat: String, id: String, members: Vec<String>, known: Value, newer: Value },
-    /// A chat.
+    /// A chat, with its members' object ids.
     Chat { id: String, members: Vec<String>, value: Value },
     /// A message in a mailbox.
     Mail { user: String, folder: String, id: String, value: Value },

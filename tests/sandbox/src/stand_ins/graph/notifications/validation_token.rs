@@ -13,14 +13,14 @@ use super::settings::TokenVersion;
 pub(super) const PUBLISHER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
 
 /// Seconds a token lives.
-const LIFE: i64 = 8 * 60 * 60;
+const VALIDATION_TOKEN_LIFE_SECONDS: i64 = 8 * 60 * 60;
 
 /// The claims of a token for an app.
 pub(super) fn claims(world: &World, app: &str, version: TokenVersion) -> Value {
     let now = Timestamp::now().as_second();
     let publisher = Uuid::new_v5(&Uuid::NAMESPACE_OID, PUBLISHER.as_bytes());
     let common = json!({
-        "aud": app, "iat": now, "nbf": now, "exp": now + LIFE, "aio": "E2RgYDhtu", "oid": publisher, "sub": publisher,
+        "aud": app, "iat": now, "nbf": now, "exp": now + VALIDATION_TOKEN_LIFE_SECONDS, "aio": "E2RgYDhtu", "oid": publisher, "sub": publisher,
         "rh": "0.ARoA", "tid": TENANT, "uti": Uuid::new_v4().simple().to_string(),
     });
     let own = match version {

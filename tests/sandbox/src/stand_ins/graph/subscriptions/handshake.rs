@@ -10,13 +10,13 @@ use super::super::super::World;
 use super::super::Refusal;
 
 /// How long the endpoint has.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 fn refusal(message: &str) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "ValidationError", message)
 }
 
-/// Validates an endpoint.
+/// Validates an endpoint by a handshake, as Graph does.
 ///
 /// # Errors
 /// It did not answer in time, or something else than it should.
@@ -27,7 +27,7 @@ pub(super) async fn validate(world: &World, url: &str) -> Result<(), Refusal> {
     let encoded = token.replace(':', "%3a").replace(' ', "+");
     let url = format!("{url}{}validationToken={encoded}", if url.contains('?') { '&' } else { '?' });
     let request = world.client.post(url).header("content-type", "text/plain; charset=utf-8").body("");
-    let answer = tokio::time::timeout(PATIENCE, async {
+    let answer = tokio::time::timeout(HANDSHAKE_PATIENCE, async {
         let response = request.send().await?;
         let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok::<_, reqwest::Error>((response.status(), kind.unwrap_or_default(), response.text().await?))

@@ -166,7 +166,7 @@ fn wanted(world: &World, caller: &Caller, headers: &HeaderMap, body: &Value) -> 
     })
 }
 
-/// `POST /subscriptions`
+/// Answers `POST /subscriptions`.
 async fn create(caller: Caller, State(world): State<Arc<World>>, headers: HeaderMap, body: Sent) -> Answer {
     let within = locked(&world.subscriptions).writes.take(&caller.app);
     within.map_err(Refusal::throttled)?;
@@ -198,7 +198,7 @@ async fn list(caller: Caller, State(world): State<Arc<World>>, Query(query): Que
     Ok(Json(answer).into_response())
 }
 
-/// `GET /subscriptions/{id}`
+/// Answers `GET /subscriptions/{id}`.
 async fn read(caller: Caller, State(world): State<Arc<World>>, Path(id): Path<String>) -> Answer {
     let mut subscriptions = locked(&world.subscriptions);
     subscriptions.reads.take(&caller.app).map_err(Refusal::throttled)?;
@@ -243,7 +243,7 @@ async fn update(caller: Caller, State(world): State<Arc<World>>, Path(id): Path<
     Ok(Json(known.shown()).into_response())
 }
 
-/// `POST /subscriptions/{id}/reauthorize`
+/// Answers `POST /subscriptions/{id}/reauthorize`.
 async fn reauthorize(caller: Caller, State(world): State<Arc<World>>, Path(id): Path<String>) -> Answer {
     let mut subscriptions = locked(&world.subscriptions);
     subscriptions.reauthorizations.take(&caller.app).map_err(Refusal::throttled)?;
@@ -251,7 +251,7 @@ async fn reauthorize(caller: Caller, State(world): State<Arc<World>>, Path(id): 
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// `DELETE /subscriptions/{id}`
+/// Answers `DELETE /subscriptions/{id}`.
 async fn delete(caller: Caller, State(world): State<Arc<World>>, Path(id): Path<String>) -> Answer {
     let mut subscriptions = locked(&world.subscriptions);
     subscriptions.writes.take(&caller.app).map_err(Refusal::throttled)?;

@@ -12,7 +12,7 @@ pub(in crate::stand_ins) enum Service {
     Teams,
     /// Resource data must be selected, and shortens the life.
     Outlook,
-    /// Users and groups.
+    /// The directory: users and groups.
     Directory,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Rule {
     /// Any of these lets an app subscribe. Of Outlook's, writing alone does not.
     pub(super) permissions: &'static [&'static str],
     pub(super) change_types: &'static [&'static str],
-    /// The longest life.
+    /// The longest life of a subscription, in minutes.
     pub(super) minutes: i64,
     /// Whether resource data can be had.
     pub(super) rich: bool,

@@ -21,7 +21,7 @@ const PER_MAILBOX: usize = 1000;
 /// How long renewing and reauthorizing have to be apart.
 const HAZARD: Duration = Duration::from_secs(10 * 60);
 
-/// A subscription.
+/// A subscription, as Graph keeps it.
 #[derive(Debug, Clone)]
 pub(in crate::stand_ins) struct Subscription {
     pub(in crate::stand_ins) id: Uuid,
@@ -98,7 +98,7 @@ impl Subscription {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hazard {
-    /// Which.
+    /// The id of the subscription.
     pub subscription_id: Uuid,
     /// Whether renewing came second; reauthorizing did otherwise.
     pub renewed_last: bool,
@@ -106,16 +106,16 @@ pub struct Hazard {
     pub seconds_apart: u64,
 }
 
-/// All subscriptions.
+/// The subscriptions of all apps.
 #[derive(Debug)]
 pub(in crate::stand_ins) struct Subscriptions {
     all: Vec<Subscription>,
     /// Each app's requests: create, renew, delete.
     pub(super) writes: Budget,
     pub(super) reauthorizations: Budget,
-    /// Requests for one.
+    /// The budget of reads of one subscription.
     pub(super) reads: Budget,
-    /// Requests for all.
+    /// The budget of lists of all subscriptions.
     pub(super) lists: Budget,
     /// The most subscriptions to Teams resources in the organisation, of all apps.
     pub(in crate::stand_ins) teams_quota: usize,
@@ -169,7 +169,7 @@ impl Subscriptions {
         self.live_mut().find(|known| known.id == id && known.app == app).ok_or_else(not_found)
     }
 
-    /// Adds one.
+    /// Adds a subscription, if the quotas allow it.
     ///
     /// # Errors
     /// There is one like it, or there are too many.
