@@ -59,7 +59,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
     /// The value, fetched when there is none or when it is due.
     ///
     /// # Errors
-    /// What `fetch` failed with, when there is no older value that still holds.
+    /// The error of `fetch`, when there is no older value that is still valid.
     pub async fn get<F>(&self, fetch: impl FnOnce() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<Fresh<T>, E>>,

@@ -68,7 +68,7 @@ codes! {
     TEXT_TOO_LONG = "textTooLong", 200, false;
     /// The messenger needs more than a text.
     MESSENGER_NOT_SUPPORTED = "messengerNotSupported", 200, false;
-    /// Nobody knows whether the text message was sent.
+    /// It is not known whether the text message was sent.
     OUTCOME_UNKNOWN = "outcomeUnknown", 200, false;
     /// Another, equal request is still at work.
     IN_PROGRESS = "inProgress", 200, true;
@@ -85,7 +85,7 @@ codes! {
     UPDATED = "updated", 200, false;
     /// The map leaves this presence alone; nothing was set.
     UNCHANGED = "unchanged", 200, false;
-    /// What the bridge had set was cleared.
+    /// The presence that the bridge had set was cleared.
     CLEARED = "cleared", 200, false;
     /// The user is not linked to a Teams user, or to one who is gone.
     NO_TEAMS_USER = "noTeamsUser", 200, false;

@@ -1,4 +1,5 @@
-//! `POST /meetings`: a Microsoft Teams meeting for a Genesys Cloud conversation, made once, whichever agent asks for it.
+//! `POST /meetings`: a Microsoft Teams meeting for a Genesys Cloud conversation, made once, whichever agent asks for
+//! it.
 
 use bridge::config::Environment;
 use bridge::edge::{Answer, Method, Request, Route};
@@ -29,7 +30,8 @@ impl<N: MeetingNotes> App<N> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in
+    /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, notes) = (startup.graph(), DynamoMeetingNotes::from_startup(&mut startup));

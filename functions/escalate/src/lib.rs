@@ -50,7 +50,8 @@ impl<R: Records, N: MeetingNotes> App<R, N> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in
+    /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, genesys) = (startup.graph(), startup.genesys());

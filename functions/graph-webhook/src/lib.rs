@@ -26,8 +26,8 @@ impl<Q> App<Q> {
     }
 }
 
-/// Builds the sender's check and the app from their settings and warms them up. `None` when a setting is missing or wrong,
-/// which is noted in `env`.
+/// Builds the sender's check and the app from their settings and warms them up. `None` when a setting is missing or
+/// wrong, which is noted in `env`.
 pub async fn from_env(env: &mut Environment) -> Option<(GraphSender, App)> {
     let mut startup = Startup::load(env).await?;
     let (states, queues) = (ClientStateSecret::from_startup(&mut startup), SqsQueues::from_startup(&mut startup));

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 /// The function's name in logs and metrics.
 pub const FUNCTION: &str = "mirror-presence";
 
-/// What the function works with.
+/// The clients, stores and settings that the function works with. Made once for each process.
 #[derive(Debug)]
 pub struct App<S = DynamoLastPresences> {
     graph: GraphClient,

@@ -32,7 +32,8 @@ impl<D: Deliveries, N: SubscriptionNotes, B: Back> App<D, N, B> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in
+    /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, opener) = (startup.graph(), Opener::from_startup(&mut startup));
@@ -64,7 +65,7 @@ pub async fn handle<D: Deliveries, N: SubscriptionNotes, B: Back>(
     Ok(BatchAnswer::served(waiting, Delivery(tally)))
 }
 
-/// What became of a batch of notifications, by the names of the function's metrics.
+/// The figures of a batch of notifications, under the names of the function's metrics.
 #[derive(Debug)]
 pub struct Delivery(DeliveryTally);
 

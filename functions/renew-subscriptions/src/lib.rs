@@ -44,7 +44,8 @@ impl<N, Q> App<N, Q> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in
+    /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (graph, notes) = (startup.graph(), DynamoSubscriptionNotes::from_startup(&mut startup));

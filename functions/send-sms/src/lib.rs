@@ -28,7 +28,8 @@ impl<R: Records> App<R> {
 }
 
 impl App {
-    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in `env`.
+    /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted in
+    /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
         let (genesys, records) = (startup.genesys(), DynamoRecords::from_startup(&mut startup));

@@ -11,7 +11,7 @@ use bridge::startup::{Startup, warm_up};
 /// Where the function stands in the API.
 pub const ROUTE: Route = Route { function: "update-presence", method: Method::Post, roles: &["Presence.Write"] };
 
-/// What the function works with.
+/// The clients, stores and settings that the function works with. Made once for each process.
 #[derive(Debug)]
 pub struct App {
     graph: GraphClient,

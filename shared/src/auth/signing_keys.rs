@@ -124,7 +124,8 @@ impl PublishedKey {
 }
 
 impl SigningKeys {
-    /// The keys of the login host's cloud: of all its tenants, so each says whose tokens it may sign ([`SigningKey::is_for`]).
+    /// The keys of the login host's cloud: of all its tenants, so each says whose tokens it may sign
+    /// ([`SigningKey::is_for`]).
     #[must_use]
     pub fn new(http: HttpClient, login: Origin) -> Self {
         Self { http, login, held: Mutex::default() }
@@ -158,8 +159,8 @@ impl SigningKeys {
         }
     }
 
-    /// Tokens of the older kind are signed with the keys of the first set, those of the newer with the second's; most keys
-    /// are in both.
+    /// Tokens of the older kind are signed with the keys of the first set, those of the newer with the second's; most
+    /// keys are in both.
     async fn fetch(&self, cx: &RequestContext) -> Result<HashMap<String, Arc<SigningKey>>, NoKeys> {
         let paths: [&[&str]; 2] = [&["common", "discovery", "keys"], &["common", "discovery", "v2.0", "keys"]];
         let [older, newer] = paths.map(|path| self.fetch_set(cx, path));

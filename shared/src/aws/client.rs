@@ -1,7 +1,7 @@
 //! The AWS SDK's requests, sent with the bridge's one HTTP client.
 //!
-//! The SDK's own client would read the operating system's certificates at every start, trust others than the rest of the
-//! bridge does, and bring a second pool of connections.
+//! The SDK's own client would read the operating system's certificates at every start, trust others than the rest of
+//! the bridge does, and bring a second pool of connections.
 
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
@@ -44,7 +44,7 @@ async fn exchange(connections: reqwest::Client, request: HttpRequest) -> Result<
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.bytes().await.map_err(refused)?;
     let unreadable = |error: aws_smithy_runtime_api::box_error::BoxError| ConnectorError::other(error, None);
-    let status = status.try_into().map_err(|_| unreadable("the status is none".into()))?;
+    let status = status.try_into().map_err(|_| unreadable("the status is not a valid one".into()))?;
     let mut answer = HttpResponse::new(status, SdkBody::from(body));
     *answer.headers_mut() = Headers::try_from(headers).map_err(|error| unreadable(error.into()))?;
     Ok(answer)

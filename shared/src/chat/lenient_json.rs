@@ -1,13 +1,13 @@
-//! Reads JSON that is not quite in order. The people in a chat decide what parts of it contain, and a message must not be
-//! lost because one part of it cannot be read.
+//! Reads JSON that is not quite in order. The people in a chat decide what parts of it contain, and a message must not
+//! be lost because one part of it cannot be read.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// Reads JSON, even where it is not quite in order: of two fields of one name the last counts, and what is no character
-/// becomes `U+FFFD`: bytes that are not UTF-8, and half a surrogate pair, which remains of an emoji where a client has cut
-/// a text. A number that is too large for any is null.
+/// becomes `U+FFFD`: bytes that are not UTF-8, and half a surrogate pair, which remains of an emoji where a client has
+/// cut a text. A number that is too large for any is null.
 pub(crate) fn read_json<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     serde_json::from_slice(json).ok().or_else(|| {
         let json = without_endless_numbers(&without_half_pairs(&String::from_utf8_lossy(json)));

@@ -27,8 +27,8 @@ pub(super) struct Host<A> {
 }
 
 impl<A> Host<A> {
-    /// Reads the environment and builds the app. A wrong environment is no reason to crash: every invocation then says what
-    /// is wrong.
+    /// Reads the environment and builds the app. A wrong environment is no reason to crash: every invocation then says
+    /// what is wrong.
     pub(super) async fn start(
         function: &'static str,
         from_env: impl AsyncFn(&mut Environment) -> Option<A> + 'static,

@@ -74,7 +74,7 @@ impl Escalation {
     }
 }
 
-/// The error of an escalation that has a meeting, but a customer without its link, or nobody knows.
+/// The error of an escalation with a meeting whose link the customer does not have, or may not have.
 fn beside_meeting(error: Error) -> Error {
     let (code, what) = match error.code {
         code @ (Code::OUTCOME_UNKNOWN | Code::IN_PROGRESS) => (code, "The meeting is there."),

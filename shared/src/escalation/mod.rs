@@ -29,8 +29,8 @@ pub struct EscalationOrder {
 }
 
 impl EscalationOrder {
-    /// Reads the fields of `POST /meetings` and of `POST /sms` together, except for the link, which is the meeting's. The
-    /// conversation, which has been read already, is required.
+    /// Reads the fields of `POST /meetings` and of `POST /sms` together, except for the link, which is the meeting's.
+    /// The conversation, which has been read already, is required.
     pub fn read(
         fields: &mut Fields,
         conversation: Option<ConversationId>,

@@ -35,8 +35,8 @@ struct User {
 }
 
 impl GraphClient {
-    /// The URL of `users/{user}` and what comes after it, for an object id or a user principal name. Graph reads a `$` at
-    /// the beginning of a segment as an option and answers 400; such a name goes as a key.
+    /// The URL of `users/{user}` and what comes after it, for an object id or a user principal name. Graph reads a `$`
+    /// at the beginning of a segment as an option and answers 400; such a name goes as a key.
     ///
     /// <https://learn.microsoft.com/graph/api/user-get>
     pub(super) fn user_url(&self, user: &str, rest: &[&str]) -> Url {

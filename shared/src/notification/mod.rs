@@ -17,5 +17,6 @@ pub use door::{Admitted, DoorTally, Doorkeeper, Receiver, ReceiverSettings};
 pub use queued::queue::{QueueEntry, QueueError, Queues, SqsQueues};
 pub use queued::{Change, EncryptedContent, Lifecycle, Queued, Unreadable};
 
-/// The variables of which the first that is set names the secret of the keys and certificates of encrypted notifications.
+/// The variables of which the first that is set names the secret of the keys and certificates of encrypted
+/// notifications.
 pub(crate) const NOTIFICATION_KEYS: [&str; 2] = ["NOTIFICATION_KEYS_SECRET_ID", "WEBHOOK_SECRET_ID"];

@@ -10,8 +10,9 @@
 //! - **It is set aside**: it can never be delivered (a remote refused it for its content, or it cannot be read). It goes
 //!   to the dead-letter queue at once and alone, and its group goes on.
 //!
-//! This file has the parts of a relay; [`run`] serves one group, [`delivery`] delivers one event to one sink, [`verdict`]
-//! tells an outage from poison, [`patience`] has the pauses, and [`back`] is the queue that messages return to.
+//! This file has the parts of a relay; [`run`] serves one group, [`delivery`] delivers one event to one sink,
+//! [`verdict`] tells an outage from poison, [`patience`] has the pauses, and [`back`] is the queue that messages return
+//! to.
 
 pub mod back;
 mod delivery;

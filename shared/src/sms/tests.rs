@@ -377,8 +377,8 @@ fn two_messages_are_one_by_conversation_and_recipient_or_else_by_recipient_and_t
     assert_ne!(alone, key(json!({"toAddress": "+447700900123", "textBody": "b"})));
 }
 
-/// A text of which nothing can be seen, or that nobody has filled in, is no text: the template's stands in, or nothing is
-/// sent.
+/// A text of which nothing can be seen, or that nobody has filled in, is no text: the template's stands in, or nothing
+/// is sent.
 #[test]
 fn no_message_is_blank_and_none_shows_a_variable_s_name() {
     let link = "https://teams.microsoft.com/l/meetup-join/x";

@@ -1,7 +1,7 @@
 //! Records in a DynamoDB table: one conditional write each, which returns the old item when it fails.
 //!
-//! Table: partition key `id` (S), TTL attribute `expires` (N, seconds). Attributes whose names DynamoDB reserves (`owner`,
-//! `state`, `segments`) go by an alias.
+//! Table: partition key `id` (S), TTL attribute `expires` (N, seconds). Attributes whose names DynamoDB reserves
+//! (`owner`, `state`, `segments`) go by an alias.
 
 use std::collections::HashMap;
 use std::future::Future;

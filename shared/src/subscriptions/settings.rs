@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::config::{BaseUrl, Environment};
 use crate::graph::resource::WatchedResource;
 
-/// The default silence of a subscription after which somebody should look: longer than a weekend.
+/// The default silence of a subscription after which an alarm rings: longer than a weekend.
 const SILENCE_MINUTES: u32 = 3 * 24 * 60;
 
 /// The default interval at which changes are listed.
@@ -79,7 +79,7 @@ pub struct KeeperSettings {
     pub notification_url: String,
     /// The URL for lifecycle notifications.
     pub lifecycle_url: String,
-    /// The silence of a subscription after which somebody should look; `None` for never.
+    /// The silence of a subscription after which an alarm rings; `None` for never.
     pub silence: Option<Duration>,
     /// The interval at which changes are listed. `None`: only after a subscription was made, or reports a loss.
     pub reconcile: Option<Duration>,

@@ -1,7 +1,8 @@
 //! A message of a Teams chat or channel, as Graph describes it.
 //!
-//! It is read leniently: Graph's enumerations grow, and any field may be null, absent or of another kind than yesterday.
-//! What cannot be read is taken for absent, because a message that is shown in part is better than one that is lost.
+//! It is read leniently: Graph's enumerations grow, and any field may be null, absent or of another kind than
+//! yesterday. A field that cannot be read is taken for absent, because a message that is shown in part is better than
+//! one that is lost.
 //!
 //! <https://learn.microsoft.com/graph/api/resources/chatmessage>
 
@@ -185,8 +186,9 @@ impl ChatMessage {
         self.created_date_time
     }
 
-    /// Whether the service wrote it and not a person: somebody joined, a call began. Without `Prefer: include-unknown-enum-members`, Graph sends
-    /// such a message as one of an unknown type whose body is `<systemEventMessage/>`.
+    /// Whether the service wrote it and not a person: somebody joined, a call began. Without
+    /// `Prefer: include-unknown-enum-members`, Graph sends such a message as one of an unknown type whose body is
+    /// `<systemEventMessage/>`.
     #[must_use]
     pub fn is_system(&self) -> bool {
         let by_type = match self.message_type {

@@ -66,9 +66,9 @@ impl ChatMessage {
     /// which the message was created, edited or deleted last. `lastModifiedDateTime` does not count, because a reaction
     /// changes it and makes no new version.
     ///
-    /// A policy's verdict does make a new version, and only `lastModifiedDateTime` tells when it came. So the version of a
-    /// message with a verdict is that time, made later than the text's own, and odd if the message is blocked, even if
-    /// not: see [`was_blocked`](Self::was_blocked).
+    /// A policy's verdict does make a new version, and only `lastModifiedDateTime` tells when it came. So the version
+    /// of a message with a verdict is that time, made later than the text's own, and odd if the message is blocked,
+    /// even if not: see [`was_blocked`](Self::was_blocked).
     #[must_use]
     pub fn version(&self) -> i64 {
         let text = self.text_version();

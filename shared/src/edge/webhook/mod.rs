@@ -102,8 +102,8 @@ pub struct Webhook<S, A> {
 struct NoFields {}
 
 impl<S: Sender, A> Webhook<S, A> {
-    /// Reads the environment and builds the sender's check and the app. A wrong environment is no reason to crash: greetings
-    /// are answered, and the vendor sends everything else again until the settings are right.
+    /// Reads the environment and builds the sender's check and the app. A wrong environment is no reason to crash:
+    /// greetings are answered, and the vendor sends everything else again until the settings are right.
     pub async fn start(
         function: &'static str,
         from_env: impl AsyncFn(&mut Environment) -> Option<(S, A)> + 'static,

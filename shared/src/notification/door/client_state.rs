@@ -1,5 +1,5 @@
-//! The client state: a secret of ours that Graph repeats in every notification of a subscription, and the only proof that
-//! a basic notification comes from Graph.
+//! The client state: a secret of ours that Graph repeats in every notification of a subscription, and the only proof
+//! that a basic notification comes from Graph.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -214,7 +214,7 @@ mod tests {
         for _ in 0..100 {
             assert!(states.renewed(&cx, &renewed).await.unwrap().is_none());
         }
-        // Who has still the old one learns of what another request has read.
+        // A request that still has the old one gets what another request has read.
         assert!(states.renewed(&cx, &held).await.unwrap().unwrap().admits(&shown("new")));
     }
 

@@ -1,8 +1,8 @@
 //! Decrypts the content of a rich notification, which Graph encrypts for one of the bridge's certificates.
 //!
 //! Graph makes a new symmetric key for every item, encrypts the resource with it, signs the ciphertext with it, and
-//! encrypts the key itself with the certificate's public key. The service uses that one key as cipher key, initialization
-//! vector and signature key.
+//! encrypts the key itself with the certificate's public key. The service uses that one key as cipher key,
+//! initialization vector and signature key.
 //!
 //! <https://learn.microsoft.com/graph/change-notifications-with-resource-data#decrypting-resource-data-from-change-notifications>
 
@@ -32,8 +32,8 @@ const BLOCK_LENGTH: usize = 16;
 /// Why a content could not be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecryptError {
-    /// The secret holds no key under the certificate's label. It may be the key of an older certificate that was taken out
-    /// too early, or of a newer one that this process has not read yet.
+    /// The secret holds no key under the certificate's label. It may be the key of an older certificate that was taken
+    /// out too early, or of a newer one that this process has not read yet.
     #[error("there is no private key for the certificate `{0}`")]
     UnknownCertificate(String),
     /// The content was not encrypted for this key, was changed on the way, or is no encrypted content.

@@ -106,7 +106,7 @@ mod tests {
             (change("s", "updated", now), &not_found, 60, 2),
             (change("s", "deleted", now), &not_found, 60, 0),
             (change("s", "created", long_ago), &not_found, 60, 0),
-            // What a listing has found was there.
+            // A resource that a listing has found did exist.
             (change("", "created", now), &not_found, 60, 0),
             (change("s", "created", now), &refused, 60, 0),
             (change("s", "created", now), &not_found, 3, 0),

@@ -35,9 +35,9 @@ pub struct QueueEntry {
     pub body: String,
 }
 
-/// The entries in batches of at most [`MAX_ENTRIES`], to be sent one after the other, each only when all of the one before
-/// was taken. None has two entries of a group: of a batch SQS may refuse the first and take the second, which would then
-/// be before it for good.
+/// The entries in batches of at most [`MAX_ENTRIES`], to be sent one after the other, each only when all of the one
+/// before was taken. None has two entries of a group: of a batch SQS may refuse the first and take the second, which
+/// would then be before it for good.
 pub(crate) fn batches(entries: Vec<QueueEntry>) -> Vec<Vec<QueueEntry>> {
     let mut batches: Vec<Vec<QueueEntry>> = Vec::new();
     let mut earliest: HashMap<String, usize> = HashMap::new();
@@ -146,8 +146,8 @@ impl SqsQueues {
         Self { client: aws_sdk_sqs::Client::from_conf(config), changes_url, lifecycle_url }
     }
 
-    /// The queues of the webhook: `NOTIFICATION_QUEUE_URL`, and `LIFECYCLE_QUEUE_URL`, without which lifecycle notifications
-    /// go to the same queue.
+    /// The queues of the webhook: `NOTIFICATION_QUEUE_URL`, and `LIFECYCLE_QUEUE_URL`, without which lifecycle
+    /// notifications go to the same queue.
     pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
         let changes = startup.env.required::<String>("NOTIFICATION_QUEUE_URL");
         let lifecycle = startup.env.optional::<String>("LIFECYCLE_QUEUE_URL").unless_wrong();

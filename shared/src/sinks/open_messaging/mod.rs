@@ -268,7 +268,7 @@ pub fn writer(message: &ChatMessage) -> ChatWriter {
 }
 
 fn not_named(error: StoreError) -> Error {
-    let message = "Who the chat is named after could not be looked up. The notification waits in the queue.";
+    let message = "The first writer of the chat could not be looked up. The notification waits in the queue.";
     Error::new(Code::STATE_UNAVAILABLE, message).because(&error)
 }
 
