@@ -1,4 +1,4 @@
-//! The budgets, and whether they hold.
+//! The budgets of the functions, and the check that they hold.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(crate) struct Budgets {
     worker: Worker,
 }
 
-/// What notifications may cost.
+/// The budget of notifications.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Webhook {
@@ -38,7 +38,7 @@ struct Webhook {
     many_to_handshake: f64,
 }
 
-/// What the worker behind the queue may cost.
+/// The budget of the worker behind the queue.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Worker {
@@ -46,7 +46,7 @@ struct Worker {
     verify_and_decrypt_to_rsa: f64,
 }
 
-/// What presence may cost.
+/// The budget of presence.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Presence {
@@ -71,7 +71,7 @@ impl Budgets {
         toml::from_str(include_str!("../budgets.toml")).map_err(|error| Trouble(format!("budgets.toml: {error}")))
     }
 
-    /// Every budget that a function breaks, a sentence each. The floor has none.
+    /// The budgets that a function breaks, a sentence each. The floor has no budgets.
     pub(crate) fn broken(&self, all: &[Figures], floor: &Figures, short: bool) -> Vec<String> {
         let mut broken = Vec::new();
         for figures in all.iter().filter(|figures| !figures.name.starts_with(&floor.name)) {
@@ -102,7 +102,7 @@ impl Budgets {
         broken
     }
 
-    /// A presence on request is one call; what the bridge does around it is held against an echo that makes one.
+    /// A presence on request is one call: the bridge's own work is compared with an echo that makes one.
     fn broken_by_presence_calls(&self, all: &[Figures]) -> Vec<String> {
         let named = |name: &str| all.iter().find(|figures| figures.name == name);
         let (Some(presence), Some(floor)) = (named("update-presence"), named(FLOOR_WITH_CALL)) else {
@@ -121,7 +121,7 @@ impl Budgets {
         broken.map(told).collect()
     }
 
-    /// Every budget that requests of a hundred notifications break.
+    /// The budgets that requests of a hundred notifications break.
     pub(crate) fn broken_by_notifications(&self, figures: WebhookFigures) -> Vec<String> {
         let Webhook { peak_memory_mb, item_to_json, rich_item_to_json, .. } = self.webhook;
         over([
@@ -131,7 +131,7 @@ impl Budgets {
         ])
     }
 
-    /// Every budget that opening a rich notification breaks.
+    /// The budgets that opening a rich notification breaks.
     pub(crate) fn broken_by_opening(&self, figures: OpenFigures) -> Vec<String> {
         let OpenFigures { new_token_us, known_token_us, rsa_us } = figures;
         let budget = self.worker.verify_and_decrypt_to_rsa;
@@ -141,7 +141,7 @@ impl Budgets {
         ])
     }
 
-    /// Every time of a single step that was promised and is not kept: for a machine that has nothing else to do.
+    /// The promised times of single steps that are not kept: for a machine that has nothing else to do.
     pub(crate) fn broken_promises(
         &self,
         batch: BatchFigures,
@@ -158,7 +158,7 @@ impl Budgets {
         ])
     }
 
-    /// Every budget that the answers to Graph break.
+    /// The budgets that the answers to Graph break.
     pub(crate) fn broken_by_posts(&self, posts: PostFigures) -> Vec<String> {
         let Webhook { one_p99_ms, many_p99_ms, one_to_handshake, many_to_handshake, .. } = self.webhook;
         let floor = posts.handshake_p50;
@@ -170,7 +170,7 @@ impl Budgets {
         ])
     }
 
-    /// Every budget that a full batch of presence events breaks.
+    /// The budgets that a full batch of presence events breaks.
     pub(crate) fn broken_by_batch(&self, batch: BatchFigures) -> Vec<String> {
         let Presence { batch_peak_memory_mb, batch_decide_to_json, .. } = self.presence;
         over([

@@ -1,4 +1,4 @@
-//! `cargo cost`: what the functions cost.
+//! `cargo cost`: measures what the functions cost in time, memory and size.
 
 mod budgets;
 mod measure;
@@ -14,7 +14,7 @@ use budgets::Budgets;
 use lexopt::prelude::*;
 use measure::{Effort, Figures};
 
-/// Why there are no figures.
+/// The reason for which there are no figures.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Trouble(String);

@@ -1,4 +1,4 @@
-//! The measuring: builds the binaries as they are deployed, starts each against stand-ins without delay, and counts.
+//! Measures: builds the binaries as they are deployed, starts each against stand-ins without delay, and counts.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,44 +22,44 @@ use uuid::Uuid;
 use crate::process::Process;
 use crate::{Trouble, webhook};
 
-/// How much is done for a figure.
+/// How many times each figure is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
-    /// Processes started for init and first invoke.
+    /// The number of processes that are started for init and first invoke.
     pub(crate) starts: usize,
-    /// Warm invokes of one process.
+    /// The number of warm invokes of one process.
     pub(crate) invokes: usize,
 }
 
-/// What a function costs.
+/// The cost of a function.
 #[derive(Debug, Clone)]
 pub(crate) struct Figures {
     pub(crate) name: String,
     pub(crate) zipped_mb: f64,
-    /// Median from start to the first request for an event.
+    /// The median time from start to the first request for an event.
     pub(crate) init_ms: f64,
-    /// Median of the first invoke.
+    /// The median time of the first invoke.
     pub(crate) first_ms: f64,
     pub(crate) warm_p50_ms: f64,
     pub(crate) warm_p99_ms: f64,
     pub(crate) cpu_s_per_1000: f64,
     pub(crate) peak_memory_mb: f64,
-    /// To Graph and Genesys Cloud, per warm invoke.
+    /// The calls to Graph and Genesys Cloud, per warm invoke.
     pub(crate) upstream_calls: f64,
-    /// To Secrets Manager and token endpoints, per warm invoke.
+    /// The calls to Secrets Manager and token endpoints, per warm invoke.
     pub(crate) secret_and_token_calls: f64,
 }
 
-/// The echo that makes a call: what those functions are held against that make one.
+/// The echo that makes a call, with which functions that make one are compared.
 pub(crate) const FLOOR_WITH_CALL: &str = "floor-with-call";
 
-/// Messages of a full batch, as the template sets it.
+/// The messages of a full batch, as the template sets it.
 const BATCH: usize = 1000;
 
-/// What a full batch of presence events costs.
+/// The cost of a full batch of presence events.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchFigures {
-    /// Processor time to coalesce it and to decide about each user, in milliseconds.
+    /// The processor time to coalesce it and to decide about each user, in milliseconds.
     pub(crate) decide_ms: f64,
     /// The same, as a ratio to reading its JSON.
     pub(crate) decide_to_floor: f64,
@@ -101,7 +101,7 @@ pub(crate) async fn batch(binaries: &Binaries) -> Result<BatchFigures, Trouble> 
     })
 }
 
-/// The rates of a real tenant and org are not what is measured here.
+/// Switches off the rate limits of a real tenant and org, which are not measured here.
 pub(crate) fn unlimited(stand_ins: &StandIns) {
     stand_ins.world.directory().genesys_rate_per_minute = u32::MAX;
     stand_ins.world.set_presence_budget(usize::MAX, Duration::from_secs(1));
@@ -118,7 +118,7 @@ pub(crate) fn binary<'a>(binaries: &'a Binaries, name: &str) -> Result<&'a Path,
     binaries.get(name).map(PathBuf::as_path).ok_or_else(|| Trouble(format!("There is no binary called {name}.")))
 }
 
-/// Builds everything that is measured, as it is deployed.
+/// Builds all binaries that are measured, as they are deployed.
 pub(crate) fn build() -> Result<Binaries, Trouble> {
     functions::build_with(&["floor", FLOOR_WITH_CALL, "steps"], &["--release"], &|what| {
         let _ = writeln!(io::stderr(), "{what}");
@@ -242,7 +242,7 @@ fn chat_notification(stand_ins: &StandIns, text: &str) -> Result<String, Trouble
     Ok(event.to_string())
 }
 
-/// A figure for something that did not work would say nothing.
+/// Checks that an invoke succeeded: the figure of a failed one would say nothing.
 pub(crate) fn check(name: &str, answer: &Value) -> Result<(), Trouble> {
     if answer["batchItemFailures"].as_array().is_some_and(Vec::is_empty) || answer["statusCode"] == 202 {
         return Ok(());
@@ -257,7 +257,7 @@ pub(crate) fn check(name: &str, answer: &Value) -> Result<(), Trouble> {
     Err(Trouble(format!("{name} answered {code}: {}", body["message"])))
 }
 
-/// What single steps take without any network, in microseconds and beside their floors, measured by a program of its own.
+/// Measures single steps without any network, in microseconds and beside their floors, by a program of its own.
 pub(crate) fn steps<const N: usize>(
     binaries: &Binaries,
     what: &str,

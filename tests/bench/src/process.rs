@@ -1,4 +1,4 @@
-//! One process of a function: its environment, and what the kernel says it has cost.
+//! One process of a function: its environment, and its cost as the kernel reports it.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -22,7 +22,7 @@ pub(crate) struct Process {
     child: Child,
 }
 
-/// What a function of this bundle has in its environment, with the stand-ins for all that it talks to.
+/// The environment of a function, with the stand-ins for all services that it calls.
 pub(crate) fn environment(stand_ins: &StandIns) -> [(&'static str, String); 23] {
     [
         ("AWS_LAMBDA_FUNCTION_NAME", "bench".into()),
@@ -70,7 +70,7 @@ impl Process {
         Ok(Self { runtime_api, init, child })
     }
 
-    /// Processor time so far.
+    /// The processor time so far.
     pub(crate) fn cpu(&self) -> Result<Duration, Trouble> {
         let stat = self.proc("stat")?;
         // User and system time are fields 14 and 15; the second is the name in brackets, which may hold anything.
@@ -79,7 +79,7 @@ impl Process {
         Ok(Duration::from_secs_f64(ticks / TICKS_PER_SECOND))
     }
 
-    /// The most memory that was resident at once, in megabytes.
+    /// The most memory that was resident, in megabytes.
     pub(crate) fn peak_memory_mb(&self) -> Result<f64, Trouble> {
         let status = self.proc("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -18,12 +18,12 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::Trouble;
 
-/// How long a function may take for anything.
+/// The time limit of every answer of a function.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The Runtime API of one function's process.
 pub(crate) struct RuntimeApi {
-    /// Where it is, for `AWS_LAMBDA_RUNTIME_API`.
+    /// The address for `AWS_LAMBDA_RUNTIME_API`.
     pub(crate) address: String,
     events: mpsc::Sender<String>,
     polls: mpsc::Receiver<Instant>,
@@ -57,13 +57,13 @@ impl RuntimeApi {
         Ok(Self { address, events, polls, answers, server })
     }
 
-    /// Waits until the function asks for an event. Gives when it did.
+    /// Waits until the function asks for an event, and returns when it did.
     pub(crate) async fn ready(&mut self) -> Result<Instant, Trouble> {
         let poll = tokio::time::timeout(PATIENCE, self.polls.recv()).await;
         poll.ok().flatten().ok_or_else(|| Trouble("The function did not ask for an event.".into()))
     }
 
-    /// Gives the function, which must be ready, an event. Gives how long it took, and its answer.
+    /// Gives the function, which must be ready, an event. Returns how long it took, and its answer.
     pub(crate) async fn invoke(&mut self, event: String) -> Result<(Duration, Value), Trouble> {
         let gone = || Trouble("The function did not answer.".into());
         let started = Instant::now();

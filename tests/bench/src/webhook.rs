@@ -1,4 +1,4 @@
-//! What Graph's notifications cost: by themselves, in the function, and on the local cloud, where Graph's clock runs.
+//! The cost of Graph's notifications: by themselves, in the function, and on the local cloud, where Graph's clock runs.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::Trouble;
 use crate::measure::{Binaries, Effort, binary, percentile, steps};
 use crate::process::Process;
 
-/// Notifications of a large request.
+/// The number of notifications in a large request.
 const MANY: usize = 100;
 
 /// Encrypted content of a rich notification: a chat message of some lines.
@@ -24,10 +24,10 @@ pub(crate) struct WebhookFigures {
     pub(crate) item_us: f64,
     /// The same, as a ratio to reading and writing its JSON.
     pub(crate) item_to_floor: f64,
-    /// Both of one that brings its resource along.
+    /// Both figures of a notification that carries its resource.
     pub(crate) rich_item_us: f64,
     pub(crate) rich_item_to_floor: f64,
-    /// All the processor time of the function for one of a hundred, in microseconds.
+    /// The function's whole processor time for one of a hundred, in microseconds.
     pub(crate) whole_item_us: f64,
     /// The most memory that the function had resident while it served requests of a hundred rich ones, in megabytes.
     pub(crate) peak_memory_mb: f64,
@@ -36,7 +36,7 @@ pub(crate) struct WebhookFigures {
 /// How long Graph waits for its answer, on the local cloud, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PostFigures {
-    /// A handshake, which is all but the queue.
+    /// A handshake, which needs no queue.
     pub(crate) handshake_p50: f64,
     /// A request of one notification.
     pub(crate) one_p50: f64,

@@ -1,4 +1,4 @@
-//! What a rich notification costs the worker behind the queue: to check whose it is and to decrypt it.
+//! The cost of a rich notification to the worker behind the queue: checking its token and decrypting it.
 //!
 //! The Graph stand-in makes the notifications: each is encrypted anew for a certificate of this run, and comes with a
 //! token that Entra's stand-in has signed. The small program that opens them fetches keys and secrets from the
@@ -25,17 +25,17 @@ use crate::measure::{Binaries, steps, unlimited};
 use crate::process::environment;
 use crate::webhook::CONTENT_BYTES;
 
-/// Notifications that are opened in turn: more than the worker remembers tokens of.
+/// The number of notifications that are opened in turn: more than the tokens that the worker remembers.
 const NOTIFICATIONS: usize = 100;
 
-/// What a rich notification costs, in microseconds of processor time.
+/// The cost of a rich notification, in microseconds of processor time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenFigures {
-    /// To check a token that was not seen before, and to decrypt.
+    /// The time to check a token that was not seen before, and to decrypt.
     pub(crate) new_token_us: f64,
-    /// The same with a token that is known, as nearly always: Graph uses one for hours.
+    /// The same with a known token, which is the usual case: Graph uses one for hours.
     pub(crate) known_token_us: f64,
-    /// To decrypt the symmetric key with the certificate's, and nothing else: the floor.
+    /// The floor: the time to decrypt the symmetric key with the certificate's, and nothing else.
     pub(crate) rsa_us: f64,
 }
 
@@ -64,7 +64,7 @@ fn failed(error: impl std::fmt::Display) -> Trouble {
     Trouble(format!("There are no notifications to measure with: {error}"))
 }
 
-/// A new certificate with a key of 2,048 bits, put into the bridge's secret. Gives it as Graph takes it, and its key.
+/// A new certificate with a key of 2,048 bits, put into the bridge's secret. Returns it as Graph takes it, and its key.
 fn certificate(stand_ins: &StandIns) -> Result<(String, String), Trouble> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).map_err(failed)?;
     let parameters = rcgen::CertificateParams::new(["bridge.example".into()]).map_err(failed)?;
@@ -74,7 +74,7 @@ fn certificate(stand_ins: &StandIns) -> Result<(String, String), Trouble> {
     Ok((BASE64_STANDARD.encode(certificate.der()), BASE64_STANDARD.encode(key.serialize_der())))
 }
 
-/// An endpoint that takes whatever Graph posts.
+/// An endpoint that takes everything that Graph posts.
 #[derive(Clone, Default)]
 struct Endpoint(Arc<Mutex<Vec<Value>>>);
 
@@ -87,7 +87,7 @@ impl Endpoint {
         Ok(url)
     }
 
-    /// What was posted since the last time.
+    /// The requests that were posted since the last time.
     fn posted(&self) -> Vec<Value> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -150,7 +150,7 @@ fn long_text() -> String {
     paragraph.repeat((CONTENT_BYTES * 3 / 4).div_ceil(paragraph.len()))
 }
 
-/// Asks Graph for something that it does not refuse.
+/// Sends a request to Graph that it must not refuse.
 async fn ask(graph: &GraphInProcess, method: &str, path: &str, body: String) -> Result<Value, Trouble> {
     let request = Request::builder().method(method).uri(format!("/v1.0{path}"));
     let request = request.header("content-type", "application/json").body(Body::from(body)).map_err(failed)?;

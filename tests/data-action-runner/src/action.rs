@@ -7,10 +7,10 @@ use python_packages::Trouble;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What stands for the bridge's URL in the files that are shipped, until somebody sets it.
+/// The placeholder of the bridge's URL in the files that are shipped.
 const UNSET_BRIDGE: &str = "https://bridge.invalid";
 
-/// What is set in Genesys Cloud beside the files.
+/// The settings in Genesys Cloud beside the files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// The bridge's URL, without a slash at the end.
@@ -27,21 +27,21 @@ pub struct Action {
     pub name: String,
     /// The action's contract and its calls.
     pub config: Config,
-    /// What it takes and gives.
+    /// The contracts of its input and output.
     #[serde(default)]
     pub contract: Contract,
 }
 
-/// What an action does.
+/// The request of an action, and what is made of the answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
     /// The request that the action sends.
     pub request: Request,
-    /// What is made of the answer.
+    /// The rules for the answer.
     #[serde(default)]
     pub response: Response,
-    /// How long the answer may take: 1 to 60.
+    /// How long the answer may take, 1 to 60 seconds.
     #[serde(default = "a_minute")]
     pub timeout_seconds: u64,
 }
@@ -70,7 +70,7 @@ fn raw_request() -> String {
     "${input.rawRequest}".into()
 }
 
-/// What is made of the answer.
+/// The rules for the answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
@@ -99,7 +99,7 @@ impl Default for Response {
     }
 }
 
-/// What an action takes and gives: JSON Schemas of draft 4.
+/// The contracts of an action's input and output: JSON Schemas of draft 4.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Contract {
     /// The contract of the input.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const PYTHON: Environment<'_> =
     Environment { whose: "Velocity engine", folder: "velocity", requirements: include_str!("../requirements.txt") };
 
-/// What is said of an answer of another kind than the question.
+/// The error for an answer of another kind than the question.
 const UNEXPECTED: &str = "The engine gave an answer that was not asked for.";
 
 /// The running process. It ends when this is dropped, or when this process ends in whatever way.
@@ -26,7 +26,7 @@ pub struct Engine {
     pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
-/// What became of a template.
+/// The result of rendering a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// The text of the template.

@@ -21,7 +21,7 @@ pub(crate) enum Cause {
     NotJson { body: String },
     /// No answer came in time.
     TimedOut(Duration),
-    /// There is nobody, or the connection broke.
+    /// No connection could be made, or it broke.
     Unreachable(String),
     /// The action itself is wrong: a template, a path, a contract.
     Processing(String),
@@ -50,17 +50,17 @@ pub struct Failure {
     pub error_code: String,
     /// A sentence about it.
     pub user_message: String,
-    /// What the sentence is about; empty.
+    /// The parameters of the sentence; always empty.
     pub user_params: [String; 0],
     /// The id under which the remote got the request, in `ININ-Correlation-Id`.
     pub correlation_id: String,
-    /// Where it went wrong.
+    /// The place of the error.
     pub details: Vec<Detail>,
     /// The same once more, with a longer sentence.
     pub errors: Vec<Nested>,
 }
 
-/// Where it went wrong.
+/// The place of an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Detail {

@@ -11,7 +11,7 @@ impl Trace {
         self.0.push((step, shown.into()));
     }
 
-    /// What every step of this name shows.
+    /// The texts of every step with this name.
     pub fn shown<'a>(&'a self, step: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(name, _)| *name == step).map(|(_, shown)| shown.as_str())
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::Failure;
 use crate::turns::taken;
 
-/// Of an SQS event with the batch. The floor is to read the events.
+/// Measures coalescing an SQS event with the batch. The floor is to read the events.
 pub(crate) fn measure(input: &str) -> Result<[Duration; 2], Failure> {
     let event: Value = serde_json::from_str(input)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -21,12 +21,12 @@ use tokio::runtime;
 use crate::Failure;
 use crate::turns::taken;
 
-/// What stands on standard input.
+/// The standard input of the step.
 #[derive(Deserialize)]
 struct Input {
-    /// Each with a token of its own.
+    /// Notifications, each with a token of its own.
     notifications: Vec<Notification>,
-    /// The certificate's, in PKCS #8, base64: for the bare decryption.
+    /// The certificate's private key, in PKCS #8, base64: for the bare decryption.
     private_key: String,
 }
 
@@ -39,7 +39,7 @@ struct Notification {
 }
 
 impl Notification {
-    /// As it comes from the queue.
+    /// The notification as it comes from the queue.
     fn change(&self) -> Result<Change, Failure> {
         let collection = Collection::parse(self.posted.get().as_bytes())?;
         let first = collection.notifications(Timestamp::now()).next().flatten();

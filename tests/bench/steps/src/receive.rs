@@ -45,7 +45,7 @@ impl Queues for Taking {
     }
 }
 
-/// What stands on standard input.
+/// The standard input of the step.
 #[derive(Deserialize)]
 struct Input {
     /// The bodies of two requests.

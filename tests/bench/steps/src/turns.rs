@@ -1,10 +1,10 @@
-//! How long something takes on a machine that has other things to do.
+//! Measures how long a step takes on a machine that has other things to do.
 
 use std::time::{Duration, Instant};
 
 use crate::Failure;
 
-/// How long the steps are taken.
+/// How long the steps are measured.
 const MEASURED: Duration = Duration::from_secs(4);
 
 /// One turn of a step: about a millisecond of work that waits for nothing.

@@ -1,8 +1,8 @@
 //! `POST /$batch`: up to twenty requests in one, as Microsoft's page "Combine multiple HTTP requests using JSON
 //! batching" has it.
 //!
-//! The batch itself is refused only when it is malformed; what becomes of each request is in its own answer. Answers
-//! may come in any order, so here they come in another one than was asked.
+//! The batch itself is refused only when it is malformed; the outcome of each request is in its own answer. Answers may
+//! come in any order, so here they come in another one than was asked.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -41,7 +41,7 @@ struct BatchStep {
 }
 
 impl BatchStep {
-    /// Why the batch is malformed, if this request is what makes it so.
+    /// The reason for which this request makes the batch malformed, if it does.
     fn check(&self, earlier: &[Self]) -> Result<(), Refusal> {
         let id = &self.id;
         let known = |id: &String| earlier.iter().any(|step| step.id == *id);
@@ -119,7 +119,7 @@ pub(super) async fn answer(service: Router, caller: Caller, body: Result<Json<Ba
     Ok(Json(json!({"responses": responses})).into_response())
 }
 
-/// Headers as an object, their names as Graph spells them: what is a header here is a case-sensitive key there.
+/// Headers as an object, with names as Graph spells them: a header's name becomes a case-sensitive key.
 fn named(headers: &HeaderMap) -> Map<String, Value> {
     let spelled = |name: &str| {
         let words = name

@@ -1,10 +1,9 @@
-//! How often something may be called: so many requests in so long, as Microsoft's page "Microsoft Graph
-//! service-specific throttling limits" has it.
+//! A budget: how many requests may be made in a window of time, as Microsoft's page "Microsoft Graph service-specific
+//! throttling limits" has it.
 //!
-//! Most limits are an app's in the tenant; some are those of an app and a chat, so that what is counted is named by
-//! text.
+//! Most limits are for an app in the tenant; some are for an app and a chat, so a text names the holder of a budget.
 //!
-//! The window slides, and a refused request counts as well: who goes on at full speed while throttled stays throttled.
+//! The window slides, and a refused request counts as well: an app that goes on at full speed stays throttled.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -20,7 +19,7 @@ pub(in crate::stand_ins) struct Budget {
     apps: HashMap<String, VecDeque<Instant>>,
     /// The number of requests so far.
     pub(in crate::stand_ins) taken: u64,
-    /// Those of them that were over the budget.
+    /// The number of requests that were over the budget.
     pub(in crate::stand_ins) refused: u64,
 }
 
@@ -29,7 +28,7 @@ impl Budget {
         Self { requests, window, apps: HashMap::new(), taken: 0, refused: 0 }
     }
 
-    /// Another budget; what was used of the old one counts.
+    /// Sets another budget. Requests that were made before still count.
     pub(in crate::stand_ins) fn set(&mut self, requests: usize, window: Duration) {
         (self.requests, self.window) = (requests, window);
         for log in self.apps.values_mut() {
@@ -37,10 +36,10 @@ impl Budget {
         }
     }
 
-    /// Counts a request of this app, or of whatever else the budget is for.
+    /// Counts a request of this app, or of another holder of the budget.
     ///
     /// # Errors
-    /// It is over the budget: how long to wait.
+    /// The request is over the budget: how long to wait.
     pub(super) fn take(&mut self, app: &str) -> Result<(), Duration> {
         let now = Instant::now();
         let log = self.apps.entry(app.to_owned()).or_default();

@@ -1,4 +1,4 @@
-//! The tokens of delta queries: opaque to callers, with all in them that the next request needs.
+//! The tokens of delta queries: opaque to callers, with everything that the next request needs.
 
 use std::collections::HashMap;
 
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 
 use super::Refusal;
 
-/// Where a delta query stands.
+/// The position of a delta query.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Token {
-    /// Whose: a user, or a user's folder.
+    /// The user, or the user's folder, that is queried.
     pub(super) about: String,
-    /// The last change that was handed out.
+    /// The number of the last change that was given out.
     pub(super) after: u64,
     /// The number of items on a page.
     pub(super) page: usize,
-    /// How many changes there had been when it began: of what was gone by then nothing is told.
+    /// The number of changes when the query began: resources that were gone by then are left out.
     pub(super) began: u64,
-    /// Milliseconds since 1970: nothing older was asked for.
+    /// The time filter of the query, in milliseconds since 1970.
     pub(super) since: Option<i64>,
     /// Whether this begins a round of changes, in place of going on with one.
     pub(super) resumed: bool,
-    /// Tokens of an earlier generation are good no longer.
+    /// The generation of the token; tokens of an earlier one are invalid.
     pub(super) generation: u32,
 }
 
@@ -31,7 +31,7 @@ impl Token {
     /// The token of a request, if it has one.
     ///
     /// # Errors
-    /// It is too old, or none of ours.
+    /// The token is too old, or was not made here.
     pub(super) fn of(query: &HashMap<String, String>, generation: u32) -> Result<Option<Self>, Refusal> {
         let Some(text) = query.get("$skiptoken").or_else(|| query.get("$deltatoken")) else {
             return Ok(None);
@@ -46,7 +46,7 @@ impl Token {
         Err(Refusal::new(StatusCode::GONE, "syncStateNotFound", message))
     }
 
-    /// As it stands in a link.
+    /// The token as a link has it.
     pub(super) fn text(&self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_string(self).unwrap_or_default())
     }

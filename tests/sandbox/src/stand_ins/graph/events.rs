@@ -28,7 +28,7 @@ pub(super) struct Event {
     end: Timestamp,
     /// The join URL, unless the event was silently made a plain one.
     join_url: Option<String>,
-    /// How often the event is still given back without its link.
+    /// How many times the event is still returned without its link.
     late_for: u32,
 }
 

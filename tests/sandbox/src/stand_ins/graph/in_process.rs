@@ -15,16 +15,16 @@ use super::Caller;
 
 /// Graph as a service that is called within this process.
 ///
-/// Every request counts as the bridge's own, with a token that is good: none is looked for. No
+/// Every request counts as the bridge's own, with a valid token: none is looked for. No
 /// [`Fault`](super::super::faults::Fault) hits it, and [`World::calls`] does not have it, so nothing grows with the
-/// number of calls. All else is as over a socket: permissions, budget, batches.
+/// number of calls. Everything else is as over a socket: permissions, budget, batches.
 #[derive(Debug, Clone)]
 pub struct GraphInProcess {
     router: Router,
 }
 
 impl GraphInProcess {
-    /// The Graph of this world. Make one and keep it: cloning it is cheap, making it is not.
+    /// The Graph of this world. It is cheap to clone and expensive to make, so make one and keep it.
     #[must_use]
     pub fn new(world: &Arc<World>) -> Self {
         Self { router: graph::router(world.clone()) }

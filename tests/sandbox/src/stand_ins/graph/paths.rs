@@ -14,12 +14,12 @@ use super::Refusal;
 const NAMES: &[&str] =
     &["users", "chats", "messages", "events", "mailFolders", "hostedContents", "members", "subscriptions"];
 
-/// What Graph says to a path in which an option stands where a user should.
+/// Graph's refusal of a path in which an option stands where a user should.
 const NO_KEY: &str = "The request URI is not valid. Since the segment 'users' refers to a collection, this must be the last \
                       segment in the request URI or it must be followed by an function or action that can be bound to it \
                       otherwise all intermediate segments must refer to a single resource.";
 
-/// The one spelling of a path; `None` when Graph takes it in no spelling.
+/// The normal spelling of a path; `None` when Graph takes it in no spelling.
 fn plain(path: &str) -> Option<String> {
     let path = path.replace("%27", "'").replace("%28", "(").replace("%29", ")").replace("%24", "$");
     let mut plain = Vec::<String>::new();
@@ -45,7 +45,7 @@ fn plain(path: &str) -> Option<String> {
     Some(plain.join("/"))
 }
 
-/// Gives a request the one spelling of its path.
+/// Gives a request the normal spelling of its path.
 pub(super) async fn spell_plainly(mut request: Request, next: Next) -> Response {
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
     let Some(path) = plain(request.uri().path()) else {

@@ -1,6 +1,6 @@
 //! The presence service: sessions, preferred presence, reading one user and many.
 //!
-//! Paths take object ids only. Every request counts against the app's budget, whatever becomes of it.
+//! Paths take object ids only. Every request counts against the app's budget, whatever its outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most users whose presence is read at once.
 const MAX_IDS: usize = 650;
 
-/// A call that the service looks at: by a known app, within its budget.
+/// A call that the service accepts: of a known app, within its budget.
 pub(super) struct Admitted {
     app: String,
 }
@@ -47,7 +47,7 @@ fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
 }
 
-/// A text that must be there; `name` as the refusal spells it.
+/// A text that must be present; `name` as the refusal spells it.
 fn required<'a>(body: &'a Value, key: &str, name: &str) -> Result<&'a str, Refusal> {
     let text = body[key].as_str().filter(|text| !text.is_empty());
     text.ok_or_else(|| invalid(format!("[{name}]: The {name} field is required.")))
@@ -69,7 +69,8 @@ fn duration(text: &str) -> Option<Duration> {
     Duration::try_from(span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?).ok()
 }
 
-/// When that ends which begins now: after `expirationDuration`, if it is within these bounds, or else the default.
+/// When a presence that is set now expires: after `expirationDuration`, if that is within these bounds, or else the
+/// default.
 fn expiry(body: &Value, default: Duration, (shortest, longest): (Duration, Duration)) -> Result<Instant, Refusal> {
     let life = match &body["expirationDuration"] {
         Value::Null => Some(default),
@@ -80,7 +81,7 @@ fn expiry(body: &Value, default: Duration, (shortest, longest): (Duration, Durat
     end.ok_or_else(|| invalid("[ExpirationDuration]: The value of ExpirationDuration is not valid."))
 }
 
-/// Notes that a user is written to.
+/// Counts a write to a user's presence.
 fn note_write(world: &World, id: &str) {
     let known = copy_of(world, |directory| directory.user_by_id(id));
     let mut presences = locked(&world.presences);
@@ -184,7 +185,7 @@ pub(super) async fn clear_preferred(
     Ok(done())
 }
 
-/// The presence resource of a user that there is, or of an id that nobody has.
+/// The presence resource of a user, or of an id that does not exist.
 fn resource(world: &World, id: &str, user: Option<&User>) -> Value {
     let seen = user.map(|user| locked(&world.presences).look(&user.id, user.is_in_teams()));
     let ((availability, activity), version) = seen.unwrap_or((UNKNOWN, 0));

@@ -1,4 +1,5 @@
-//! What Teams shows of a user: made of their Teams client, of the apps' sessions and of the preferred presence.
+//! The presence of a user as Teams shows it: made of their Teams client, of the apps' sessions and of the preferred
+//! presence.
 //!
 //! The rules are those of Microsoft's pages "Manage presence state using the Microsoft Graph API", "presence:
 //! setPresence" and "presence: setUserPreferredPresence". Time is tokio's, so that hours pass at once where a test or a
@@ -14,7 +15,7 @@ use super::budget::Budget;
 /// A presence: its availability and its activity.
 pub(in crate::stand_ins) type Pair = (&'static str, &'static str);
 
-/// What a session can be set to.
+/// The pairs that a session can be set to.
 pub(super) const SESSION_PAIRS: &[Pair] = &[
     ("Available", "Available"),
     ("Busy", "InACall"),
@@ -23,7 +24,7 @@ pub(super) const SESSION_PAIRS: &[Pair] = &[
     ("DoNotDisturb", "Presenting"),
 ];
 
-/// What a user can prefer to show.
+/// The pairs that a user can prefer to show.
 pub(super) const PREFERRED_PAIRS: &[Pair] = &[
     ("Available", "Available"),
     ("Busy", "Busy"),
@@ -33,7 +34,7 @@ pub(super) const PREFERRED_PAIRS: &[Pair] = &[
     ("Offline", "OffWork"),
 ];
 
-/// Nobody that Teams knows.
+/// The presence of a user whom Teams does not know.
 pub(in crate::stand_ins) const UNKNOWN: Pair = ("PresenceUnknown", "PresenceUnknown");
 
 const AVAILABLE: Pair = ("Available", "Available");
@@ -44,7 +45,7 @@ const OFFLINE: Pair = ("Offline", "Offline");
 /// How long a session stays Available untouched; after as long again it is Away.
 const TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// What was set, from when on and until when.
+/// A presence that was set, and until when.
 #[derive(Debug)]
 struct Held {
     pair: Pair,
@@ -69,7 +70,7 @@ impl Held {
     }
 }
 
-/// Which of the sessions' states wins: the greater.
+/// The rank of a session's state: the greater one wins.
 fn rank(pair: &Pair) -> u8 {
     match *pair {
         ("DoNotDisturb", _) => 4,
@@ -82,10 +83,10 @@ fn rank(pair: &Pair) -> u8 {
 
 #[derive(Debug, Default)]
 struct Person {
-    /// By app: an app has one session for a user, named by its own id.
+    /// The sessions by app: an app has one session for a user, named by its own id.
     sessions: BTreeMap<String, Held>,
     preferred: Option<Held>,
-    /// What was seen last, and how often that was new.
+    /// The presence that was seen last, and how many times it was new.
     seen: Option<Pair>,
     changes: u64,
     writes: u64,
@@ -105,10 +106,10 @@ impl Person {
     }
 }
 
-/// Everyone's presence, and what was asked of the presence service.
+/// All presences, and the number of requests to the presence service.
 #[derive(Debug)]
 pub(in crate::stand_ins) struct Presences {
-    /// By object id, lower case.
+    /// The users by object id in lower case.
     people: HashMap<String, Person>,
     pub(in crate::stand_ins) budget: Budget,
     pub(in crate::stand_ins) writes: u64,
@@ -130,7 +131,7 @@ impl Presences {
         self.person(user).sessions.insert(app.to_owned(), held);
     }
 
-    /// Whether there was a session.
+    /// Clears a session; `false` if there was none.
     pub(super) fn clear_session(&mut self, user: &str, app: &str) -> bool {
         self.person(user).sessions.remove(app).is_some_and(|session| session.lives(Instant::now()))
     }
@@ -159,7 +160,7 @@ impl Presences {
         self.people.get(&user.to_ascii_lowercase()).map_or(0, |person| person.writes)
     }
 
-    /// What is shown now, and the version of that.
+    /// The presence that is shown now, and its version.
     pub(in crate::stand_ins) fn look(&mut self, user: &str, client_open: bool) -> (Pair, u64) {
         let person = self.person(user);
         let pair = person.shows(client_open, Instant::now());

@@ -1,4 +1,4 @@
-//! What the tests of Graph have in common: a Graph without sockets, and an endpoint for notifications with one.
+//! The common parts of Graph's tests: a Graph without sockets, and an endpoint for notifications with one.
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -43,7 +43,7 @@ impl Got {
         self.body["error"]["message"].as_str().unwrap_or_default()
     }
 
-    /// A text of the body.
+    /// A text of the answer's body.
     pub(super) fn text(&self, name: &str) -> String {
         self.body[name].as_str().unwrap_or_default().to_owned()
     }
@@ -103,7 +103,7 @@ impl Graph {
         self.send(request("GET", path, None)).await
     }
 
-    /// Asks with a `Prefer` header.
+    /// Sends a request with a `Prefer` header.
     pub(super) async fn get_preferring(&self, path: &str, preference: &str) -> Got {
         let mut request = request("GET", path, None);
         request.headers_mut().insert("prefer", preference.parse().unwrap());
@@ -120,7 +120,7 @@ impl Graph {
         self.world.directory().apps.get_mut(BRIDGE_APP).unwrap().permissions = permissions;
     }
 
-    /// Asks for a subscription to this, that may be refused.
+    /// Asks for a subscription, which may be refused.
     pub(super) async fn subscribe(&self, receiver: &Receiver, changes: Value) -> Got {
         self.post("/subscriptions", wish(receiver, changes)).await
     }
@@ -153,22 +153,22 @@ pub(super) fn certificate() -> (String, Vec<u8>) {
 #[derive(Debug, Clone)]
 pub(super) struct Posted {
     pub(super) method: Method,
-    /// With the query, as it came.
+    /// The URI with its query, as it came.
     pub(super) uri: Uri,
     pub(super) content_type: String,
     pub(super) body: Value,
 }
 
-/// What an endpoint says to a handshake: status, media type, and what becomes of the token.
+/// The answer to a handshake: status, media type, and the text made of the token.
 pub(super) type HandshakeAnswer = (u16, &'static str, fn(&str) -> String);
 
-/// How an endpoint answers.
+/// The behaviour of an endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct Manner {
     pub(super) handshake: HandshakeAnswer,
     /// How long a handshake takes.
     pub(super) handshake_delay: Duration,
-    /// What notifications are answered, one after the other; 202 when there is no more.
+    /// The answers to notifications, one after the other; 202 when there are no more.
     pub(super) answers: VecDeque<(u16, Duration)>,
 }
 
@@ -216,7 +216,7 @@ impl Receiver {
         Self { url, manner, posted }
     }
 
-    /// What was posted, handshakes included.
+    /// The requests that were posted, handshakes included.
     pub(super) fn posted(&self) -> Vec<Posted> {
         locked(&self.posted).clone()
     }
@@ -234,7 +234,7 @@ impl Receiver {
         collections.iter().flat_map(|body| body["value"].as_array().unwrap().clone()).collect()
     }
 
-    /// Answers the next notifications like this.
+    /// Sets the answers to the next notifications.
     pub(super) fn answer(&self, answers: &[(u16, Duration)]) {
         locked(&self.manner).answers.extend(answers);
     }

@@ -1,7 +1,6 @@
 //! `GET /users/{id}/chats/getAllMessages/delta`: all messages of a user's chats, then those that changed since.
 //!
-//! The tokens are opaque to callers. What was asked for first holds for all that follows, so a follow-up takes
-//! nothing but its token.
+//! The tokens are opaque to callers. The first request's query holds for all that follow, so those take only a token.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use super::message::Message;
 use super::state::PAGE;
 use super::{READ, admit_to_messages, knows_newer_types, not_found, permitted, user_id};
 
-/// What a list can be ordered and filtered by.
+/// A property that a list can be ordered and filtered by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Property {
     Created,
@@ -123,7 +123,7 @@ pub(super) async fn of_chat(
     Ok(Json(answer).into_response())
 }
 
-/// `GET /users/{id}/chats/getAllMessages`: oldest first, in pages.
+/// Answers `GET /users/{id}/chats/getAllMessages`: oldest first, in pages.
 pub(super) async fn of_user(
     caller: Caller,
     State(world): State<Arc<World>>,

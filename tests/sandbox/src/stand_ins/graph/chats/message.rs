@@ -12,11 +12,11 @@ use super::super::super::TENANT;
 pub enum Sender {
     /// A user of the tenant, by object id; with the name that is displayed.
     User(String, String),
-    /// Somebody who is in no directory, by the name that is displayed.
+    /// A person who is in no directory, by the name that is displayed.
     Guest(String),
     /// A bot, by the app's id; with the name that is displayed.
     Bot(String, String),
-    /// Teams itself: somebody was added, the topic was changed.
+    /// Teams itself, when a person was added or the topic was changed.
     System,
 }
 
@@ -44,7 +44,7 @@ impl Sender {
 pub struct HostedContent {
     /// The media type of the file.
     pub content_type: String,
-    /// What is in it.
+    /// The bytes of the file.
     pub bytes: Vec<u8>,
 }
 
@@ -59,11 +59,11 @@ pub struct NewMessage {
     pub content: String,
     /// Cards, references and quotations, as Graph has them in `attachments`. Their places in the HTML are the writer's.
     pub attachments: Vec<Value>,
-    /// Who is mentioned, as Graph has them in `mentions`. Their places in the HTML are the writer's.
+    /// The mentions, as Graph has them in `mentions`. Their places in the HTML are up to the writer.
     pub mentions: Vec<Value>,
     /// Images, put below the content.
     pub images: Vec<HostedContent>,
-    /// What data loss prevention makes of it at once: members of `policyViolation`, or null.
+    /// The verdict of data loss prevention from the beginning: members of `policyViolation`, or null.
     pub policy_violation: Value,
 }
 
@@ -136,7 +136,7 @@ pub(super) struct Hosted {
     pub(super) content: HostedContent,
 }
 
-/// A message that is there.
+/// A message that exists, with its versions.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     pub(super) created: Timestamp,
@@ -152,7 +152,7 @@ pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// A verdict with these changes. Every property of it is there, as Graph shows it.
+/// A verdict with these changes. All properties are present, as Graph shows them.
 fn verdict(known: &Value, changes: &Value) -> Value {
     let mut verdict = json!({
         "dlpAction": "none", "userAction": "none", "verdictDetails": "none", "justificationText": null, "policyTip": null,
@@ -209,14 +209,14 @@ impl Message {
         self.value["etag"] = at.as_millisecond().to_string().into();
     }
 
-    /// Its author writes something else.
+    /// Replaces the text, as its author does.
     pub(super) fn edit(&mut self, html: &str, at: Timestamp, change: u64) {
         self.touch(at, change);
         self.value["lastEditedDateTime"] = time(at).into();
         self.value["body"] = json!({"contentType": "html", "content": html});
     }
 
-    /// Somebody reacts to it, which is a change as well.
+    /// Adds a reaction, which is a change as well.
     pub(super) fn react(&mut self, reaction: &str, user: &str, at: Timestamp, change: u64) {
         self.touch(at, change);
         let user = json!({"application": null, "device": null, "user": {"id": user, "displayName": null}});
@@ -226,14 +226,14 @@ impl Message {
         }
     }
 
-    /// Data loss prevention judges it, or its author answers the verdict. What it says stays as it is: who reads it by Graph
-    /// has to heed the verdict.
+    /// Changes the verdict of data loss prevention, or its author's answer. The text stays as it is: apps that read it
+    /// from Graph have to respect the verdict.
     pub(super) fn judge(&mut self, violation: &Value, at: Timestamp, change: u64) {
         self.touch(at, change);
         self.value["policyViolation"] = verdict(&self.value["policyViolation"], violation);
     }
 
-    /// Its author deletes it: it stays, without a content.
+    /// Deletes the message, as its author does: it stays, without content.
     pub(super) fn delete(&mut self, at: Timestamp, change: u64) {
         self.touch(at, change);
         self.value["deletedDateTime"] = time(at).into();
@@ -243,7 +243,7 @@ impl Message {
         self.hosted.clear();
     }
 
-    /// As Graph shows it to who knows the newer message types, or to who does not.
+    /// The message as Graph shows it to callers that know the newer message types, or to others.
     pub(super) fn shown(&self, newer_types: bool) -> Value {
         let mut value = self.value.clone();
         if !newer_types && value["messageType"] == "systemEventMessage" {

@@ -1,6 +1,6 @@
-//! Teams chats: who is in them, what is written in them, and what is hosted within a message.
+//! Teams chats: their members, their messages, and the files within messages.
 //!
-//! Reading is all an app can do: it cannot write.
+//! An app can only read them, not write.
 
 mod delta;
 mod listing;

@@ -1,4 +1,4 @@
-//! The chats that exist, and what is written in them.
+//! The chats that exist, with their messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::budget::Budget;
 use super::message::{Message, NewMessage, time};
 
-/// Page size, unless `$top` says another.
+/// The page size, unless `$top` says another.
 pub(super) const PAGE: usize = 20;
 
 /// A chat with its members and messages.
@@ -17,11 +17,11 @@ pub(super) const PAGE: usize = 20;
 pub(super) struct Chat {
     pub(super) id: String,
     topic: Option<String>,
-    /// Object ids and names.
+    /// The members' object ids and names.
     pub(super) members: Vec<(String, String)>,
     created: Timestamp,
     updated: Timestamp,
-    /// By id: a message's id is the millisecond it was written in, and unique in its chat only.
+    /// The messages by id, which is the millisecond of the message's creation, and unique only in its chat.
     pub(super) messages: BTreeMap<i64, Message>,
     last: Timestamp,
 }
@@ -35,7 +35,7 @@ impl Chat {
         })
     }
 
-    /// With all that is written in it.
+    /// The chat with all of its messages.
     pub(super) fn shown_whole(&self) -> Value {
         let mut chat = self.shown();
         chat["messages"] = self.messages.values().map(|message| message.shown(true)).collect();
@@ -50,12 +50,12 @@ impl Chat {
         self.members.iter().any(|(id, _)| id.eq_ignore_ascii_case(user))
     }
 
-    /// Whose subscriptions hear of it.
+    /// The members whose subscriptions hear of the chat.
     pub(super) fn member_ids(&self) -> Vec<String> {
         self.members.iter().map(|(id, _)| id.clone()).collect()
     }
 
-    /// A millisecond in which nothing else happened here.
+    /// A millisecond in which nothing else happened in this chat.
     fn tick(&mut self) -> Timestamp {
         let now = Timestamp::now();
         let next = self.last.saturating_add(1.millisecond()).unwrap_or(now);
@@ -65,10 +65,10 @@ impl Chat {
     }
 }
 
-/// What somebody does to a message.
+/// A change that a person makes to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// Its author writes this HTML instead.
+    /// The author replaces the content with this HTML.
     Content(String),
     /// A user, by object id, reacts: `like`, or an emoji.
     Reaction {
@@ -79,27 +79,27 @@ pub enum Edit {
     },
     /// Data loss prevention judges it, or its author answers that: these members of `policyViolation` change, or null.
     Verdict(Value),
-    /// Its author deletes it.
+    /// The author deletes the message.
     Deletion,
 }
 
-/// All chats, and how often they may be read.
+/// All chats, and the budgets for reading them.
 #[derive(Debug)]
 pub(in crate::stand_ins) struct Chats {
     pub(super) chats: HashMap<String, Chat>,
-    /// Changes to messages so far.
+    /// The number of changes to messages so far.
     pub(super) changes: u64,
-    /// Goes up when the delta tokens that were given out are good no longer.
+    /// A number that increases when the delta tokens that were given out become invalid.
     pub(super) generation: u32,
-    /// How many messages that were handed out already a delta query repeats.
+    /// How many messages a delta query repeats that it has given out already.
     pub(super) delta_replays: usize,
-    /// Reads of messages: an app's.
+    /// The budget of an app for reading messages.
     pub(super) message_reads: Budget,
-    /// Reads of messages: an app's in one chat.
+    /// The budget of an app for reading messages of one chat.
     pub(super) chat_reads: Budget,
-    /// Reads of users' messages of all chats: an app's.
+    /// The budget of an app for reading the messages of all of a user's chats.
     pub(super) export_reads: Budget,
-    /// Other reads: an app's.
+    /// The budget of an app for other reads.
     pub(super) other_reads: Budget,
 }
 
@@ -139,7 +139,7 @@ impl Chats {
         known
     }
 
-    /// Writes into a chat; nothing if there is no such chat.
+    /// Writes into a chat; `None` if there is no such chat.
     pub(super) fn write(&mut self, graph: &str, chat: &str, new: NewMessage) -> Option<(&Chat, &Message)> {
         let url = format!("{graph}/v1.0/chats/{chat}");
         let chat = self.chats.get_mut(chat)?;
@@ -150,7 +150,7 @@ impl Chats {
         chat.messages.get(&at.as_millisecond()).map(|message| (&*chat, message))
     }
 
-    /// Changes a message; nothing if there is none.
+    /// Changes a message; `None` if there is none.
     pub(super) fn change(&mut self, chat: &str, id: &str, edit: &Edit) -> Option<(&Chat, &Message)> {
         let chat = self.chats.get_mut(chat)?;
         let id = id.parse().ok()?;
@@ -174,7 +174,7 @@ impl Chats {
         self.chats.get(chat)?.messages.get(&id.parse().ok()?)
     }
 
-    /// Sets how often messages are read: an app's requests a second, and those in one chat.
+    /// Sets the budgets for messages: an app's requests a second, and those in one chat.
     pub(super) fn set_budget(&mut self, requests: usize, in_one_chat: usize) {
         self.message_reads.set(requests, SECOND);
         self.other_reads.set(requests, SECOND);

@@ -1,4 +1,4 @@
-//! What people do in chats, and who hears of it.
+//! The actions of people in chats, and the subscriptions that hear of them.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn change(kind: &'static str, (chat, message): (&Chat, &Message)) -> Change {
     Change { kind, what }
 }
 
-/// A message that is in no chat.
+/// The change of a message that is in no chat.
 pub(in crate::stand_ins::graph) fn unwritten(graph: &str, new: NewMessage) -> Change {
     let chat = "19:nobody@thread.v2";
     let message = Message::new(chat, &format!("{graph}/v1.0/chats/{chat}"), Timestamp::now(), 0, new);
@@ -49,8 +49,7 @@ impl World {
         hosted.iter().find(|hosted| hosted.id == id).map(|hosted| hosted.content.clone())
     }
 
-    /// Makes a chat of these users, by object id, or gives an existing one another topic. Whoever subscribed hears of
-    /// it.
+    /// Makes a chat of these users, by object id, or gives an existing one another topic. Subscriptions hear of it.
     ///
     /// # Errors
     /// A member is no user of the tenant.
@@ -72,7 +71,7 @@ impl World {
         Ok(())
     }
 
-    /// Writes into a chat; gives the message's id. Whoever subscribed hears of it.
+    /// Writes into a chat, and returns the message's id. Subscriptions hear of it.
     ///
     /// # Errors
     /// There is no such chat.
@@ -87,7 +86,7 @@ impl World {
         Ok(id)
     }
 
-    /// Edits or deletes a message, or reacts to it. Whoever subscribed hears of it.
+    /// Edits or deletes a message, or reacts to it. Subscriptions hear of it.
     ///
     /// # Errors
     /// There is no such message.

@@ -1,4 +1,4 @@
-//! Mail: a message, and what changed in a folder.
+//! Mail: single messages, and the changes of a folder.
 
 mod state;
 #[cfg(test)]

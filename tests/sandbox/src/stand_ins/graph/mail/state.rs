@@ -1,4 +1,4 @@
-//! The mailboxes, and what happened in them.
+//! The mailboxes, with the changes of their messages.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::super::delta_token::Token;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewMail {
-    /// Who sent it: an address.
+    /// The sender's address.
     pub from: String,
     /// The subject of the message.
     pub subject: String,
@@ -29,12 +29,12 @@ fn inbox() -> String {
     "inbox".into()
 }
 
-/// A message, or what is left of one.
+/// A message, or the note that it was deleted.
 #[derive(Debug)]
 struct Kept {
     user: String,
     folder: String,
-    /// The number of its last change among all changes.
+    /// The number of its last change, counted over all changes.
     change: u64,
     is_deleted: bool,
     received: Timestamp,
@@ -47,7 +47,7 @@ pub(in crate::stand_ins) struct Mailboxes {
     /// The messages, by their ids.
     messages: HashMap<String, Kept>,
     changes: u64,
-    /// Goes up when the delta tokens that were given out are good no longer.
+    /// A number that increases when the delta tokens that were given out become invalid.
     pub(in crate::stand_ins) generation: u32,
     pub(in crate::stand_ins) delta_replays: usize,
 }
@@ -102,7 +102,7 @@ impl Mailboxes {
         (kept.user.eq_ignore_ascii_case(user) && !kept.is_deleted).then_some(&kept.value)
     }
 
-    /// Marks as read; gives the folder and the message.
+    /// Marks a message as read, and returns its folder and the message.
     pub(super) fn read(&mut self, user: &str, id: &str) -> Option<(String, Value)> {
         self.changes += 1;
         let change = self.changes;
@@ -116,7 +116,7 @@ impl Mailboxes {
         Some((kept.folder.clone(), kept.value.clone()))
     }
 
-    /// Deletes; gives the folder and what is left.
+    /// Deletes a message, and returns its folder and the note of the deletion.
     pub(super) fn delete(&mut self, user: &str, id: &str) -> Option<(String, Value)> {
         self.changes += 1;
         let change = self.changes;
@@ -130,7 +130,7 @@ impl Mailboxes {
         self.changes
     }
 
-    /// The messages of a folder by the number of their last change, as far as this delta query is about them.
+    /// The messages of a folder that a delta query is about, by the number of their last change.
     pub(super) fn changes(&self, user: &str, folder: &str, query: &Token) -> Vec<(u64, Value)> {
         let of_folder = |kept: &&Kept| kept.user.eq_ignore_ascii_case(user) && kept.folder.eq_ignore_ascii_case(folder);
         let asked_for = |kept: &&Kept| {

@@ -1,7 +1,8 @@
-//! Delivery: in POSTs of several notifications, many at a time, those about the same one after the other.
+//! Delivers notifications: several in one POST, many POSTs at the same time, those about one resource one after the
+//! other.
 //!
-//! Graph promises no order. It is kept here all the same as long as nothing fails, so that what comes out of order is
-//! what was asked to.
+//! Graph promises no order. The order is kept here as long as nothing fails, so that notifications are out of order
+//! only where a test asks for it.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -18,36 +19,36 @@ use super::item::{NotificationItem, collection};
 use super::settings::{NotificationSettings, TokenVersion};
 use super::validation_token;
 
-/// POSTs to one endpoint at a time.
+/// The most POSTs to one endpoint at the same time.
 const LANES: usize = 16;
 
-/// How many POSTs are remembered.
+/// The number of POSTs that are remembered.
 const REMEMBERED: usize = 200;
 
-/// How long a validation token is used again.
+/// How long a validation token is reused.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 
-/// What became of the notifications so far.
+/// The outcome of the notifications so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
-    /// Changes that somebody subscribed to, once for each subscription; lifecycle notifications as well.
+    /// Changes that subscriptions asked for, once for each subscription; lifecycle notifications as well.
     pub generated: u64,
-    /// Those that were lost on demand.
+    /// Notifications that were lost on demand.
     pub lost: u64,
-    /// Those that were sent twice on demand.
+    /// Notifications that were sent twice on demand.
     pub duplicated: u64,
-    /// Those that were held back on demand.
+    /// Notifications that were held back on demand.
     pub reordered: u64,
-    /// Those that were dropped because their endpoint was too slow.
+    /// Notifications that were dropped because their endpoint was too slow.
     pub dropped: u64,
-    /// Those that were held back because their endpoint was slow.
+    /// Notifications that were held back because their endpoint was slow.
     pub delayed: u64,
-    /// Those that an endpoint answered with a success, second ones included.
+    /// Notifications that an endpoint answered with a success, second ones included.
     pub delivered: u64,
-    /// Those that were given up after hours of failures.
+    /// Notifications that were given up after hours of failures.
     pub given_up: u64,
-    /// Those on their way.
+    /// Notifications that are on their way.
     pub pending: u64,
     /// The number of POSTs, repetitions included.
     pub posts: u64,
@@ -61,21 +62,21 @@ pub struct Totals {
 pub struct Attempt {
     /// The URL that it goes to.
     pub url: String,
-    /// 1 for the first, and so on.
+    /// The number of the attempt: 1 for the first, and so on.
     pub attempt: u32,
-    /// How many notifications it had.
+    /// The number of notifications in it.
     pub notifications: usize,
-    /// What was answered; 0 is nothing in time.
+    /// The status of the answer; 0 when none came in time.
     pub status: u16,
-    /// How long it took.
+    /// How long the answer took.
     pub milliseconds: u64,
 }
 
-/// How the deliveries stand.
+/// The state of the deliveries.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
-    /// What became of the notifications.
+    /// The outcome of the notifications.
     pub totals: Totals,
     /// The state of each endpoint.
     pub endpoints: HashMap<String, State>,
@@ -91,7 +92,7 @@ struct Endpoint {
     lanes: [Lane; LANES],
 }
 
-/// Notifications that go one POST after the other.
+/// A lane: notifications that are sent one POST after the other.
 #[derive(Debug, Default)]
 struct Lane {
     waiting: VecDeque<NotificationItem>,
@@ -107,7 +108,7 @@ struct Office {
     attempts: VecDeque<Attempt>,
     troubled: HashSet<String>,
     number: u64,
-    /// By app and form.
+    /// The validation tokens, by app and form.
     tokens: HashMap<(String, bool), (Instant, String)>,
 }
 
@@ -132,12 +133,12 @@ impl Deliveries {
         office.number
     }
 
-    /// Forgets the validation tokens, which another key signed.
+    /// Forgets the validation tokens, which were signed with another key.
     pub(in crate::stand_ins) fn forget_tokens(&self) {
         locked(&self.0).tokens.clear();
     }
 
-    /// The validation tokens for these: one for each app, as the tenant is always the same.
+    /// The validation tokens for these notifications: one for each app, because the tenant is always the same.
     pub(super) fn tokens(&self, world: &World, items: &[NotificationItem]) -> Vec<String> {
         let apps: BTreeSet<&str> = items.iter().filter(|item| item.is_rich).map(|item| item.app.as_str()).collect();
         let mut office = locked(&self.0);
@@ -156,7 +157,7 @@ impl Deliveries {
     }
 }
 
-/// Sends a notification to an endpoint, with the troubles that are switched on.
+/// Sends a notification to an endpoint, with the faults that are switched on.
 pub(super) fn send(world: &Arc<World>, url: &str, item: NotificationItem) {
     let mut office = locked(&world.deliveries.0);
     let (settings, window) = (office.settings.clone(), office.window());
@@ -270,7 +271,7 @@ async fn repeat(world: Arc<World>, url: String, batch: Vec<NotificationItem>) {
     office.totals.pending = office.totals.pending.saturating_sub(count);
 }
 
-/// Posts notifications; whether the endpoint took them.
+/// Posts notifications, and returns whether the endpoint took them.
 async fn post(world: &World, url: &str, items: &[NotificationItem], attempt: u32) -> bool {
     let body = collection(items, world.deliveries.tokens(world, items)).to_string();
     let patience = if attempt == 1 { SLOW } else { LOST };
@@ -301,7 +302,7 @@ async fn post(world: &World, url: &str, items: &[NotificationItem], attempt: u32
     is_taken
 }
 
-/// Calls an endpoint: what it answered, 0 for nothing, and after how long.
+/// Calls an endpoint. Returns the status of the answer, 0 for none, and the time that it took.
 pub(super) async fn call(world: &World, url: &str, body: String, patience: Duration) -> (u16, Duration) {
     let began = Instant::now();
     let request = world.client.post(url).header("content-type", "application/json; charset=utf-8").body(body);
@@ -316,7 +317,7 @@ pub(super) async fn call(world: &World, url: &str, body: String, patience: Durat
 }
 
 impl World {
-    /// How the deliveries of notifications stand.
+    /// The state of the deliveries of notifications.
     #[must_use]
     pub fn notifications(&self) -> Standing {
         let window = Duration::from_secs(self.deliveries.settings().window_seconds);
@@ -330,14 +331,14 @@ impl World {
         }
     }
 
-    /// What the notifications were about that were lost, held back or sent again after a failure: the only ones that may be
+    /// The resources of the notifications that were lost, held back or sent again after a failure: only these may be
     /// overtaken.
     #[must_use]
     pub fn troubled_notifications(&self) -> HashSet<String> {
         locked(&self.deliveries.0).troubled.clone()
     }
 
-    /// Changes how notifications are delivered. Another seed begins its troubles anew.
+    /// Changes how notifications are delivered. Another seed begins its faults anew.
     pub fn set_notifications(&self, settings: NotificationSettings) {
         let mut office = locked(&self.deliveries.0);
         if settings.seed != office.settings.seed {

@@ -1,41 +1,41 @@
-//! How quickly an endpoint answers, and what becomes of notifications for one that does not.
+//! The health of an endpoint: how quickly it answers, and whether its notifications are delivered, delayed or dropped.
 //!
-//! Response times are counted for a window of ten minutes; what they were decides about the next one. No page says
-//! how many notifications go through as probes while others are dropped: here it is one in ten.
+//! Response times are counted for a window of ten minutes, and decide about the next window. No page says how many
+//! notifications are sent as probes while others are dropped: here it is one in ten.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
-/// An answer that comes later is slow.
+/// An answer after this time is slow.
 pub(super) const SLOW: Duration = Duration::from_secs(3);
 
-/// An answer that comes later is none.
+/// An answer after this time counts as none.
 pub(super) const LOST: Duration = Duration::from_secs(10);
 
-/// Of a hundred answers, how many may be slow.
+/// The most slow answers of a hundred.
 const SLOW_PERCENT: u32 = 10;
 
-/// Of a hundred answers, how many may be lost.
+/// The most missing answers of a hundred.
 const LOST_PERCENT: u32 = 15;
 
 const PROBES: u64 = 10;
 
-/// What becomes of new notifications.
+/// What happens to new notifications.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Notifications are delivered at once.
     #[default]
     Normal,
-    /// They are delivered a window later.
+    /// Notifications are delivered a window later.
     Slow,
     /// Notifications are dropped, as Graph does.
     Drop,
 }
 
-/// What is known of an endpoint.
+/// The observed health of an endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     began: Option<Instant>,
@@ -47,7 +47,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// What becomes of new notifications now.
+    /// What happens to new notifications now.
     pub(super) fn state(&mut self, window: Duration) -> State {
         let now = Instant::now();
         let began = *self.began.get_or_insert(now);
@@ -72,7 +72,7 @@ impl Health {
         self.seen_while_dropping % PROBES == 1
     }
 
-    /// Counts an answer, or that there was none, after this long.
+    /// Counts an answer, or a missing one, after this long.
     pub(super) fn count(&mut self, took: Duration, window: Duration) {
         self.state(window);
         self.answers += 1;

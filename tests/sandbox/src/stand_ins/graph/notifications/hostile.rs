@@ -16,7 +16,7 @@ use super::super::subscriptions::Subscription;
 use super::{delivery, item, validation_token};
 use crate::Trouble;
 
-/// What is wrong with a notification.
+/// The flaw of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Flaw {
@@ -26,9 +26,9 @@ pub enum Flaw {
     WrongClientState,
     /// The client state is missing.
     NoClientState,
-    /// A subscription that nobody has.
+    /// The subscription does not exist.
     UnknownSubscription,
-    /// A tenant that nobody knows.
+    /// The tenant does not exist.
     WrongTenant,
     /// A validation token signed with another key, under the id of the right one.
     ForgedToken,
@@ -46,19 +46,19 @@ pub enum Flaw {
     UnsignedToken,
     /// The validation token is missing.
     NoToken,
-    /// A second validation token, which is no good.
+    /// There is a second validation token, which is invalid.
     OneBadToken,
     /// Resource data with another signature.
     TamperedSignature,
     /// Resource data that was changed on the way.
     TamperedData,
-    /// A key that was encrypted for somebody else.
+    /// The key was encrypted for another certificate.
     TamperedKey,
-    /// A certificate that nobody has.
+    /// The certificate is not known to the bridge.
     UnknownCertificate,
 }
 
-/// Another value of the same length, still base64.
+/// Another value of the same length, which still is base64.
 fn tampered(value: &Value) -> Value {
     let mut bytes = value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok()).unwrap_or_default();
     if let Some(byte) = bytes.first_mut() {
@@ -90,7 +90,7 @@ impl Flaw {
         Self::UnknownCertificate,
     ];
 
-    /// Puts it into a notification.
+    /// Puts the flaw into a notification.
     fn spoil(self, item: &mut Value) {
         match self {
             Self::WrongClientState => item["clientState"] = "not-the-client-state".into(),
@@ -145,8 +145,8 @@ impl Flaw {
 }
 
 impl World {
-    /// Posts one notification with this flaw to a subscription's endpoint, or to that of the first subscription there
-    /// is; it is about a chat message that nobody wrote. Gives what the endpoint answered; 0 is nothing in time.
+    /// Posts one notification with this flaw to the endpoint of a subscription, or of the first one that exists. It is
+    /// about a chat message that was never written. Returns the status of the answer; 0 when none came in time.
     ///
     /// # Errors
     /// There is no such subscription.

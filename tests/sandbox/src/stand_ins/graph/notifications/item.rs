@@ -1,4 +1,5 @@
-//! One notification: the forms that its `resource` takes, and the resource itself where it comes along, encrypted.
+//! One notification: the forms of its `resource`, and the resource itself, encrypted, where the subscription asks for
+//! it.
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
@@ -12,11 +13,11 @@ use super::{Change, What};
 /// A notification on its way.
 #[derive(Debug, Clone)]
 pub(super) struct NotificationItem {
-    /// Client id of the app whose subscription it is of.
+    /// The client id of the app that has the subscription.
     pub(super) app: String,
-    /// Whether the resource comes along, so that a validation token has to.
+    /// Whether the notification carries the resource, so that it needs a validation token.
     pub(super) is_rich: bool,
-    /// What it is about: notifications of the same are sent in order.
+    /// The resource that it is about: notifications about one resource are sent in order.
     pub(super) about: String,
     pub(super) value: Value,
 }
@@ -27,7 +28,7 @@ pub(super) fn time(at: Timestamp) -> String {
     at.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.7f%:z").to_string()
 }
 
-/// What of this is a resource of Outlook: its path in one of the forms that occur, its type and its version.
+/// The Outlook resource in a change: its path in one of the forms that occur, its type and its version.
 fn of_outlook(number: u64, user: &str, kind: &str, id: &str, value: &Value) -> (String, String, Value) {
     let path = match number % 3 {
         0 => format!("Users/{user}/{kind}s/{id}"),
@@ -91,7 +92,7 @@ pub(super) fn of(
     NotificationItem { app: subscription.app.clone(), is_rich: subscription.certificate.is_some(), about, value }
 }
 
-/// The body of a POST with these.
+/// The body of a POST with these notifications.
 pub(super) fn collection(items: &[NotificationItem], tokens: Vec<String>) -> Value {
     let mut collection = json!({"value": items.iter().map(|item| &item.value).collect::<Vec<_>>()});
     if !tokens.is_empty() {

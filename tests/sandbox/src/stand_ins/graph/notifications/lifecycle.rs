@@ -1,4 +1,4 @@
-//! Lifecycle notifications: what becomes of a subscription itself.
+//! Lifecycle notifications: events of a subscription itself.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use super::super::subscriptions::{Service, Subscription};
 use super::delivery;
 use super::item::{NotificationItem, time};
 
-/// What is told of a subscription.
+/// An event of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Lifecycle {
-    /// It has to be authorized again, or else nothing is delivered before long.
+    /// The subscription must be authorized again, or nothing is delivered before long.
     ReauthorizationRequired,
-    /// It is gone: of Outlook's, and those to Teams messages.
+    /// The subscription was removed: for Outlook resources, and for Teams messages.
     SubscriptionRemoved,
-    /// Notifications were lost: of Outlook's only.
+    /// Notifications were missed: for Outlook resources only.
     Missed,
 }
 
@@ -34,9 +34,9 @@ impl Lifecycle {
 }
 
 impl World {
-    /// Tells this of a subscription, or of all; those that Graph never says it of, and those without a lifecycle
-    /// notification URL, hear nothing. With `pauses` nothing is delivered until the subscription is authorized again.
-    /// Gives how many were told, or are gone.
+    /// Sends this event to a subscription, or to all. Subscriptions that Graph never sends it to, and those without a
+    /// lifecycle notification URL, are left out. With `pauses`, nothing is delivered until the subscription is
+    /// authorized again. Returns how many subscriptions were notified or removed.
     pub fn send_lifecycle(self: &Arc<Self>, event: Lifecycle, id: Option<Uuid>, pauses: bool) -> usize {
         let affected: Vec<Subscription> = {
             let mut subscriptions = locked(&self.subscriptions);

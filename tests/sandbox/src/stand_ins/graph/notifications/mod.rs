@@ -1,6 +1,6 @@
-//! Change notifications: what changed, for whoever subscribed to it, as Microsoft's pages "Receive change
-//! notifications through webhooks", "Set up change notifications that include resource data" and "Reduce missing
-//! subscriptions and change notifications" have them.
+//! Change notifications to subscriptions, as Microsoft's pages "Receive change notifications through webhooks", "Set up
+//! change notifications that include resource data" and "Reduce missing subscriptions and change notifications" have
+//! them.
 
 mod delivery;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How notifications are delivered, and what goes wrong with them.
+//! The settings of delivery: how notifications are sent, and which faults they have.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,15 +18,15 @@ pub enum TokenVersion {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NotificationSettings {
-    /// Of a hundred notifications, how many come twice.
+    /// How many of a hundred notifications come twice.
     pub duplicate_percent: f64,
-    /// Of a hundred notifications, how many come late, so that younger ones overtake them.
+    /// How many of a hundred notifications come late, so that newer ones overtake them.
     pub reorder_percent: f64,
-    /// Of a hundred notifications, how many never come.
+    /// How many of a hundred notifications never come.
     pub loss_percent: f64,
-    /// Milliseconds that a late one, and the second of two, waits at most.
+    /// How many milliseconds a late notification, and the second of two, waits at most.
     pub late_ms: u64,
-    /// The same seed gives the same troubles to the same notifications.
+    /// The seed of the faults: the same seed gives the same faults to the same notifications.
     pub seed: u64,
     /// The most notifications in one POST.
     pub batch_size: usize,
@@ -61,10 +61,10 @@ impl Default for NotificationSettings {
 }
 
 impl NotificationSettings {
-    /// These, with what a JSON object says otherwise.
+    /// These settings, changed by the members of a JSON object.
     ///
     /// # Errors
-    /// It says something that there is not.
+    /// The object has a member that is no setting.
     pub fn with(&self, changes: &str) -> Result<Self, serde_json::Error> {
         let mut all = serde_json::to_value(self)?;
         let changes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(changes)?;

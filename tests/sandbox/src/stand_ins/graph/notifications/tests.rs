@@ -43,7 +43,7 @@ pub(super) fn settings(graph: &Graph, changes: &str) {
     graph.world.set_notifications(settings);
 }
 
-/// What a subscriber reads in encrypted content: the signature first, as Microsoft's recipe has it.
+/// Decrypts content as a subscriber does: it checks the signature first, as Microsoft's recipe says.
 fn decrypted(content: &Value, key: &[u8]) -> Option<Value> {
     let part = |name: &str| BASE64_STANDARD.decode(content[name].as_str().unwrap()).unwrap();
     let private = OaepPrivateDecryptingKey::new(PrivateDecryptingKey::from_pkcs8(key).unwrap()).unwrap();

@@ -12,7 +12,7 @@ use super::settings::TokenVersion;
 /// Microsoft Graph Change Tracking: the app that all validation tokens are issued to.
 pub(super) const PUBLISHER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
 
-/// Seconds a token lives.
+/// The life of a token, in seconds.
 const VALIDATION_TOKEN_LIFE_SECONDS: i64 = 8 * 60 * 60;
 
 /// The claims of a token for an app.

@@ -1,7 +1,7 @@
 //! The certificate that a subscriber wants resource data encrypted for, and the encryption, as Microsoft's page "Set up
 //! change notifications that include resource data" describes it.
 //!
-//! Nothing here is shared with the bridge, so that what the bridge decrypts was encrypted by somebody else.
+//! No code is shared with the bridge, so the bridge must decrypt what other code has encrypted.
 
 use std::fmt;
 use std::fmt::Write;
@@ -21,7 +21,7 @@ const KEY: usize = 32;
 #[derive(Clone)]
 pub(in crate::stand_ins) struct Certificate {
     pub(super) id: String,
-    /// SHA-1 of its DER form, in hexadecimal.
+    /// The SHA-1 of its DER form, in hexadecimal.
     thumbprint: String,
     key: std::sync::Arc<OaepPublicEncryptingKey>,
 }
@@ -37,7 +37,7 @@ impl Certificate {
     /// Reads a certificate: base64 of its DER form in one line, an RSA key of 2,048 to 4,096 bits.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problem with the certificate.
     pub(super) fn read(text: &str, id: &str) -> Result<Self, &'static str> {
         if id.is_empty() || id.chars().count() > 128 {
             return Err("encryptionCertificateId must have between 1 and 128 characters.");

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::super::super::World;
 use super::super::Refusal;
 
-/// How long the endpoint has.
+/// How long the endpoint has to answer.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 fn refusal(message: &str) -> Refusal {
@@ -19,7 +19,7 @@ fn refusal(message: &str) -> Refusal {
 /// Validates an endpoint by a handshake, as Graph does.
 ///
 /// # Errors
-/// It did not answer in time, or something else than it should.
+/// The endpoint did not answer in time, or not with the token.
 pub(super) async fn validate(world: &World, url: &str) -> Result<(), Refusal> {
     let words = "Testing client application reachability for subscription Request-Id:";
     let token = format!("Validation: {words} {}", Uuid::new_v4());

@@ -1,7 +1,7 @@
-//! `/subscriptions`: who wants to hear of what, as Microsoft's pages "Create subscription", "Update subscription" and
-//! "Change notifications overview" have it.
+//! `/subscriptions`: creating, renewing and deleting them, as Microsoft's pages "Create subscription", "Update
+//! subscription" and "Change notifications overview" have it.
 //!
-//! One thing is laxer than Graph: an endpoint may be `http`, because on one machine nobody has a trusted certificate.
+//! In one point it is laxer than Graph: an endpoint may be `http`, because a laptop has no trusted certificate.
 
 mod certificate;
 mod handshake;

@@ -1,44 +1,44 @@
-//! What can be subscribed to, with which permission and for how long, as Microsoft's pages "subscription resource type"
-//! and "Create subscription" have it.
+//! The resources that can be subscribed to, with the permissions and the longest lives, as Microsoft's pages
+//! "subscription resource type" and "Create subscription" have it.
 
 use std::collections::HashMap;
 
 use super::super::notifications::{Change, What};
 
-/// Which service a resource is of: what its subscriptions have in common.
+/// The service that a resource belongs to, whose subscriptions follow the same rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::stand_ins) enum Service {
-    /// Long ones need a lifecycle notification URL; all share one quota of the organisation.
+    /// Teams: long ones need a lifecycle notification URL; all share one quota of the organisation.
     Teams,
-    /// Resource data must be selected, and shortens the life.
+    /// Outlook: the properties of resource data must be selected, and resource data shortens the life.
     Outlook,
     /// The directory: users and groups.
     Directory,
 }
 
-/// How many subscriptions there may be.
+/// The quota of subscriptions to a kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quota {
-    /// No more than the service has.
+    /// The quota of the service alone.
     Service,
-    /// One of an app for each chat or channel.
+    /// One for each app and chat or channel.
     OnePerChat,
-    /// Ten of an app for each user.
+    /// Ten for each app and user.
     TenPerUser,
 }
 
 /// A kind of resource.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// Its path, an id being `{}`.
+    /// The path of the resource; `{}` is an id.
     pub(super) path: &'static str,
     pub(super) service: Service,
-    /// Any of these lets an app subscribe. Of Outlook's, writing alone does not.
+    /// The permissions, any of which lets an app subscribe. For Outlook, a permission to write is not enough.
     pub(super) permissions: &'static [&'static str],
     pub(super) change_types: &'static [&'static str],
     /// The longest life of a subscription, in minutes.
     pub(super) minutes: i64,
-    /// Whether resource data can be had.
+    /// Whether notifications can carry resource data.
     pub(super) rich: bool,
     pub(super) quota: Quota,
 }
@@ -70,7 +70,7 @@ const fn directory(path: &'static str, permissions: &'static [&'static str]) -> 
     Rule { path, service, permissions, change_types: ALL, minutes: 41_760, rich: false, quota }
 }
 
-/// Minutes the life of a subscription to Outlook with resource data.
+/// The longest life in minutes of a subscription to Outlook with resource data.
 const OUTLOOK_RICH_MINUTES: i64 = 1440;
 
 const RULES: &[Rule] = &[
@@ -103,19 +103,19 @@ const RULES: &[Rule] = &[
     directory("groups/{}/members", &["Group.Read.All"]),
 ];
 
-/// What a subscription is to.
+/// The resource that a subscription asks for.
 #[derive(Debug, Clone)]
 pub(super) struct Resource {
     pub(super) rule: &'static Rule,
-    /// As it was sent.
+    /// The resource as it was sent.
     pub(super) path: String,
-    /// The ids in it.
+    /// The ids in the path.
     ids: Vec<String>,
-    /// The properties that resource data of Outlook has.
+    /// The selected properties, which resource data of Outlook has.
     pub(super) select: Vec<String>,
 }
 
-/// The segments of a path, a key in parentheses being one of its own.
+/// The segments of a path; a key in parentheses is a segment of its own.
 fn segments(path: &str) -> Vec<String> {
     let split = |segment: &str| match segment.strip_suffix("')").and_then(|segment| segment.split_once("('")) {
         Some((name, key)) => vec![name.to_owned(), key.to_owned()],
@@ -125,7 +125,7 @@ fn segments(path: &str) -> Vec<String> {
 }
 
 impl Resource {
-    /// Reads a resource; nothing if there is none like it.
+    /// Reads a resource; `None` if there is no kind like it.
     pub(super) fn read(text: &str) -> Option<Self> {
         let (path, query) = text.split_once('?').unwrap_or((text, ""));
         let segments = segments(path);
@@ -145,17 +145,17 @@ impl Resource {
         Some(Self { rule, path: text.to_owned(), ids, select: select.unwrap_or_default() })
     }
 
-    /// What two subscriptions to the same have in common.
+    /// The text that subscriptions to the same resource have in common.
     pub(super) fn key(&self) -> String {
         self.path.trim_start_matches('/').to_ascii_lowercase()
     }
 
-    /// The user whose resource this is, by object id or user principal name.
+    /// The user who has the resource, by object id or user principal name.
     pub(super) fn user(&self) -> Option<&str> {
         self.rule.path.starts_with("users/{}").then(|| self.first())
     }
 
-    /// The chat that this is about.
+    /// The chat of the resource.
     pub(super) fn chat(&self) -> Option<&str> {
         self.rule.path.starts_with("chats/{}").then(|| self.first())
     }
@@ -164,32 +164,31 @@ impl Resource {
         self.ids.first().map_or("", String::as_str)
     }
 
-    /// Names the user by object id, however the subscriber did.
+    /// Replaces the user's name by the object id.
     pub(super) fn name_user(&mut self, id: &str) {
         if let Some(first) = self.ids.first_mut() {
             id.clone_into(first);
         }
     }
 
-    /// What a quota counts together.
+    /// The text by which a quota counts subscriptions together.
     pub(super) fn counted_as(&self) -> String {
         // What a user has in chats is counted together, whatever is heard of; what a chat has is not.
         let kind = if self.rule.quota == Quota::TenPerUser { "" } else { self.rule.path };
         format!("{:?} {kind} {}", self.rule.quota, self.ids.join(" ").to_ascii_lowercase())
     }
 
-    /// Minutes the longest life.
+    /// The longest life, in minutes.
     pub(super) fn minutes(&self, rich: bool) -> i64 {
         if rich && self.rule.service == Service::Outlook { OUTLOOK_RICH_MINUTES } else { self.rule.minutes }
     }
 
-    /// Whether this is about messages in chats, or in a mailbox, or a calendar: what can be removed without being
-    /// asked.
+    /// Whether Graph may remove the subscription by itself: it is about messages in chats, a mailbox or a calendar.
     pub(super) fn is_removable(&self) -> bool {
         self.rule.service == Service::Outlook || self.rule.path.to_ascii_lowercase().ends_with("messages")
     }
 
-    /// Whether who subscribed to this hears of the change.
+    /// Whether a subscription to this hears of the change.
     pub(super) fn covers(&self, change: &Change) -> bool {
         let member = |members: &[String]| members.iter().any(|id| id.eq_ignore_ascii_case(self.first()));
         match (&change.what, self.rule.path) {

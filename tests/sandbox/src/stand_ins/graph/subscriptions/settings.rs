@@ -1,4 +1,4 @@
-//! What a test or a person changes about subscriptions, and looks at.
+//! The settings of subscriptions, and their state for a test or a person to see.
 
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use super::super::super::{World, locked};
 use super::state::WINDOW;
 use super::{Hazard, Subscription};
 
-/// How subscriptions are limited; what is absent stays as it is.
+/// The limits of subscriptions. A limit that is absent stays as it is.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SubscriptionSettings {
@@ -48,7 +48,7 @@ impl World {
         subscriptions.validates_renewals = validates_renewals.unwrap_or(subscriptions.validates_renewals);
     }
 
-    /// Lets a subscription end in so many seconds from now, or all of them; 0 is at once. Gives how many there were.
+    /// Lets a subscription, or all of them, expire in this many seconds; 0 is at once. Returns how many there were.
     pub fn expire_subscriptions(&self, id: Option<Uuid>, in_seconds: u32) -> usize {
         let end = Timestamp::now().saturating_add(i64::from(in_seconds).seconds()).unwrap_or(Timestamp::MAX);
         let mut subscriptions = locked(&self.subscriptions);

@@ -1,4 +1,4 @@
-//! The subscriptions that there are, and what limits them.
+//! The subscriptions that exist, and their limits.
 
 use std::time::Duration;
 
@@ -18,23 +18,23 @@ use super::resource::{Quota, Resource, Service};
 /// The most subscriptions of all apps to one mailbox.
 const PER_MAILBOX: usize = 1000;
 
-/// How long renewing and reauthorizing have to be apart.
+/// The least time between renewing and reauthorizing.
 const HAZARD: Duration = Duration::from_secs(10 * 60);
 
 /// A subscription, as Graph keeps it.
 #[derive(Debug, Clone)]
 pub(in crate::stand_ins) struct Subscription {
     pub(in crate::stand_ins) id: Uuid,
-    /// Client id of the app that made it.
+    /// The client id of the app that made it.
     pub(in crate::stand_ins) app: String,
     pub(super) resource: Resource,
-    /// In the order in which they were sent.
+    /// The change types, in the order in which they were sent.
     pub(super) change_types: Vec<String>,
     pub(in crate::stand_ins) notification_url: String,
     pub(in crate::stand_ins) lifecycle_url: Option<String>,
     pub(in crate::stand_ins) client_state: Option<String>,
     pub(in crate::stand_ins) expires: Timestamp,
-    /// Whom resource data is encrypted for, if it is sent.
+    /// The certificate that resource data is encrypted for, if it is sent.
     pub(in crate::stand_ins) certificate: Option<Certificate>,
     pub(super) tls_version: String,
     /// Whether the subscriber knows enum members that came after `unknownFutureValue`.
@@ -73,7 +73,7 @@ impl Subscription {
         self.change_types.iter().any(|kind| kind == change.kind) && self.resource.covers(change)
     }
 
-    /// What resource data has of this resource.
+    /// The part of the resource that resource data has.
     pub(in crate::stand_ins) fn selected(&self, resource: &Value) -> Value {
         if self.resource.rule.service != Service::Outlook {
             return resource.clone();
@@ -88,21 +88,21 @@ impl Subscription {
         self.resource.rule.service
     }
 
-    /// Whether Graph may remove it by itself, and say so.
+    /// Whether Graph may remove it by itself, with a lifecycle notification.
     pub(in crate::stand_ins) fn is_removable(&self) -> bool {
         self.resource.is_removable()
     }
 }
 
-/// A subscription that was renewed and reauthorized at about the same time, which Microsoft warns of.
+/// A subscription that was renewed and reauthorized at about the same time, which Microsoft warns against.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hazard {
     /// The id of the subscription.
     pub subscription_id: Uuid,
-    /// Whether renewing came second; reauthorizing did otherwise.
+    /// Whether the renewal came second; if not, the reauthorization did.
     pub renewed_last: bool,
-    /// Seconds between the two.
+    /// The seconds between the two.
     pub seconds_apart: u64,
 }
 
@@ -110,7 +110,7 @@ pub struct Hazard {
 #[derive(Debug)]
 pub(in crate::stand_ins) struct Subscriptions {
     all: Vec<Subscription>,
-    /// Each app's requests: create, renew, delete.
+    /// The budget of an app for creating, renewing and deleting.
     pub(super) writes: Budget,
     pub(super) reauthorizations: Budget,
     /// The budget of reads of one subscription.
@@ -119,14 +119,14 @@ pub(in crate::stand_ins) struct Subscriptions {
     pub(super) lists: Budget,
     /// The most subscriptions to Teams resources in the organisation, of all apps.
     pub(in crate::stand_ins) teams_quota: usize,
-    /// How many a list has on a page.
+    /// The number of subscriptions on a page of a list.
     pub(in crate::stand_ins) page: usize,
-    /// Whether renewing calls the endpoint as creating does, which was seen and is documented nowhere.
+    /// Whether renewing calls the endpoint as creating does. That was observed and is not documented.
     pub(in crate::stand_ins) validates_renewals: bool,
     pub(in crate::stand_ins) hazards: Vec<Hazard>,
 }
 
-/// In what time requests are counted.
+/// The window in which requests are counted.
 pub(super) const WINDOW: Duration = Duration::from_secs(20);
 
 impl Default for Subscriptions {
@@ -154,7 +154,7 @@ fn full(message: String) -> Refusal {
 }
 
 impl Subscriptions {
-    /// Those that have not expired, oldest first.
+    /// The subscriptions that have not expired, oldest first.
     pub(in crate::stand_ins) fn live(&self) -> impl Iterator<Item = &Subscription> {
         self.all.iter().filter(|subscription| subscription.is_live())
     }
@@ -172,7 +172,7 @@ impl Subscriptions {
     /// Adds a subscription, if the quotas allow it.
     ///
     /// # Errors
-    /// There is one like it, or there are too many.
+    /// There is a subscription like it, or there are too many.
     pub(super) fn add(&mut self, new: Subscription) -> Result<(), Refusal> {
         self.admit(&new)?;
         self.all.retain(Subscription::is_live);
@@ -180,7 +180,7 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Whether there is a place for this one.
+    /// Admits a new subscription, or refuses it because there is one like it, or a quota is used up.
     pub(super) fn admit(&self, new: &Subscription) -> Result<(), Refusal> {
         let sorted = |types: &[String]| {
             let mut types = types.to_vec();
@@ -222,14 +222,14 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Takes one away; whether it was there.
+    /// Removes a subscription; `false` if there was none.
     pub(in crate::stand_ins) fn remove(&mut self, id: Uuid) -> bool {
         let before = self.all.len();
         self.all.retain(|known| known.id != id);
         self.all.len() < before
     }
 
-    /// Notes that a subscription was renewed, or else reauthorized: whichever was done, it is authorized.
+    /// Notes that a subscription was renewed, or reauthorized: either authorizes it.
     pub(super) fn authorized(&mut self, app: &str, id: &str, renewed: bool) -> Result<(), Refusal> {
         let now = Instant::now();
         let known = self.own(app, id)?;
