@@ -135,7 +135,7 @@ pub enum Setting<T> {
 }
 
 impl<T> Setting<T> {
-    /// Converts the value.
+    /// Converts the value, if the setting has one.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Setting<U> {
         self.and_then(|value| Some(make(value)))
     }

@@ -223,6 +223,7 @@ impl Parameters {
     }
 }
 
+/// The answer of Systems Manager:
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

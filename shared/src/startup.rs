@@ -1,8 +1,8 @@
-//! What a function builds once per process, from its settings.
+//! The parts that a function builds once per process, from its settings.
 //!
-//! A function names what it needs. Whoever owns a thing builds it from the parts that stand here (`from_startup`), and a
-//! setting that is missing is noted in the [`Environment`] and reported with all others. So a new room does not touch this
-//! file.
+//! A function names the rooms that it needs. Each room builds what it owns from the parts in this file
+//! (`from_startup`). A setting that is missing is noted in the [`Environment`] and reported with all others. So a new
+//! room does not touch this file.
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const AWS_ATTEMPT: Duration = Duration::from_secs(2);
 /// The parts that clients are made of.
 #[derive(Debug)]
 pub struct Startup<'e> {
-    /// The settings.
+    /// The settings, and the problems with them.
     pub env: &'e mut Environment,
     http: HttpClient,
     aws: SdkConfig,
@@ -41,13 +41,13 @@ impl<'e> Startup<'e> {
         Some(Self { env, http, aws, graph: None, genesys: None })
     }
 
-    /// As [`Self::load`], with AWS access that somebody else has configured.
+    /// As [`Self::load`], with AWS access that the caller has configured.
     pub fn with(env: &'e mut Environment, aws: SdkConfig) -> Option<Self> {
         let http = HttpClient::from_env(env)?;
         Some(Self { env, http, aws, graph: None, genesys: None })
     }
 
-    /// The client of Microsoft Graph, one for all that ask: what [`GraphClient::from_startup`] reads.
+    /// The client of Microsoft Graph, shared by all rooms that ask for it: what [`GraphClient::from_startup`] reads.
     pub fn graph(&mut self) -> Option<GraphClient> {
         if self.graph.is_none() {
             self.graph = GraphClient::from_startup(self);
@@ -55,7 +55,7 @@ impl<'e> Startup<'e> {
         self.graph.clone()
     }
 
-    /// The client of Genesys Cloud, one for all that ask: what [`GenesysClient::from_startup`] reads.
+    /// The client of Genesys Cloud, shared by all rooms that ask for it: what [`GenesysClient::from_startup`] reads.
     pub fn genesys(&mut self) -> Option<GenesysClient> {
         if self.genesys.is_none() {
             self.genesys = GenesysClient::from_startup(self);
@@ -69,7 +69,7 @@ impl<'e> Startup<'e> {
         &self.http
     }
 
-    /// What clients of AWS are made of.
+    /// The AWS configuration that clients of AWS are made from.
     #[must_use]
     pub fn aws(&self) -> &SdkConfig {
         &self.aws
@@ -84,8 +84,8 @@ pub async fn aws(http: &HttpClient) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).http_client(client).timeout_config(timeouts).load().await
 }
 
-/// Fetches secrets and tokens and opens connections before the first request, all at once. Whatever fails is tried
-/// again by the request that needs it.
+/// Fetches secrets and tokens and opens connections before the first request, all at once. A step that fails is
+/// repeated by the request that needs it.
 pub async fn warm_up<F: Future<Output = ()>>(work: impl FnOnce(RequestContext) -> F) {
     let context = RequestContext::new("init", Deadline::after(WARM_UP));
     if tokio::time::timeout(WARM_UP, work(context)).await.is_err() {

@@ -20,7 +20,7 @@ pub struct InboundMessage {
     pub channel: InboundChannel,
     /// The text of the message.
     pub text: String,
-    /// The attached files.
+    /// The files that are attached.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub content: Vec<InboundContent>,
     /// Values for flows and scripts: texts only, because Genesys Cloud refuses anything nested.

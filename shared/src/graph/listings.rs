@@ -27,7 +27,7 @@ pub struct ListedMessage {
 
 /// Lists the changes of resources, page by page.
 pub trait Listings: Send + Sync {
-    /// One page of a listing, from its beginning or from where another page has led.
+    /// Reads one page of a listing, from its beginning or from the link of another page.
     ///
     /// # Errors
     /// [`GraphError`]

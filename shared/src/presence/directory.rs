@@ -12,13 +12,13 @@ use crate::genesys::{ExternalIds, GenesysError};
 use crate::http::RequestContext;
 
 /// How many users one process remembers, at about a hundred bytes each.
-const CAPACITY: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+const MAX_LINKS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 
 /// How long a link is used before it is looked up again.
-const LIFE: Duration = Duration::from_secs(60 * 60);
+const FOUND_LINK_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// How long it is remembered that a user has no link: an administrator may be about to make one.
-const ABSENCE_LIFE: Duration = Duration::from_secs(5 * 60);
+const NO_LINK_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// The Teams users that were found, by Genesys Cloud user.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct TeamsUsers(Mutex<LruCache<Uuid, (Option<Uuid>, Instant)>>);
 
 impl Default for TeamsUsers {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(CAPACITY)))
+        Self(Mutex::new(LruCache::new(MAX_LINKS)))
     }
 }
 
@@ -57,7 +57,7 @@ impl TeamsUsers {
     fn known(&self, user: Uuid) -> Option<Option<Uuid>> {
         let mut links = self.links();
         let (link, found_at) = links.get(&user)?;
-        let life = if link.is_some() { LIFE } else { ABSENCE_LIFE };
+        let life = if link.is_some() { FOUND_LINK_LIFE } else { NO_LINK_LIFE };
         (found_at.elapsed() < life).then_some(*link)
     }
 
@@ -84,7 +84,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_link_is_believed_for_an_hour_and_its_absence_for_five_minutes() {
-        for (answer, life) in [(Some(Uuid::new_v4()), LIFE), (None, ABSENCE_LIFE)] {
+        for (answer, life) in [(Some(Uuid::new_v4()), FOUND_LINK_LIFE), (None, NO_LINK_LIFE)] {
             let (users, ids) = (TeamsUsers::default(), Answers(answer, AtomicU32::new(0)));
             let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
             let user = Uuid::new_v4();

@@ -21,27 +21,27 @@ const SESSION_MINUTES: std::ops::RangeInclusive<u32> = 5..=240;
 /// A Genesys Cloud system presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SystemPresence {
-    /// Available.
+    /// *Available* in Genesys Cloud.
     Available,
-    /// On Queue: takes conversations.
+    /// *On Queue*: the user takes conversations.
     OnQueue,
-    /// Busy.
+    /// *Busy* in Genesys Cloud.
     Busy,
-    /// Meeting.
+    /// *Meeting* in Genesys Cloud.
     Meeting,
-    /// Training.
+    /// *Training* in Genesys Cloud.
     Training,
-    /// Away.
+    /// *Away* in Genesys Cloud.
     Away,
-    /// Break.
+    /// *Break* in Genesys Cloud.
     Break,
-    /// Meal.
+    /// *Meal* in Genesys Cloud.
     Meal,
-    /// Idle.
+    /// *Idle* in Genesys Cloud.
     Idle,
-    /// Out of Office.
+    /// *Out of Office* in Genesys Cloud.
     OutOfOffice,
-    /// Offline: logged off.
+    /// *Offline*: the user is logged off.
     Offline,
 }
 
@@ -121,7 +121,7 @@ impl FromStr for SystemPresence {
 /// What Teams is to do with a presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// Show these pairs.
+    /// Show these pairs of availability and activity.
     Show(Shown),
     /// Clear what the bridge has set.
     Clear,

@@ -95,7 +95,7 @@ pub trait Source: Send + Sync {
     /// Called in place of [`Self::open`] when every sink has had the event.
     fn known(&self, cx: &RequestContext, notice: &Self::Notice) -> impl Future<Output = ()> + Send;
 
-    /// Opens a message.
+    /// Opens a message to its event.
     ///
     /// # Errors
     /// When it cannot be opened now.

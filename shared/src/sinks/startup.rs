@@ -1,4 +1,4 @@
-//! The sinks as the settings have them.
+//! Builds the sinks from the settings.
 
 use super::Outlets;
 use super::event_bus::EventBridgeBus;
@@ -6,7 +6,7 @@ use super::open_messaging::OpenMessaging;
 use crate::startup::Startup;
 
 impl Outlets {
-    /// What [`OpenMessaging`] and [`EventBridgeBus`] read; one of the two at least is to be set.
+    /// Reads the settings of [`OpenMessaging`] and [`EventBridgeBus`], at least one of which must be set.
     pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
         let event_bus = EventBridgeBus::from_startup(startup).unless_wrong();
         let open_messaging = OpenMessaging::from_startup(startup).unless_wrong();

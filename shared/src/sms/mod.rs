@@ -48,7 +48,7 @@ pub struct Sent {
     pub other_link: bool,
     /// Whether that request's text was different, where this one's has no link.
     pub other_text: bool,
-    /// Genesys Cloud's receipt.
+    /// Genesys Cloud's receipt of the message.
     pub receipt: Receipt,
 }
 

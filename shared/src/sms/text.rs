@@ -74,7 +74,7 @@ fn checked(text: &str) -> Result<String, String> {
 }
 
 impl Template {
-    /// The built-in template.
+    /// The built-in template, with a brand or without.
     #[must_use]
     pub fn built_in(with_brand: bool) -> Self {
         let (text, without_agent) = if with_brand {

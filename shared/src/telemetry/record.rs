@@ -24,15 +24,15 @@ const MOST_VALUES: usize = 100;
 pub enum Upstream {
     /// Microsoft Entra ID's token endpoint.
     Entra,
-    /// Microsoft Graph.
+    /// The Microsoft Graph API.
     Graph,
     /// Genesys Cloud's token endpoint.
     GenesysLogin,
     /// The Genesys Cloud API.
     Genesys,
-    /// AWS Secrets Manager.
+    /// The secrets in AWS Secrets Manager.
     Secrets,
-    /// The state table.
+    /// The state table in DynamoDB.
     State,
     /// A queue of Amazon SQS.
     Queue,
@@ -93,9 +93,9 @@ pub struct CallRecord {
 /// The outcome of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome<'a> {
-    /// The answer's `ok`.
+    /// The `ok` of the answer.
     pub ok: bool,
-    /// The answer's `code`.
+    /// The `code` of the answer.
     pub code: &'a str,
     /// The answer's HTTP status.
     pub status: u16,

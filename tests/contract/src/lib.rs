@@ -32,7 +32,7 @@ pub fn contract() -> Value {
 /// A route of the template.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Served {
-    /// `POST`.
+    /// The method in upper case, such as `POST`.
     pub method: String,
     /// The path of the route, such as `/meetings`.
     pub path: String,

@@ -21,7 +21,7 @@ pub enum Listing {
     },
     /// One chat, from the latest message back.
     Chat {
-        /// The chat's id.
+        /// The id of the chat.
         chat: String,
     },
     /// A mail folder, by delta query.

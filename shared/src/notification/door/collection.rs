@@ -76,7 +76,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
 }
 
 impl<'a> Collection<'a> {
-    /// Reads a body.
+    /// Reads the body of a request.
     ///
     /// # Errors
     /// `malformedJson`, when it is no collection; `bodyTooLarge`, when it has more than [`MAX_ITEMS`]. Graph then sends

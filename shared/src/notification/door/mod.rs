@@ -51,7 +51,7 @@ pub struct ReceiverSettings {
 }
 
 impl ReceiverSettings {
-    /// Reads `NOTIFICATION_MAX_BYTES`.
+    /// Reads the settings: `NOTIFICATION_MAX_BYTES`.
     pub fn read(env: &mut Environment) -> Option<Self> {
         Some(Self { max_bytes: env.or("NOTIFICATION_MAX_BYTES", DEFAULT_MAX_MESSAGE_BYTES)? })
     }
@@ -96,7 +96,7 @@ impl Figures for DoorTally {
 pub struct Receiver<'a, Q> {
     /// The queues to send to.
     pub queues: &'a Q,
-    /// The deployment's settings.
+    /// The deployment's settings for receiving notifications.
     pub settings: &'a ReceiverSettings,
 }
 

@@ -53,7 +53,7 @@ impl fmt::Debug for OpenedResource {
     }
 }
 
-/// Opens notifications.
+/// Opens notifications to their resources.
 pub trait Resources: Send + Sync {
     /// Opens the notification of a change.
     ///

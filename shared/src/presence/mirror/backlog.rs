@@ -1,4 +1,4 @@
-//! What the sending instance knows of the backlog, so that the index is asked only for turns that may be there.
+//! The backlog as the sending instance knows it, so that the index is asked only for turns that may be there.
 //!
 //! The turns that the invocation has noted itself are known from the start. The index is asked when other instances may
 //! have noted some: after an invocation that did not empty the backlog, after word of another instance, and when the clock

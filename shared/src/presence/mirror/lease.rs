@@ -25,8 +25,8 @@ const WAIT_FOR_THE_BUDGET: Duration = Duration::from_secs(2);
 const ATTEMPTS: usize = 5;
 
 impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
-    /// Takes the lease, and says whether the backlog may hold turns that are not known here; nothing, when another
-    /// instance sends, which then knows that there is more.
+    /// Takes the lease, and says whether the backlog may hold turns that are not known here. `None` when another
+    /// instance sends, which then knows that there are more turns.
     pub(super) async fn take_lease(&self, cx: &RequestContext, holder: Uuid) -> Option<bool> {
         for _ in 0..ATTEMPTS {
             let answer = match self.lease(cx, holder).await {

@@ -71,7 +71,7 @@ pub(super) struct KeptLinks {
 
 /// How the reading of a page ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Page {
+pub(super) enum PageRead {
     /// Its links were kept; another page is there.
     Read(KeptLinks),
     /// Its links were kept; it was the last page.
@@ -99,16 +99,16 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
     }
 
     /// Reads the page of links that begins with this user, and keeps them. Gives the first user of the next page.
-    pub(super) async fn read_links(&self, cx: &RequestContext, start: usize, count: usize) -> (usize, Page) {
+    pub(super) async fn read_links(&self, cx: &RequestContext, start: usize, count: usize) -> (usize, PageRead) {
         let page = match self.ids.links(cx, start, count).await {
             Ok(page) => page,
             Err(GenesysError::Throttled { retry_after, .. }) => {
-                return (start, Page::Throttled(retry_after.unwrap_or(Duration::from_secs(1))));
+                return (start, PageRead::Throttled(retry_after.unwrap_or(Duration::from_secs(1))));
             }
             Err(error) => {
                 tracing::warn!(%error, "Genesys Cloud did not list its users: until it does, their links are looked up one by one");
                 self.go_on(cx, start, AFTER_A_FAILURE).await;
-                return (start, Page::Failed);
+                return (start, PageRead::Failed);
             }
         };
         let next = start + page.users;
@@ -116,15 +116,15 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         match self.keep_links(cx, page).await {
             Ok(kept) if is_last => {
                 self.go_on(cx, 1, EVERY).await;
-                (1, Page::Last(kept))
+                (1, PageRead::Last(kept))
             }
             Ok(kept) => {
                 self.go_on(cx, next, Duration::ZERO).await;
-                (next, Page::Read(kept))
+                (next, PageRead::Read(kept))
             }
             Err(error) => {
                 tracing::warn!(%error, "the state table did not take the links of a page: a later invocation loads it again");
-                (start, Page::Failed)
+                (start, PageRead::Failed)
             }
         }
     }

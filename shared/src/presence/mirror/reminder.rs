@@ -12,7 +12,7 @@ use crate::http::RequestContext;
 use crate::telemetry::{CallRecord, Upstream};
 
 /// How long Amazon SQS may take to answer. Without this message, the schedule reminds within a minute.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REMINDER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends the function a message on its own queue, so that the next invocation goes on with the backlog.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Reminder {
     pub async fn send(&self, cx: &RequestContext) {
         let started = Instant::now();
         let request = self.client.send_message().queue_url(&self.url).message_body(Self::body());
-        let (status, problem) = match timeout(PATIENCE, Box::pin(request.send())).await {
+        let (status, problem) = match timeout(REMINDER_PATIENCE, Box::pin(request.send())).await {
             Ok(Ok(_)) => (200, None),
             Ok(Err(error)) => {
                 (error.raw_response().map_or(0, |raw| raw.status().as_u16()), Some(aws::describe(&error)))

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::backlog::{Backlog, TO_SEND, TURNS_AT_ONCE};
 use super::batch::{FIRST_PAUSE, Job, JobEnd, count};
 use super::lease::RENEWED_EVERY;
-use super::links::{BETWEEN_PAGES, Found, KeptLinks, Linked, PAGE, Page, SMALL_PAGE};
+use super::links::{BETWEEN_PAGES, Found, KeptLinks, Linked, PAGE, PageRead, SMALL_PAGE};
 use super::{Mirror, MirrorTally, PresenceTable, Presences};
 use crate::graph::presence::BATCH_SIZE;
 use crate::http::RequestContext;
@@ -94,7 +94,7 @@ struct Sending<'a, P, I, S> {
     batches: FuturesUnordered<LocalBoxFuture<'a, Vec<JobEnd>>>,
     lookups: FuturesUnordered<LocalBoxFuture<'a, (Uuid, Found)>>,
     next_lookup: Instant,
-    pages: FuturesUnordered<LocalBoxFuture<'a, (usize, Page)>>,
+    pages: FuturesUnordered<LocalBoxFuture<'a, (usize, PageRead)>>,
     /// The first user of the next page of links; nothing, when no page is to be read.
     reading: Option<usize>,
     /// Whether the table was asked for that.
@@ -340,12 +340,12 @@ impl<'a, P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Sending<'a, 
         }
     }
 
-    fn page_ended(&mut self, next: usize, page: Page) {
+    fn page_ended(&mut self, next: usize, page: PageRead) {
         let (KeptLinks { count, turns }, reading) = match page {
-            Page::Read(kept) => (kept, Some(next)),
-            Page::Last(kept) => (kept, None),
-            Page::Failed => (KeptLinks::default(), None),
-            Page::Throttled(pause) => {
+            PageRead::Read(kept) => (kept, Some(next)),
+            PageRead::Last(kept) => (kept, None),
+            PageRead::Failed => (KeptLinks::default(), None),
+            PageRead::Throttled(pause) => {
                 self.page_size = SMALL_PAGE;
                 self.next_page = Instant::now() + pause;
                 (KeptLinks::default(), Some(next))

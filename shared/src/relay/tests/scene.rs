@@ -101,12 +101,12 @@ impl Source for Lines {
     }
 }
 
-/// The two sinks.
+/// The two sinks of the scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Takes each version of a line that is newer than the one before.
     Chat,
-    /// Takes every event.
+    /// A sink that takes every event.
     Bus,
 }
 

@@ -1,4 +1,4 @@
-//! Last presences in this process: the table's twin for tests and simulations.
+//! Last presences in memory: it behaves as the table does, for tests and simulations.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -13,24 +13,24 @@ use super::{
 use crate::http::RequestContext;
 use crate::store::StoreError;
 
-/// Last presences in memory.
+/// The last presences in memory.
 #[derive(Debug, Default)]
 pub struct MemoryLastPresences(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     presences: HashMap<Uuid, LastPresence>,
-    /// The index: who has a turn.
+    /// The index of turns, by reason and time.
     turns: BTreeSet<(Reason, Timestamp, Uuid)>,
-    /// Of users without an event.
+    /// The links of users without an event.
     links: HashMap<Uuid, TeamsLink>,
-    lease: Option<Lease>,
+    lease: Option<SendingLease>,
     reading: Option<LinkReading>,
 }
 
-/// The lease of the sending. Without a holder it was given back.
+/// The lease of the sending; without a holder, it was returned.
 #[derive(Debug, Default)]
-struct Lease {
+struct SendingLease {
     holder: Option<Uuid>,
     until: Timestamp,
     emptied: bool,
@@ -38,7 +38,7 @@ struct Lease {
 }
 
 impl State {
-    /// Changes a user's plan, and the index with it.
+    /// Replaces a user's plan, and updates the index.
     fn plan(&mut self, user: Uuid, plan: TurnPlan) {
         let Some(known) = self.presences.get_mut(&user) else { return };
         if let Some(Turn { reason, at }) = known.plan.turn {
@@ -173,7 +173,7 @@ impl SenderLease for MemoryLastPresences {
             Some(lease) => lease.word || !lease.emptied,
             None => true,
         };
-        state.lease = Some(Lease { holder: Some(holder), until, ..Lease::default() });
+        state.lease = Some(SendingLease { holder: Some(holder), until, ..SendingLease::default() });
         Ok(LeaseAnswer::Held { unseen })
     }
 
@@ -195,7 +195,7 @@ impl SenderLease for MemoryLastPresences {
         if emptied && lease.word {
             return Ok(false);
         }
-        *lease = Lease { holder: None, until, emptied, word: lease.word };
+        *lease = SendingLease { holder: None, until, emptied, word: lease.word };
         Ok(true)
     }
 }

@@ -34,7 +34,7 @@ use crate::http::RequestContext;
 pub struct WantedPresence {
     /// When the presence changed in Genesys Cloud.
     pub modified: Timestamp,
-    /// What Teams is to show, in the words of the use case.
+    /// The target that Teams is to show, in the words of the use case.
     pub target: String,
     /// Whether the user takes conversations or logs off with it.
     pub urgent: bool,
@@ -43,20 +43,20 @@ pub struct WantedPresence {
 /// The presence that Graph took last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentPresence {
-    /// What Teams was told to show.
+    /// The target that Teams was told to show.
     pub target: String,
-    /// By which of Graph's actions it was set, in the words of the use case; `None` when that is not known.
+    /// The mode of Graph's actions that set it, in the words of the use case; `None` when it is not known.
     pub mode: Option<String>,
-    /// Until when it lasts without being renewed.
+    /// When it expires unless it is renewed.
     pub until: Timestamp,
 }
 
 /// The Teams user that a Genesys Cloud user is linked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TeamsLink {
-    /// The Entra object id; nothing, when Genesys Cloud has none.
+    /// The Entra object id; `None` when Genesys Cloud has none.
     pub teams_user: Option<Uuid>,
-    /// When Genesys Cloud said so.
+    /// When Genesys Cloud gave the link.
     pub since: Timestamp,
 }
 
@@ -102,12 +102,12 @@ pub struct LastPresence {
     pub sent: Option<SentPresence>,
     /// The link to the Teams user, if it was looked up or loaded.
     pub link: Option<TeamsLink>,
-    /// The next turn.
+    /// The next turn of the user, with what was noted for it.
     pub plan: TurnPlan,
 }
 
 impl LastPresence {
-    /// Whether what was sent is what is wanted, and nothing else may be on its way.
+    /// Whether the presence that was sent is the wanted one, and no other may be on its way.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let waits = self.plan.turn.is_some_and(|turn| turn.reason != Reason::Renewal);
@@ -145,34 +145,33 @@ pub struct LinkReading {
 /// The turns that an index over the records gave for a reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DueTurns {
-    /// Since when it is whose turn, the earliest first. Some of them may have had it already.
+    /// The users with the times of their turns, the earliest first. Some turns may be over already.
     pub turns: Vec<(Timestamp, Uuid)>,
-    /// Whether there were more than were asked for.
+    /// Whether the index has more turns than were asked for.
     pub cut_off: bool,
 }
 
-/// How an instance's wish to be the one that sends was answered.
+/// The answer to an instance that asks for the lease of the sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseAnswer {
-    /// The instance holds the lease. `unseen` says whether the backlog may hold turns that the holder has not been told
-    /// of: another instance has left word since the holder asked last, or the holder before this one did not end with an
-    /// empty backlog.
+    /// The instance holds the lease. `unseen` says whether the backlog may hold turns that the holder does not know:
+    /// another instance has left word since the holder last asked, or the holder before did not empty the backlog.
     Held {
-        /// Whether the index is to be asked.
+        /// Whether the index must be asked for turns.
         unseen: bool,
     },
-    /// Nobody may send before this time.
+    /// No instance may take the lease before this time.
     Taken {
-        /// The instance that sends; without one, Graph's budget alone makes everybody wait.
+        /// The instance that holds the lease; `None` when only Graph's budget makes the instances wait.
         by: Option<Uuid>,
-        /// When the lease ends unless it is renewed.
+        /// When the lease expires unless it is renewed.
         until: Timestamp,
     },
 }
 
 /// The records of last presences, and the index over their turns.
 pub trait LastPresences: Send + Sync {
-    /// Notes at this time what an event wants, and when it is its turn.
+    /// Notes the presence of an event, and the turn of its user.
     fn advance(
         &self,
         cx: &RequestContext,
@@ -182,7 +181,7 @@ pub trait LastPresences: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Advanced, StoreError>> + Send;
 
-    /// Plans anew for the event of this time; changes nothing when a later one is known.
+    /// Replaces the plan for the event of this time; changes nothing when a later event is known.
     fn plan(
         &self,
         cx: &RequestContext,
@@ -191,7 +190,7 @@ pub trait LastPresences: Send + Sync {
         plan: &TurnPlan,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes what was sent for the event of this time, and the next turn.
+    /// Notes the presence that was sent for the event of this time, and the next turn.
     fn settle(
         &self,
         cx: &RequestContext,
@@ -210,7 +209,7 @@ pub trait LastPresences: Send + Sync {
         most: usize,
     ) -> impl Future<Output = Result<DueTurns, StoreError>> + Send;
 
-    /// All that is known of these users just now, in no order; those who are unknown are left out.
+    /// The records of these users as they are now, in no order. Users without a record are left out.
     fn read(
         &self,
         cx: &RequestContext,
@@ -220,7 +219,7 @@ pub trait LastPresences: Send + Sync {
 
 /// The links from Genesys Cloud users to Teams users, kept in the users' records.
 pub trait LinkTable: Send + Sync {
-    /// Keeps a link, also of a user who never had an event.
+    /// Keeps a link, even that of a user who never had an event.
     fn link(
         &self,
         cx: &RequestContext,
@@ -228,7 +227,7 @@ pub trait LinkTable: Send + Sync {
         link: &TeamsLink,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// How far the links of the org have been read; nothing, when that was never begun.
+    /// How far the links of the org have been read; `None` when reading was never begun.
     fn reading(&self, cx: &RequestContext) -> impl Future<Output = Result<Option<LinkReading>, StoreError>> + Send;
 
     /// Notes how far the links have been read.
@@ -241,11 +240,11 @@ pub trait LinkTable: Send + Sync {
 
 /// The lease by which one instance at a time sends.
 ///
-/// A turn that is noted while another instance sends must not be overlooked, and the sender must not have to ask the index
-/// after every batch. So an instance that does not get the lease leaves word in it, and the lease can only be given back
-/// as emptied while no word was left.
+/// A turn that is noted while another instance sends must not be overlooked, and the sender must not have to ask the
+/// index after every batch. So an instance that does not get the lease leaves word in it, and a holder can only return
+/// the lease as emptied when no word was left.
 pub trait SenderLease: Send + Sync {
-    /// Makes this instance the one that sends, until a time, or renews its lease.
+    /// Takes the lease for this instance until a time, or renews it.
     fn lease(
         &self,
         cx: &RequestContext,
@@ -254,16 +253,16 @@ pub trait SenderLease: Send + Sync {
         until: Timestamp,
     ) -> impl Future<Output = Result<LeaseAnswer, StoreError>> + Send;
 
-    /// Tells the holder, as [`LeaseAnswer::Taken`] named it, that turns were noted. `false` when it is not the holder any
-    /// more: the lease is to be asked for again.
+    /// Tells the holder that [`LeaseAnswer::Taken`] named that turns were noted. `false` when the lease has another
+    /// holder by now, so that it must be asked for again.
     fn leave_word(
         &self,
         cx: &RequestContext,
         holder: Option<Uuid>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Gives the lease back; nobody gets it before the time. `false`, with the lease still held, when the holder means to
-    /// have emptied the backlog and word of more was left meanwhile.
+    /// Returns the lease, which no instance gets before the time. `false`, with the lease still held, when the holder
+    /// says that it has emptied the backlog and word was left meanwhile.
     fn give_back(
         &self,
         cx: &RequestContext,

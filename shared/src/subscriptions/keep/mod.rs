@@ -65,7 +65,7 @@ pub struct Keeper<'a, G, N, Q> {
 pub enum Became {
     /// It was not changed.
     AsItWas,
-    /// It was renewed.
+    /// It was renewed before it expired.
     Renewed,
     /// It did not exist, and was created.
     Created,
@@ -95,7 +95,7 @@ pub struct KeeperTally {
     pub created: usize,
     /// Renewed before they expired.
     pub renewed: usize,
-    /// Created anew.
+    /// Created anew in place of another.
     pub recreated: usize,
     /// Found at Graph, and noted from now on.
     pub adopted: usize,

@@ -36,7 +36,7 @@ enum Fault {
     AnswerLost,
     /// It is not created, and that is not known.
     NotTaken,
-    /// Graph refuses it.
+    /// Graph refuses to create it.
     Refused,
 }
 

@@ -28,16 +28,16 @@ struct Told {
     preferred: Option<String>,
 }
 
-/// What everybody shows, and what goes wrong on the way there.
+/// A Teams stand-in: the presences that users show, and the faults on the way there.
 #[derive(Default)]
 struct Teams {
     told: Mutex<HashMap<String, Told>>,
-    /// There is no token.
+    /// Entra ID gives no token.
     out: Mutex<bool>,
     calls: Mutex<Vec<usize>>,
-    /// What the next requests are answered, in their order.
+    /// The answers to the next requests, in order.
     answers: Mutex<VecDeque<Result<(), GraphError>>>,
-    /// What goes wrong with the next requests, the last one first.
+    /// The faults of the next requests, the last one first.
     troubles: Mutex<Vec<GraphError>>,
 }
 
@@ -95,11 +95,11 @@ impl Presences for Teams {
     }
 }
 
-/// Both worlds use the same ids, but for these users: linked to somebody else, or to nobody.
+/// Both worlds use the same ids, except for these users, who are linked to another user or to none.
 #[derive(Default)]
 struct Links(Mutex<HashMap<Uuid, Option<Uuid>>>, Mutex<Org>);
 
-/// Who can be listed, and how often Genesys Cloud was asked.
+/// The users that can be listed, and how many times Genesys Cloud was asked.
 #[derive(Default)]
 struct Org {
     users: Vec<Uuid>,

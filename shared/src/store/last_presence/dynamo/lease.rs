@@ -1,4 +1,4 @@
-//! The lease of the sending: one record, whose every write is conditional on its holder.
+//! The lease of the sending: one record, each write of which is conditional on its holder.
 
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;

@@ -1,5 +1,5 @@
-//! Last presences in the DynamoDB table, one item a user. Every write about an event is conditional and brings the old item
-//! back. The sparse index `turns` has the items that wait for something.
+//! Last presences in the DynamoDB table, one item for each user. Every write about an event is conditional and returns
+//! the old item. The sparse index `turns` has the items with a turn.
 
 mod lease;
 mod links;
@@ -22,26 +22,26 @@ use crate::store::dynamo::{Failure, Item, number, text, timed};
 use crate::store::state_table;
 use crate::store::{StoreError, kind};
 
-/// How long a user is remembered who does not change: longer than a queue keeps an old event.
-const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a user without changes is remembered: longer than a queue keeps an old event.
+const LAST_PRESENCE_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The index of turns: its keys alone, by reason and time.
+/// The index of turns. It holds only the keys, by reason and time.
 const TURNS: &str = "turns";
 
-/// Parts of the index for each reason, so that a shift change does not write into one partition: DynamoDB lets a
+/// The parts of the index for each reason, so that a shift change does not write into one partition: DynamoDB lets a
 /// partition take 1,000 writes a second.
 const PARTS: u128 = 4;
 
-/// Most items that DynamoDB gives at once.
+/// The most items that DynamoDB returns at once.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const MOST_ITEMS: usize = 100;
 
-/// How often items are asked for that DynamoDB leaves unread, and how far apart.
+/// How many times items that DynamoDB leaves unread are asked for, and how far apart.
 const READS: usize = 4;
 const BETWEEN_READS: Duration = Duration::from_millis(50);
 
-/// Last presences in a table.
+/// The last presences in a DynamoDB table.
 #[derive(Debug, Clone)]
 pub struct DynamoLastPresences {
     client: aws_sdk_dynamodb::Client,
@@ -49,13 +49,13 @@ pub struct DynamoLastPresences {
 }
 
 impl DynamoLastPresences {
-    /// Last presences in this table.
+    /// The last presences in this table.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { client, table }
     }
 
-    /// As [`Self::new`], in `STATE_TABLE`.
+    /// The last presences in the table that `STATE_TABLE` names.
     pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
         let (client, table) = state_table(startup)?;
         Some(Self::new(client, table))
@@ -85,7 +85,7 @@ fn unreadable(user: Uuid) -> StoreError {
 }
 
 fn expires() -> i64 {
-    Timestamp::now().checked_add(LIFE).unwrap_or(Timestamp::MAX).as_second()
+    Timestamp::now().checked_add(LAST_PRESENCE_LIFE).unwrap_or(Timestamp::MAX).as_second()
 }
 
 /// The parts of an update that set a turn or take it away.
@@ -236,7 +236,7 @@ fn user_of(item: &Item) -> Option<Uuid> {
     item.get("id")?.as_s().ok()?.strip_prefix(kind::PRESENCE)?.strip_prefix('#')?.parse().ok()
 }
 
-/// What the index says of a user: since when it is the user's turn.
+/// The time and user of a turn, as the index has them.
 fn turn_of(item: &Item) -> Option<(Timestamp, Uuid)> {
     let at = item.get("turn_at")?.as_n().ok()?.parse().ok()?;
     Some((Timestamp::from_millisecond(at).ok()?, user_of(item)?))
