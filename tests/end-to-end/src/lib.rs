@@ -33,13 +33,13 @@ use sandbox::stand_ins::{SMS_NUMBER, StandIns};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The stand-ins, and what the functions need to reach them.
+/// The stand-ins, and the settings that the functions need to reach them.
 #[derive(Debug)]
 pub struct InProcess {
     /// The stand-ins that the functions call.
     pub stand_ins: StandIns,
     aws: SdkConfig,
-    /// Which meetings were made: what the functions share of the state table.
+    /// The notes of meetings, which the functions share as they share the state table.
     notes: MemoryMeetingNotes,
 }
 
@@ -83,7 +83,7 @@ impl InProcess {
         Environment::of(common.into_iter().chain(more.iter().copied()))
     }
 
-    /// `create-meeting`; `None` when its settings are wrong.
+    /// The function `create-meeting`; `None` when its settings are wrong.
     #[must_use]
     pub fn create_meeting(&self) -> Option<Function<create_meeting::App<MemoryMeetingNotes>>> {
         let mut env = self.environment();
@@ -93,13 +93,13 @@ impl InProcess {
         Some(Function::of(create_meeting::ROUTE, Ok(app)))
     }
 
-    /// `send-sms`; `None` when its settings are wrong.
+    /// The function `send-sms`; `None` when its settings are wrong.
     #[must_use]
     pub fn send_sms(&self) -> Option<Function<send_sms::App<MemoryRecords>>> {
         self.send_sms_with(&[])
     }
 
-    /// `send-sms` with these settings in place of the usual ones.
+    /// The function `send-sms` with these settings in place of the usual ones.
     #[must_use]
     pub fn send_sms_with(&self, settings: &[(&str, &str)]) -> Option<Function<send_sms::App<MemoryRecords>>> {
         let mut env = self.environment_with(settings);
@@ -109,7 +109,7 @@ impl InProcess {
         Some(Function::of(send_sms::ROUTE, Ok(app)))
     }
 
-    /// `escalate`; `None` when its settings are wrong.
+    /// The function `escalate`; `None` when its settings are wrong.
     #[must_use]
     pub fn escalate(&self) -> Option<Function<escalate::App<MemoryRecords, MemoryMeetingNotes>>> {
         let mut env = self.environment();
@@ -123,13 +123,13 @@ impl InProcess {
 }
 
 impl InProcess {
-    /// `update-presence`; `None` when its settings are wrong.
+    /// The function `update-presence`; `None` when its settings are wrong.
     #[must_use]
     pub fn update_presence(&self) -> Option<Function<update_presence::App>> {
         self.update_presence_with(&[])
     }
 
-    /// `update-presence` with these variables beside the usual ones; `None` when its settings are wrong.
+    /// The function `update-presence` with these variables beside the usual ones; `None` when its settings are wrong.
     #[must_use]
     pub fn update_presence_with(&self, more: &[(&str, &str)]) -> Option<Function<update_presence::App>> {
         let mut env = self.environment_with(more);
@@ -139,13 +139,13 @@ impl InProcess {
         Some(Function::of(update_presence::ROUTE, Ok(app)))
     }
 
-    /// `mirror-presence`; `None` when its settings are wrong.
+    /// The function `mirror-presence`; `None` when its settings are wrong.
     #[must_use]
     pub fn mirror_presence(&self) -> Option<Consumer<mirror_presence::App<MemoryLastPresences>>> {
         self.mirror_presence_on(MemoryLastPresences::default())
     }
 
-    /// `mirror-presence` on the stand-in's table; `None` when its settings are wrong.
+    /// The function `mirror-presence` on the stand-in's table; `None` when its settings are wrong.
     #[must_use]
     pub fn mirror_presence_on_table(&self) -> Option<Consumer<mirror_presence::App>> {
         let client = aws_sdk_dynamodb::Client::new(&self.aws);
@@ -167,7 +167,7 @@ impl InProcess {
 pub struct MemoryChanges(Arc<Mutex<Vec<Change>>>);
 
 impl MemoryChanges {
-    /// What is on the queue, which is empty then.
+    /// Takes all changes off the queue.
     #[must_use]
     pub fn take(&self) -> Vec<Change> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -191,7 +191,7 @@ impl Queues for MemoryChanges {
 }
 
 impl InProcess {
-    /// `renew-subscriptions` with these subscriptions and this webhook, what it remembers and where it queues; `None`
+    /// The function `renew-subscriptions` with these subscriptions, this webhook, these notes and this queue; `None`
     /// when its settings are wrong.
     #[must_use]
     pub fn renew_subscriptions(
@@ -212,7 +212,7 @@ impl InProcess {
 }
 
 impl InProcess {
-    /// `graph-webhook`; `None` when its settings are wrong.
+    /// The function `graph-webhook`; `None` when its settings are wrong.
     #[must_use]
     pub fn graph_webhook(&self) -> Option<Webhook<GraphSender, graph_webhook::App>> {
         let mut env = self.environment();
@@ -223,7 +223,7 @@ impl InProcess {
         Some(Webhook::of(graph_webhook::FUNCTION, Ok((GraphSender::new(states), app))))
     }
 
-    /// The check of `graph-webhook`, with a handler that works with nothing.
+    /// The check of `graph-webhook`, with a handler that does nothing.
     #[must_use]
     pub fn graph_check(&self) -> Option<Webhook<GraphSender, ()>> {
         let mut env = self.environment();
@@ -269,7 +269,7 @@ pub fn presence_batch_of(event: &GenesysEvent) -> SqsEvent {
     batch
 }
 
-/// Lets a function answer an event within this time; gives HTTP status and body.
+/// Lets a function answer an event within this time. Returns HTTP status and body.
 pub async fn answer<A, F: Serialize + Default>(
     function: &Function<A>,
     event: HttpEvent,
@@ -279,7 +279,7 @@ pub async fn answer<A, F: Serialize + Default>(
     body_of(&function.answer(event, invocation(within), handle).await)
 }
 
-/// What Lambda says of an invocation that may last so long.
+/// The context of an invocation that may last this long.
 #[must_use]
 pub fn invocation(within: Duration) -> Context {
     let mut lambda = Context::default();

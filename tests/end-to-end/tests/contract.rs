@@ -1,5 +1,5 @@
-//! `infra/openapi.yaml` is the contract: held here against the codes and the open routes of the code, and against
-//! everything else that repeats a part of it. What a function reads and answers with is held in its own folder.
+//! `infra/openapi.yaml` is the contract. It is compared here with the codes and the open routes of the code, and with
+//! every other file that repeats a part of it. The requests and answers of a function are tested in its own folder.
 
 use std::collections::BTreeSet;
 

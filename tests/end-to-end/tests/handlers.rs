@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const LAMBDA: Duration = Duration::from_secs(28);
 
-/// An answer without what is new in each run.
+/// An answer without the parts that are new in each run.
 fn pinned(mut answer: Value) -> Value {
     for name in ["joinUrl", "meetingId", "messageId", "smsMessageId", "genesysConversationId", "startTime", "endTime"] {
         if let Some(value) = answer.get_mut(name).filter(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
@@ -333,7 +333,7 @@ async fn update_presence_answers_its_event() {
     assert_eq!(bundle.stand_ins.world.calls().len(), calls + 1, "warm, a presence is one call");
 }
 
-/// Without a memory of what was set, the setting says which mode was in use before.
+/// Without a record of what was set, the setting names the mode that was in use before.
 #[tokio::test]
 async fn what_another_mode_had_set_is_taken_back_by_the_next_call() {
     let bundle = InProcess::start().await.unwrap();
@@ -395,7 +395,7 @@ async fn mirror_presence_serves_its_batch() {
     assert_eq!(bundle.stand_ins.world.presence_writes(), writes);
 }
 
-/// What an event costs when nobody else is at work: the table and Graph are asked only for what may be there.
+/// The cost of an event when no other instance is at work: the table and Graph are asked only for what may be there.
 #[tokio::test]
 async fn a_warm_event_is_a_handful_of_calls_and_one_that_changes_nothing_is_one() {
     let bundle = InProcess::start().await.unwrap();

@@ -1,5 +1,5 @@
-//! What authors and people really send, through the functions: placeholders for what is not known, references that nothing
-//! was filled in for, numbers as they are pasted. The stand-ins show whom it would reach.
+//! The inputs that authors and people really send, through the functions: placeholders for unknown values, references
+//! without a value, pasted numbers. The stand-ins show who would be reached.
 
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ async fn no_presence_is_set_for_a_user_who_is_none() {
     assert_eq!(answer["code"], "updated", "{answer}");
 }
 
-/// What is sent, as Genesys Cloud gets it; nothing for what is refused.
+/// The text message as Genesys Cloud gets it; `None` for a refused one.
 #[tokio::test]
 async fn no_text_message_goes_to_another_number_than_the_one_that_was_written() {
     let bundle = InProcess::start().await.unwrap();

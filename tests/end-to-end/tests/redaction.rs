@@ -1,5 +1,5 @@
-//! Nothing secret and nothing personal reaches the log, at no level, whatever happens: every handler is driven at TRACE
-//! through all that it can run into, and everything that leaves the process for the log is read.
+//! Nothing secret and nothing personal reaches the log, at any level: every handler is driven at TRACE through
+//! everything that can happen to it, and all output to the log is read.
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
@@ -47,7 +47,7 @@ impl Log {
     }
 }
 
-/// What must not be in a log, as far as it does not depend on the run.
+/// The texts that must not be in a log, as far as they do not depend on the run.
 const FORBIDDEN: &[&str] = &[
     "7700900123",
     "7700 900123",

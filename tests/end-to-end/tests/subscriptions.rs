@@ -86,7 +86,7 @@ impl Scene {
         assert!(self.serve(tick).await.is_empty());
     }
 
-    /// Graph says something of a subscription.
+    /// Delivers a lifecycle notification of a subscription.
     async fn told(&self, subscription: &Value, event: &str) -> Vec<String> {
         let mut batch: SqsEvent =
             serde_json::from_str(include_str!("../../events/renew-subscriptions-lifecycle.json")).unwrap();
@@ -111,7 +111,7 @@ impl Scene {
         self.bundle.stand_ins.world.write_message(CHAT, NewMessage::text(sender, text)).unwrap()
     }
 
-    /// What went to Graph since.
+    /// The requests to Graph since the last look.
     fn calls(&self, since: usize) -> Vec<String> {
         let calls = self.bundle.stand_ins.world.calls().split_off(since);
         let of_graph = calls.into_iter().filter(|call| call.vendor == Vendor::Graph);
@@ -257,7 +257,7 @@ async fn answers_that_get_lost_make_no_second_subscription() {
     assert_eq!(scene.calls(before), ["GET /v1.0/subscriptions"]);
 }
 
-/// What the function says at the clock when it cannot do its work.
+/// The answer of the function to the schedule when it cannot do its work.
 async fn refused(scene: &Scene) -> bridge::error::Error {
     let consumer = &scene.keeper;
     let told = std::sync::Mutex::new(None);

@@ -1,4 +1,4 @@
-//! The open door over real events: what Graph gets for what it sends.
+//! The webhook over real events: Graph's requests, and how they are answered.
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
@@ -25,7 +25,7 @@ async fn answer(webhook: &Webhook<GraphSender, App>, event: HttpEvent) -> ApiGat
     webhook.answer(event, invocation(LAMBDA), handle).await
 }
 
-/// Status and, of an envelope, the code.
+/// The status of an answer and, if it is an envelope, its code.
 async fn code(webhook: &Webhook<GraphSender, App>, event: HttpEvent) -> (i64, String) {
     let response = answer(webhook, event).await;
     let body: Value = response.body.map(|body| serde_json::from_slice(&body).unwrap()).unwrap_or_default();

@@ -25,13 +25,13 @@ pub const REGION: &str = "eu-central-1";
 /// The stack's name; the functions' names begin with it.
 pub const STACK: &str = "teams-bridge";
 
-/// The port of a sandbox that was not given one.
+/// The port of a sandbox that was given none.
 pub const USUAL_PORT: u16 = 4566;
 
 /// How long ministack may take to start. It takes some seconds, more on a busy machine.
 const START: Duration = Duration::from_secs(90);
 
-/// How old the folder of a local cloud is that certainly has ended.
+/// The age from which on the folder of a local cloud certainly belongs to one that has ended.
 const LEFTOVER: Duration = Duration::from_secs(10 * 60);
 
 /// A running local AWS. It ends when this is dropped, or when this process ends in whatever way.
@@ -149,8 +149,9 @@ impl Cloud {
         serde_json::from_slice(&output).map_err(|error| Trouble::from(what, error))
     }
 
-    /// Where its sandbox keeps what other programs read. The one on the usual port has the place that everybody knows; each
-    /// other has a folder of its own, so that two at a time neither overwrite nor delete each other's files.
+    /// The folder where its sandbox keeps the files for other programs. The sandbox on the usual port has a fixed
+    /// place; each other one has a folder of its own, so that two at a time neither overwrite nor delete each other's
+    /// files.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         if self.port == USUAL_PORT { workshop() } else { home(self.port) }
@@ -178,7 +179,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// Switches off, or on again, whatever takes messages from a queue, so that they can be looked at.
+    /// Switches off, or on again, the consumers of a queue, so that its messages can be looked at.
     ///
     /// # Errors
     /// When there is no such queue.
@@ -195,7 +196,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// How many messages a queue holds: those that wait, and those that somebody is at work on.
+    /// The number of messages on a queue: those that wait, and those that are being worked on.
     ///
     /// # Errors
     /// When there is no such queue.
@@ -208,7 +209,8 @@ impl Cloud {
         waiting.zip(taken).ok_or_else(|| Trouble(format!("The queue {queue_url} does not say how much it holds.")))
     }
 
-    /// Gives a function this long for an event, and its queue twice as long until it hands a message to somebody else.
+    /// Gives a function this long for an event, and its queue twice as long until it hands a message to another
+    /// instance.
     ///
     /// # Errors
     /// When there is no such function or queue.
@@ -255,7 +257,7 @@ impl Cloud {
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
-    /// Kills every function's process in the midst of what it does, as a crash would. Gives how many there were.
+    /// Kills every function's process in the middle of its work, as a crash would. Returns how many there were.
     ///
     /// # Errors
     /// When this machine's processes cannot be listed.
@@ -271,7 +273,7 @@ impl Cloud {
         self.kill(&format!("AWS_LAMBDA_FUNCTION_NAME={STACK}-{function} "))
     }
 
-    /// Kills those whose environment says this.
+    /// Kills the processes whose environment has this text.
     fn kill(&self, which: &str) -> Result<usize, Trouble> {
         let ours = format!("ministack-provided-code-{}/", self.port);
         let mut killed = 0;
@@ -284,7 +286,7 @@ impl Cloud {
         Ok(killed)
     }
 
-    /// Ends it, and with it every function that it started.
+    /// Ends the local cloud, and every function that it started.
     pub async fn stop(mut self) {
         drop(self.process.stdin.take());
         let _ = tokio::time::timeout(Duration::from_secs(10), self.process.wait()).await;
@@ -362,12 +364,12 @@ fn processes() -> Result<Vec<(u32, String)>, Trouble> {
     Ok(described.collect())
 }
 
-/// What belongs to the local cloud on this port, and goes when it does.
+/// The folder of the local cloud on this port, which goes when it does.
 fn home(port: u16) -> PathBuf {
     workshop().join(format!("cloud-{port}"))
 }
 
-/// Removes what local clouds of other days left behind: each holds a copy of the functions.
+/// Removes the folders that local clouds left behind: each holds a copy of the functions.
 fn remove_leftovers() {
     let is_old = |entry: &fs::DirEntry| {
         let changed = entry.metadata().and_then(|metadata| metadata.modified()).ok();
@@ -385,12 +387,12 @@ fn remove_leftovers() {
 /// Whether a port can be taken.
 ///
 /// # Errors
-/// When somebody else has it.
+/// When another program has the port.
 pub fn check_port(port: u16) -> Result<(), Trouble> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|_| port_taken(port))
 }
 
-/// The sentence for a port that somebody else has.
+/// The sentence for a port that another program has.
 #[must_use]
 pub fn port_taken(port: u16) -> Trouble {
     Trouble(format!(

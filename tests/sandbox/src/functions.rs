@@ -42,7 +42,7 @@ struct Target {
     name: String,
 }
 
-/// Builds all functions; gives the binary of each. Says through `progress` how far it is, where that takes a while.
+/// Builds all functions, and returns the binary of each. Reports through `progress` how far it is.
 ///
 /// # Errors
 /// When one does not build.

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-/// What goes into EventBridge's own envelope.
+/// An event for EventBridge's own envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenesysEvent {
     /// The topic with a literal `{id}`.

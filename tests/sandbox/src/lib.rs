@@ -1,12 +1,12 @@
-//! The bundle on a laptop.
+//! The bundle on a laptop: stand-ins for the vendors, a local AWS, and the bundle deployed to it.
 //!
 //! - [`stand_ins`]: Microsoft Entra ID, Microsoft Graph and Genesys Cloud, as far as the bridge talks to them, with
 //!   faults that can be switched on
 //! - [`cloud`]: a local AWS (ministack) that `infra/template.yaml` is deployed to
 //! - [`data_actions`]: the data actions that are shipped, imported
-//! - [`env_file`]: what `cargo lambda watch` starts the functions with
+//! - [`env_file`]: the `.env` file that `cargo lambda watch` starts the functions with
 //! - [`functions`]: builds the Lambda binaries
-//! - [`picture`]: what an agent and a customer see of one click, as an SVG
+//! - [`picture`]: an agent's and a customer's view of one click, as an SVG
 //! - [`sandbox`]: all of it together; what the end-to-end tests drive
 //! - [`story`]: one escalation, told on the terminal
 //! - [`to_paste`]: the lines to try it with, and what they show
@@ -34,7 +34,7 @@ pub use translated::translated_template;
 pub(crate) const PYTHON: Environment<'_> =
     Environment { whose: "local cloud", folder: "sandbox", requirements: include_str!("../requirements.txt") };
 
-/// Where all sandboxes of this checkout keep their things.
+/// The folder where all sandboxes of this checkout keep their files.
 pub(crate) fn workshop() -> PathBuf {
     PYTHON.home()
 }

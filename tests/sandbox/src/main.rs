@@ -1,4 +1,4 @@
-//! `cargo sandbox`: the bundle on a laptop.
+//! `cargo sandbox`: starts the bundle on a laptop.
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! All of it together: stand-ins, local cloud, the deployed bundle, and its secrets.
+//! The whole sandbox: stand-ins, local cloud, the deployed bundle, and its secrets.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,13 +20,13 @@ use crate::{PYTHON, Trouble, env_file, functions};
 /// The parameter of Systems Manager that the subscriptions lie in.
 const SUBSCRIPTIONS_PARAMETER: &str = "/sandbox/subscriptions";
 
-/// The bucket that the map of presences lies in, and where.
+/// The bucket that the map of presences lies in.
 const SETTINGS_BUCKET: &str = "sandbox-settings";
 const PRESENCE_MAP_KEY: &str = "presence/map.json";
 
 const EVENT_SOURCE: &str = "sandbox.genesys/cloud/6b0f8f0e-0a39-4f0f-8a0b-3f4d1f7c2e10/bridge";
 
-/// The event bus that everything is published to that Graph tells of. The customer's own, so it is nothing of the template's.
+/// The event bus that all of Graph's events are published to. It is the customer's own, so it is not in the template.
 pub const EVENT_BUS: &str = "sandbox";
 
 /// The ports of this machine that the sandbox takes.
@@ -83,7 +83,7 @@ impl Answer {
 }
 
 impl Sandbox {
-    /// Builds the functions, starts everything and deploys; says through `progress` what takes a while.
+    /// Builds the functions, starts everything and deploys. Reports through `progress` the steps that take a while.
     ///
     /// # Errors
     /// What is missing on this machine, or went wrong.
@@ -175,15 +175,15 @@ impl Sandbox {
         self.deployment.outputs.get(name).map_or("", String::as_str)
     }
 
-    /// Where a route of the deployed API is on this machine, and the header that names the API.
+    /// The URL of a deployed route on this machine, and the header that names the API.
     #[must_use]
     pub fn route(&self, path: &str) -> (String, String) {
         let host = format!("{}.execute-api.localhost:{}", self.deployment.api, self.cloud.port);
         (format!("{}{path}", self.cloud.endpoint), host)
     }
 
-    /// What an administrator sets in Genesys Cloud for the data actions: where the bridge is, and the caller's
-    /// credentials.
+    /// The settings of the data actions that an administrator makes in Genesys Cloud: the bridge's URL, and the
+    /// caller's credentials.
     #[must_use]
     pub fn integration(&self) -> Settings {
         let secret = self.world.directory().apps.get(CALLER_APP).and_then(|app| app.secrets.last().cloned());
@@ -263,7 +263,7 @@ impl Sandbox {
         Ok(Answer { status, headers, body, took: started.elapsed() })
     }
 
-    /// Lets the clock strike for the function that looks after the subscriptions; the local AWS has no clock.
+    /// Invokes the function that renews subscriptions, as its schedule does; the local AWS has no schedules.
     ///
     /// # Errors
     /// When the function cannot be invoked.
@@ -343,7 +343,7 @@ impl Sandbox {
     }
 }
 
-/// Puts the settings that lie outside of the functions where the parameters say.
+/// Puts the settings that are in parameters and objects where the stack's parameters say.
 async fn put_settings(aws: &Cli) -> Result<(), Trouble> {
     let subscriptions =
         json!({"Name": SUBSCRIPTIONS_PARAMETER, "Type": "String", "Value": subscriptions().to_string()});
@@ -372,7 +372,7 @@ async fn put_events(aws: &Cli, events: &[GenesysEvent]) -> Result<(), Trouble> {
     }
 }
 
-/// Stores what a vendor takes.
+/// Stores the credentials that a vendor accepts.
 struct SecretKeeper {
     world: Arc<World>,
     client: aws_sdk_secretsmanager::Client,
@@ -393,13 +393,13 @@ impl SecretKeeper {
     }
 }
 
-/// A client that asks no proxy: everything is on this machine.
+/// An HTTP client without a proxy: everything is on this machine.
 pub(crate) fn direct() -> Result<reqwest::Client, Trouble> {
     let client = reqwest::Client::builder().no_proxy().build();
     client.map_err(|error| Trouble::from("There is no HTTP client", error))
 }
 
-/// A key that notifications are encrypted for, as the secret holds it.
+/// A certificate with its key for encrypted notifications, as the secret holds it.
 fn notification_keys() -> Result<Value, Trouble> {
     let failed = |error: rcgen::Error| Trouble::from("No key can be made", error);
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).map_err(failed)?;
@@ -408,7 +408,7 @@ fn notification_keys() -> Result<Value, Trouble> {
     Ok(json!({"certificates": [{"id": "sandbox", "certificate_pem": pem, "private_key_pem": key.serialize_pem()}]}))
 }
 
-/// What Microsoft Graph is to tell the bridge of: the agent's chats, with what is in them, and the agent's inbox.
+/// The subscriptions to Microsoft Graph: the agent's chats, with their content, and the agent's inbox.
 fn subscriptions() -> Value {
     json!([
         {"resource": format!("/users/{AGENT_ID}/chats/getAllMessages"), "changeTypes": "created,updated,deleted",
@@ -417,7 +417,7 @@ fn subscriptions() -> Value {
     ])
 }
 
-/// What the template is deployed with.
+/// The parameters that the template is deployed with.
 fn parameters(stand_ins: &StandIns) -> BTreeMap<String, String> {
     let parameters = json!({
         "JwtIssuer": format!("{}/{TENANT}/v2.0", stand_ins.entra),

@@ -1,4 +1,4 @@
-//! The agent's script that is shipped: what its buttons give to the data action, and what its page shows of the answer.
+//! The agent's script that is shipped: the inputs that its buttons give to the data action, and the page that it shows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -123,7 +123,7 @@ impl Shown {
 /// The variables by their id, and Genesys Cloud's own by their name. A flag that is false is an empty text.
 type Values = BTreeMap<String, String>;
 
-/// What is done with the argument of a data action, and whether the steps after it are taken.
+/// A handler for the argument of a data action, which tells whether the following steps are taken.
 type Call<'a> = dyn FnMut(&Value, &mut Values) -> ControlFlow<()> + 'a;
 
 fn is_true(flag: &Value, values: &Values) -> bool {

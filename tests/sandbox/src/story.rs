@@ -1,4 +1,4 @@
-//! One escalation, told on the terminal: what the agent clicks, what the phone shows, and what a second click does.
+//! One escalation, told on the terminal: the agent's click, the text on the phone, and a second click.
 //! Every request is made by one of the data actions that are shipped, executed as Genesys Cloud does it.
 
 use std::io::{self, Write};
@@ -19,16 +19,16 @@ use crate::stand_ins::{AGENT, AGENT_GENESYS_ID, AGENT_ID, CHAT, NewMessage, Send
 /// The customer of the story: a number that is reserved for stories.
 const CUSTOMER: &str = "+447700900123";
 
-/// Who writes into the chat.
+/// The person who writes into the chat.
 const WRITER: &str = "Robin Müller";
 
-/// As much of a picture as a story needs.
+/// The bytes of a small picture.
 const PHOTO: &[u8] = b"\x89PNG\r\n\x1a\n a photo";
 
-/// A name that breaks what is not escaped.
+/// A name with characters that break what is not escaped.
 const AGENT_NAME: &str = r#"Kim "Ace" $O'Neill 😀"#;
 
-/// Tells the story. Gives whether everything in it held.
+/// Tells the story. Returns whether everything in it held.
 ///
 /// # Errors
 /// When an action cannot be executed, or the terminal is gone.
@@ -207,7 +207,7 @@ impl<W: Write> Teller<'_, W> {
         self.sandbox.world.online_meetings(conversation)
     }
 
-    /// Waits until Teams shows this of the agent.
+    /// Waits until Teams shows this availability of the agent.
     async fn shows(&mut self, availability: &str, since: Instant) -> Result<(), Trouble> {
         while self.sandbox.world.presence_of(AGENT_ID).0 != availability && since.elapsed() < EVENT_PATIENCE {
             tokio::time::sleep(Duration::from_millis(20)).await;

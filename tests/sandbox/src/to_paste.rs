@@ -1,4 +1,4 @@
-//! The lines that a running sandbox prints for a shell, and what there is to see when they are pasted.
+//! The lines that a running sandbox prints for a shell, and the output to expect when they are pasted.
 
 use std::fmt;
 use std::path::Path;
@@ -7,17 +7,17 @@ use crate::cloud::USUAL_PORT;
 use crate::sandbox::Sandbox;
 use crate::stand_ins::{AGENT_GENESYS_ID, AGENT_ID};
 
-/// Some lines that belong together.
+/// Some lines that belong together, with an explanation.
 #[derive(Debug)]
 pub struct PasteStep {
-    /// What they do, in a sentence or two. A shell whose comments are off, as those of zsh are, takes the words for a command;
-    /// so no character in them means anything to it but a pair of quotes.
+    /// What the lines do, in a sentence or two. A shell whose comments are off, as those of zsh are, takes the words
+    /// for a command; so no character in them has a meaning for it, except for a pair of quotes.
     pub what: &'static str,
     /// The lines, for a POSIX shell in the checkout.
     pub lines: String,
-    /// What to look for, in words, and the texts that are in the output when it worked.
+    /// The output to look for, in words, and the texts that are in it when it worked.
     pub look_for: Option<(&'static str, &'static [&'static str])>,
-    /// The tool that they need beside `curl` and Python; what has none runs anywhere.
+    /// The tool that they need beside `curl` and Python; `None` when there is none.
     pub needs: Option<&'static str>,
 }
 
@@ -64,7 +64,7 @@ pub fn steps(sandbox: &Sandbox, env_file: &Path, integration_file: &Path) -> Vec
     steps
 }
 
-/// One click, a change of presence, and what became of them.
+/// The steps of one click, a change of presence, and their outcome.
 fn clicks(sandbox: &Sandbox, integration_file: &Path) -> Vec<PasteStep> {
     let (url, host) = sandbox.route("/escalations");
     let (presence_url, _) = sandbox.route("/presence");
@@ -134,8 +134,8 @@ sleep 5; curl -s {control}/presence/{AGENT_ID}"#
     ]
 }
 
-/// Things that go wrong, each with the click that meets it. Every paste is a conversation of its own: what was sent once is
-/// not sent again, and would meet nothing.
+/// The steps with faults, each with the click that meets it. Every paste is a conversation of its own: a message that
+/// was sent is not sent again, and would meet no fault.
 fn faults(control: &str) -> Vec<PasteStep> {
     vec![
         PasteStep {

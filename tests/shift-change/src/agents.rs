@@ -10,25 +10,25 @@ use sandbox::genesys_event::GenesysEvent;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Within which the shift changes.
+/// The time within which the shift changes.
 pub const CHANGE: Duration = Duration::from_secs(300);
 
-/// When the simulation begins, by the clock of the events.
+/// When the simulation begins, on the clock of the events.
 const BEGIN: i64 = 1_800_000_000;
 
 /// An agent of the shift.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    /// In Genesys Cloud and in Teams: the simulation has one id for both.
+    /// The id in Genesys Cloud and in Teams: the simulation has one id for both.
     pub id: Uuid,
-    /// What the agent was before the shift changed.
+    /// The agent's presence before the shift changed.
     pub before: SystemPresence,
     /// The changes, by their time since the beginning.
     pub changes: Vec<(Duration, SystemPresence)>,
 }
 
 impl Agent {
-    /// One in ten logs off; the others change between presences that nobody waits for, a third of them twice.
+    /// One in ten logs off; the others change between presences that are not urgent, a third of them twice.
     pub fn mostly_not_urgent(number: usize) -> Self {
         let agent = Self::at_random(number);
         let first = agent.changes.first().map_or(Duration::ZERO, |(at, _)| *at);
@@ -62,7 +62,7 @@ impl Agent {
         Self { id: Uuid::from_u64_pair(fastrand::u64(..), fastrand::u64(..)), before, changes }
     }
 
-    /// What the agent is in the end, and since when.
+    /// The agent's presence in the end, and since when.
     pub fn last(&self) -> (Duration, SystemPresence) {
         self.changes.last().copied().unwrap_or((Duration::ZERO, self.before))
     }
@@ -94,13 +94,13 @@ impl Agent {
     }
 }
 
-/// A time of the simulation by the clock of the events.
+/// A time of the simulation on the clock of the events.
 pub fn time(since_begin: Duration) -> Timestamp {
     let millisecond = BEGIN * 1000 + i64::try_from(since_begin.as_millis()).unwrap_or_default();
     Timestamp::from_millisecond(millisecond).unwrap_or_default()
 }
 
-/// What the clock and an instance that left something say.
+/// The message that reminds an instance of the backlog: from the schedule, or from an instance that left turns.
 pub fn reminder() -> Message {
     Message { id: Uuid::new_v4().to_string(), body: Reminder::body(), receives: 1, ..Message::default() }
 }

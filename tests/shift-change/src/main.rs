@@ -1,4 +1,4 @@
-//! `cargo shift-change`: a shift change, simulated.
+//! `cargo shift-change`: simulates a shift change.
 //!
 //! Thousands of agents log off and on within five minutes. The events, some twice and some late, go through a queue as
 //! the template sets it up, to the instances that the template allows, which run the mirror's own code against the
@@ -34,7 +34,7 @@ Usage: cargo shift-change [--agents N] [--requests-per-second N] [--mode MODE] [
   --instances N            PresenceInstances, 2 when not given
   --pictures FOLDER        where the pictures go, target/shift-change when not given";
 
-/// Why a run could not be made.
+/// The reason for which a run could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Trouble(pub String);
@@ -49,7 +49,8 @@ struct Options {
 }
 
 impl Options {
-    /// Every size, budget and mode; each when most changes are urgent, when one in ten is, and on the first day.
+    /// The runs: every size, budget and mode, each with mostly urgent changes, with one urgent change in ten, and on
+    /// the first day.
     fn shifts(&self) -> Vec<Shift> {
         let mut shifts = Vec::new();
         for requests_per_second in self.rates.iter().copied() {
@@ -107,7 +108,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs all; gives whether every run kept its promises.
+/// Makes all runs. Returns whether every run kept its promises.
 fn run(options: &Options, out: &mut impl Write) -> Result<bool, Trouble> {
     let said = |error: io::Error| Trouble(error.to_string());
     std::fs::create_dir_all(&options.pictures).map_err(said)?;

@@ -1,18 +1,19 @@
-//! What is simulated, and what came of it.
+//! The settings of a simulated shift change, and its outcome.
 
 use std::fmt;
 use std::str::FromStr;
 
 use bridge::presence::PresenceMode;
 
-/// Who changes.
+/// The mix of agents who change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mix {
     /// Most agents log off, or on and on the queue.
     Change,
-    /// One in ten logs off, the others change between presences that nobody waits for.
+    /// One in ten logs off, the others change between presences that are not urgent.
     TenthUrgent,
-    /// The same, ten minutes after the bridge was deployed: nobody is known, and Genesys Cloud allows 300 requests a minute.
+    /// The same, ten minutes after the bridge was deployed: no link is known, and Genesys Cloud allows 300 requests a
+    /// minute.
     FirstDay,
 }
 
@@ -39,23 +40,23 @@ impl Mix {
     }
 }
 
-/// What is simulated.
+/// The settings of a shift that is simulated.
 #[derive(Debug, Clone, Copy)]
 pub struct Shift {
-    /// Who changes.
+    /// The mix of agents who change.
     pub mix: Mix,
-    /// By which of Graph's actions presences are set.
+    /// The mode: which of Graph's actions set presences.
     pub mode: PresenceMode,
-    /// How many agents change.
+    /// The number of agents who change.
     pub agents: usize,
     /// Graph's budget, and the bridge's setting.
     pub requests_per_second: u32,
-    /// How many instances of the function run at once.
+    /// The number of instances that run at the same time.
     pub instances: u32,
 }
 
 impl Shift {
-    /// What the run's picture is called.
+    /// The file name of the run's picture.
     pub fn name(&self) -> String {
         let mix = match self.mix {
             Mix::Change => "",
@@ -71,36 +72,36 @@ impl Shift {
 pub struct Moment {
     /// Seconds since the beginning.
     pub at: f64,
-    /// Messages that are not served.
+    /// The messages that are not served yet.
     pub backlog: usize,
     /// The longest lag of those who were served within the last seconds.
     pub lag: f64,
 }
 
-/// How a run went.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What was simulated.
+    /// The settings of the simulated shift.
     pub shift: Shift,
-    /// Events that came in.
+    /// The number of events that came in.
     pub events: usize,
-    /// Requests to Graph over HTTP.
+    /// The number of requests to Graph over HTTP.
     pub round_trips: u64,
-    /// Presence requests in them.
+    /// The number of presence requests in them.
     pub requests: u64,
-    /// 429s among those.
+    /// The presence requests that were answered 429.
     pub throttled: u64,
-    /// Sorted, in seconds: all agents' lags.
+    /// The lags of all agents in seconds, sorted.
     pub lags: Vec<f64>,
-    /// Sorted, in seconds: lags of those who went on queue or logged off.
+    /// The lags of agents who went on queue or logged off, in seconds, sorted.
     pub urgent_lags: Vec<f64>,
-    /// Agents whom Teams shows as something else in the end.
+    /// The number of agents whom Teams shows wrongly in the end.
     pub wrong: usize,
-    /// Messages in the dead-letter queue.
+    /// The number of messages in the dead-letter queue.
     pub dead: usize,
     /// When the last presence was sent, in seconds since the beginning.
     pub finished: f64,
-    /// For the picture.
+    /// The moments of the run, for the picture.
     pub moments: Vec<Moment>,
 }
 
@@ -110,11 +111,11 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 }
 
 impl Outcome {
-    /// Above the lines that outcomes are printed as.
+    /// The headings above the lines of outcomes.
     pub const HEADINGS: &str = "agents      mode  urgent  budget/s   events in   HTTP calls   requests  per change   429s   \
                                 p95 lag s   worst lag s   p95 urgent s   done after s   wrong";
 
-    /// How often an agent who changed was sent a presence; each takes as many requests as the mode has actions.
+    /// How many times an agent who changed was sent a presence; each takes as many requests as the mode has actions.
     pub fn sendings_per_agent(&self) -> f64 {
         self.requests as f64 / (self.shift.agents * self.shift.mode.actions()) as f64
     }

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use crate::Trouble;
 use crate::outcome::{Moment, Outcome};
 
-/// Draws a run.
+/// Draws the picture of a run.
 pub fn draw(path: &Path, outcome: &Outcome) -> Result<(), Trouble> {
     let failed = |error: &dyn std::fmt::Display| Trouble(format!("{}: {error}", path.display()));
     let root = SVGBackend::new(path, (900, 560)).into_drawing_area();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bridge::queue::Message;
 use tokio::time::Instant;
 
-/// How the template sets up queue and event source mapping.
+/// The settings of queue and event source mapping in the template.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(370);
 pub const MAX_RECEIVES: u32 = 5;
 pub const BATCH: usize = 1000;
@@ -18,7 +18,7 @@ pub struct Queue {
     waiting: BTreeMap<(Instant, u64), Message>,
     taken: HashMap<String, Message>,
     next: u64,
-    /// How many messages were given up.
+    /// The number of messages that were given up.
     pub dead: usize,
 }
 
@@ -29,7 +29,7 @@ impl Queue {
         self.waiting.insert((from, self.next), message);
     }
 
-    /// Takes what is visible, a batch at most.
+    /// Takes the messages that are visible, a batch at most.
     pub fn take(&mut self, now: Instant) -> Vec<Message> {
         let mut batch = Vec::new();
         while batch.len() < BATCH {
@@ -51,7 +51,7 @@ impl Queue {
         self.waiting.keys().take_while(|(from, _)| *from <= now).nth(BATCH - 1).is_some()
     }
 
-    /// Deletes a batch but for those that failed, which are seen again after the visibility timeout.
+    /// Deletes a batch, except for the failed messages, which are visible again after the visibility timeout.
     pub fn done(&mut self, batch: &[String], failed: &[String], taken_at: Instant) {
         for id in batch {
             let Some(mut message) = self.taken.remove(id) else { continue };
@@ -71,7 +71,7 @@ impl Queue {
         self.waiting.keys().take_while(|(from, _)| *from <= now).count() + self.taken.len()
     }
 
-    /// Whether nothing is left, now or later.
+    /// Whether no message is left, now or later.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.taken.is_empty()
     }

@@ -30,14 +30,14 @@ const INVOCATION: Duration = Duration::from_secs(60);
 /// A run is given up after this time; nothing should take that long.
 const PATIENCE: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// How long the bridge is there before the first shift changes.
+/// How long the bridge has been deployed before the first shift changes.
 const AHEAD: Duration = Duration::from_secs(10 * 60);
 
 thread_local! {
     static BEGIN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The clock of the events.
+/// The clock that the events go by.
 fn clock() -> Timestamp {
     time(BEGIN.get().map_or(Duration::ZERO, |begin| begin.elapsed()))
 }
@@ -182,10 +182,10 @@ async fn instance(mirror: Mirror<'_, Graph, Genesys, Table>, queue: &Mutex<Queue
     }
 }
 
-/// How long the presence lasts that an agent had before.
+/// How long the presence lasts that an agent had before the shift changed.
 const LIFE: Duration = Duration::from_secs(8 * 60 * 60);
 
-/// What the state table knows of an agent who worked here before.
+/// Notes in the state table what an agent had who worked here before.
 async fn worked_before(table: &MemoryLastPresences, cx: &RequestContext, agent: &Agent, sent: SentPresence) {
     let modified = time(Duration::ZERO) - Duration::from_secs(60 * 60);
     let wanted = WantedPresence { modified, target: sent.target.clone(), urgent: agent.before.is_urgent() };

@@ -1,4 +1,4 @@
-//! Microsoft Graph and Genesys Cloud as the simulation has them: behind a network, with their limits.
+//! Microsoft Graph and Genesys Cloud in the simulation: behind a network, with their limits.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::locked;
 
-/// Graph behind a network: the sandbox's stand-in, and when each user was last told something.
+/// Graph behind a network: the sandbox's stand-in, and when Teams was last told something about each user.
 pub struct Graph {
     remote: GraphInProcess,
     begin: Instant,
@@ -31,7 +31,7 @@ impl Graph {
         Self { remote: GraphInProcess::new(world), begin, round_trips: Mutex::default(), told: Mutex::default() }
     }
 
-    /// Requests over HTTP so far.
+    /// The number of requests over HTTP so far.
     pub fn round_trips(&self) -> u64 {
         *locked(&self.round_trips)
     }
@@ -41,7 +41,7 @@ impl Graph {
         locked(&self.told).get(user).copied()
     }
 
-    /// When it was last told something about anybody.
+    /// When Teams was last told something about any user.
     pub fn last_told(&self) -> Option<Duration> {
         locked(&self.told).values().max().copied()
     }
@@ -118,7 +118,7 @@ impl ExternalIds for Genesys {
 }
 
 impl LinkList for Genesys {
-    /// No more than what is safe to ask for, though the bridge asks for more.
+    /// Returns no more than is safe to ask for, even if the bridge asks for more.
     async fn links(&self, _cx: &RequestContext, start: usize, count: usize) -> Result<LinksPage, GenesysError> {
         self.request().await?;
         let page = self.users.iter().skip(start - 1).take(count.min(25));

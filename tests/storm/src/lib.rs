@@ -3,8 +3,8 @@
 //! Graph sends notifications twice, late and never, Genesys Cloud fails, and the worker is killed. In the end each message
 //! is in its conversation once, and in its order.
 //!
-//! - [`storm`]: what is done to the bundle
-//! - [`verdict`]: what was written, held against what agents see
+//! - [`storm`]: the faults and messages that the bundle gets
+//! - [`verdict`]: the comparison of what was written with what agents see
 
 pub mod storm;
 pub mod verdict;

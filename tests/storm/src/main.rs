@@ -75,7 +75,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs it; gives whether every promise was kept.
+/// Runs the storm. Returns whether every promise was kept.
 async fn run(storm: &Storm, out: &mut impl Write) -> Result<bool, Trouble> {
     let began = Instant::now();
     let progress = |what: &str| {

@@ -1,4 +1,4 @@
-//! What is done to the bundle, and how it bears it.
+//! The storm: the messages and faults that the bundle gets, and how it bears them.
 
 use std::time::{Duration, Instant};
 
@@ -12,24 +12,26 @@ use tokio::time::{interval, sleep};
 
 use crate::verdict::{Message, Verdict, Written};
 
-/// What the template is deployed with: the schedule that finds what no notification came for lists every time.
+/// The parameters that the template is deployed with: the schedule lists changes each time.
 pub const PARAMETERS: &[(&str, &str)] = &[("SubscriptionReconcileMinutes", "1")];
 
 const WORKER: &str = "process-notification";
 
-/// How long it has for a batch, as the template says.
+/// The time limit of the worker for a batch, as the template says.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How often the clock strikes for the function that looks after the subscriptions.
+/// How often the schedule invokes the function that renews subscriptions.
 const TICK: Duration = Duration::from_secs(60);
 
-/// How long nothing may come before the storm is given up: a killed worker's messages come back within three minutes.
+/// How long the storm waits without a new message before it is given up: a killed worker's messages return within three
+/// minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How often a message may be there where Genesys Cloud does not know it again, as docs/explanation/once-and-in-order.md says.
+/// How many times a message may be shown where Genesys Cloud does not recognise it, as
+/// docs/explanation/once-and-in-order.md says.
 const TIMES_WITHOUT_IDS: usize = 6;
 
-/// One of so many messages has a photo.
+/// One of this many messages has a photo.
 const PHOTO_EVERY: usize = 100;
 
 const PHOTO: &[u8] = b"\x89PNG\r\n\x1a\n a photo";
@@ -37,45 +39,45 @@ const PHOTO: &[u8] = b"\x89PNG\r\n\x1a\n a photo";
 /// A storm of messages, with its settings.
 #[derive(Debug, Clone)]
 pub struct Storm {
-    /// Messages that are written.
+    /// The number of messages that are written.
     pub messages: usize,
-    /// Chats that they are written in.
+    /// The number of chats that they are written in.
     pub chats: usize,
-    /// How many are written in a second.
+    /// The number of messages written in a second.
     pub per_second: usize,
-    /// How often the worker is killed at its work.
+    /// How many times the worker is killed while it works.
     pub kills: usize,
-    /// Requests that Genesys Cloud takes in a minute.
+    /// The number of requests that Genesys Cloud takes in a minute.
     pub genesys_per_minute: u32,
-    /// Whether Genesys Cloud knows a message again by its id.
+    /// Whether Genesys Cloud recognises a message by its id.
     pub genesys_knows_ids: bool,
-    /// How long the worker has for a batch, and the queue waits twice; nothing is what the template says.
+    /// The worker's time limit for a batch, of which the queue waits twice; `None` for the template's.
     pub worker_timeout: Option<Duration>,
 }
 
-/// How it was borne.
+/// The outcome of a storm.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The verdict on what agents see.
     pub verdict: Verdict,
-    /// What became of the notifications.
+    /// The outcome of the notifications.
     pub notifications: Totals,
-    /// For each kill, how many messages of the queue were being worked on.
+    /// For each kill, the number of messages that were being worked on.
     pub killed_at_work: Vec<u64>,
-    /// Calls that Genesys Cloud failed or refused.
+    /// The calls that Genesys Cloud failed or refused.
     pub genesys_failures: usize,
-    /// Notifications that the queue still held long after the last message was there.
+    /// The notifications that were still on the queue long after the last message had arrived.
     pub left: u64,
-    /// Notifications in the dead-letter queue.
+    /// The notifications in the dead-letter queue.
     pub dead_letters: u64,
-    /// From the first message until the last was there.
+    /// The time from the first message until the last had arrived.
     pub took: Duration,
-    /// How often a message may be there.
+    /// How many times a message may be shown.
     pub times_allowed: usize,
 }
 
 impl Outcome {
-    /// What is not as it should be, a sentence each.
+    /// The broken promises, a sentence each.
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
         let mut broken = self.verdict.broken(self.times_allowed);
@@ -87,7 +89,7 @@ impl Outcome {
 }
 
 impl Storm {
-    /// Lets it loose on a sandbox that was deployed with [`PARAMETERS`] and that nobody else uses.
+    /// Makes the storm on a sandbox that was deployed with [`PARAMETERS`] and is not used otherwise.
     ///
     /// # Errors
     /// When the sandbox fails, not the bundle.
@@ -168,7 +170,7 @@ impl Storm {
         })
     }
 
-    /// Switches on what goes wrong.
+    /// Switches on the faults.
     fn let_loose(&self, sandbox: &Sandbox) {
         let world = &sandbox.world;
         world.directory().genesys_rate_per_minute = self.genesys_per_minute;
@@ -196,7 +198,7 @@ impl Storm {
         made.collect()
     }
 
-    /// Writes all messages, at an even pace, each into a chat of chance.
+    /// Writes all messages, at an even pace, each into a random chat.
     async fn write(&self, sandbox: &Sandbox, written: &mut Written) -> Result<(), Trouble> {
         let mut random = fastrand::Rng::with_seed(1);
         let began = Instant::now();

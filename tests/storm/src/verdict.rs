@@ -1,16 +1,16 @@
-//! What was written, held against what agents see.
+//! The verdict: compares what was written with what agents see.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sandbox::stand_ins::Conversation;
 
-/// What was written in each chat, in its order.
+/// The messages that were written in each chat, in order.
 pub type Written = BTreeMap<String, Vec<Message>>;
 
 /// A message that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its id in Teams, unique in its chat.
+    /// The id in Teams, unique in its chat.
     pub id: String,
     /// The text of the message.
     pub text: String,
@@ -18,31 +18,31 @@ pub struct Message {
     pub photo: bool,
 }
 
-/// What agents see of it.
+/// The verdict on what agents see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Messages that were written.
+    /// The number of messages that were written.
     pub written: usize,
-    /// Those that are shown once, as they were written.
+    /// Messages that are shown once, as they were written.
     pub once: usize,
-    /// Those that are not shown.
+    /// Messages that are not shown.
     pub missing: usize,
-    /// Those that are shown more than once.
+    /// Messages that are shown more than once.
     pub repeated: usize,
-    /// How often one of them is shown at the most.
+    /// The most times that one of them is shown.
     pub most: usize,
-    /// Shown, and never written, or otherwise.
+    /// Messages that are shown, but were never written, or not like this.
     pub wrong: usize,
-    /// Chats whose messages, by the time that each has, are not in the order in which they were written.
+    /// Chats whose messages are not in the order in which they were written, by the time that each message has.
     pub disordered: usize,
-    /// Messages that came after a younger one, because Graph told of them late, or never.
+    /// Messages that arrived after a newer one because Graph notified of them late, or never.
     pub late: usize,
-    /// Messages that came after a younger one although Graph had told of them in time.
+    /// Messages that arrived after a newer one although Graph had notified of them in time.
     pub overtaken: usize,
 }
 
 impl Verdict {
-    /// Judges. `troubled` is what Graph told of late or never: `chats('…')/messages('…')`.
+    /// Compares. `troubled` are the resources that Graph notified of late or never: `chats('…')/messages('…')`.
     #[must_use]
     pub fn of(written: &Written, shown: &[Conversation], troubled: &HashSet<String>) -> Self {
         let mut verdict = Self::default();
@@ -96,13 +96,13 @@ impl Verdict {
         self.disordered += usize::from(!by_time.is_sorted_by_key(|(_, place)| *place));
     }
 
-    /// Whether each is there that was written.
+    /// Whether every message that was written is shown.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.missing == 0
     }
 
-    /// What is not as it should be, a sentence each. A message may be there so many times.
+    /// The broken promises, a sentence each. A message may be shown this many times.
     #[must_use]
     pub fn broken(&self, times_allowed: usize) -> Vec<String> {
         let repeated = if self.most > times_allowed { self.repeated } else { 0 };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{alone, until};
 
-/// A chat of the agent with somebody else.
+/// A chat of the agent with another person.
 fn chat(sandbox: &Sandbox) -> String {
     let id = format!("19:{}@thread.v2", Uuid::new_v4().simple());
     sandbox.world.put_chat(&id, None, &[AGENT_ID, COLLEAGUE_ID]).unwrap();

@@ -1,4 +1,4 @@
-//! Tokens that end, secrets that change, credentials and permissions that are refused.
+//! Tokens that expire, secrets that change, credentials and permissions that are refused.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use sandbox::stand_ins::faults::Fault;

@@ -1,4 +1,4 @@
-//! The failures of the data actions that are shipped: what reaches the author, and what is left to branch on.
+//! The failures of the data actions that are shipped: the envelope that the author sees, and what can be branched on.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::data_actions::{imported, imported_with, output};
 use crate::{alone, beside_others, click, conversation, number, user};
 
-/// The failure of an action, and what the test pane shows of it.
+/// The failure of an action, with the test pane's steps.
 async fn failure(actions: &DataActions, name: &str, input: &Value) -> (Failure, String) {
     let Execution { outcome, trace, .. } = actions.execute(name, input).await.unwrap();
     match outcome {
@@ -22,7 +22,7 @@ async fn failure(actions: &DataActions, name: &str, input: &Value) -> (Failure, 
     }
 }
 
-/// Status, name, and where it went wrong.
+/// The status, the name and the place of the failure.
 fn seen(failure: &Failure) -> (u16, &str, &str) {
     (failure.status, &failure.error_code, failure.details[0].error_code)
 }
@@ -203,7 +203,7 @@ fn a_url_that_is_not_the_bridge_s_is_told_apart() {
     });
 }
 
-/// A server that has one answer.
+/// A server that always gives the same answer.
 async fn answering(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 
 use crate::{alone, beside_others, click, conversation, number};
 
-/// One engine for all of these tests.
+/// The engine that all of these tests share.
 static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| Arc::new(Engine::start(|what| println!("{what}")).unwrap()));
 
-/// Everything that has ever broken a template, JSON or a URL, but for spaces at the ends, which the bridge takes off.
+/// The characters that have ever broken a template, JSON or a URL, except for spaces at the ends, which the bridge
+/// removes.
 const NASTY: &str =
     "O'Neill \"Q\" \\ / \n\r\t $ # $ {input.user} $!x #set($a = 1) #if(true) $kim.x ü 😀 \u{2028} %20+&=?";
 
@@ -31,7 +32,7 @@ pub(crate) fn imported_with(sandbox: &Sandbox, change: impl FnOnce(&mut data_act
     DataActions::import(ENGINE.clone(), &settings).unwrap()
 }
 
-/// What a script gets of an action that does not fail.
+/// The output of an action that must not fail.
 pub(crate) async fn output(actions: &DataActions, name: &str, input: &Value) -> Value {
     let execution = actions.execute(name, input).await.unwrap();
     execution.outcome.unwrap_or_else(|failure| panic!("{name} failed: {failure:?}\n{}", execution.trace))

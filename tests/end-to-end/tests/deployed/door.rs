@@ -1,4 +1,4 @@
-//! Who may call, and what a caller's mistake gets.
+//! The callers of the API: who is let in, and how a caller's mistake is answered.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use sandbox::stand_ins::{AGENT_ID, CALLER_APP};

@@ -1,4 +1,4 @@
-//! Everything that Graph tells of, on the customer's own event bus, for a rule of the customer's own.
+//! Every event of Graph's on the customer's own event bus, for a rule of the customer's own.
 
 use sandbox::sandbox::{EVENT_BUS, Sandbox};
 use sandbox::stand_ins::{AGENT_ID, COLLEAGUE_ID, Lifecycle, NewMail, NewMessage, NotificationSettings, Sender};
@@ -37,7 +37,7 @@ impl<'a> Listener<'a> {
         Self { sandbox, queue: queue.as_str().unwrap().to_owned(), heard: Vec::new() }
     }
 
-    /// The events that tell of this, once there are any.
+    /// The events about this resource, once there are any.
     async fn events(&mut self, part: &str) -> Vec<Value> {
         let receive = json!({"QueueUrl": self.queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1});
         for _ in 0..60 {

@@ -1,4 +1,4 @@
-//! Second-best ways to a meeting, each told in the answer.
+//! The fallbacks on the way to a meeting, each told in the answer.
 
 use sandbox::stand_ins::ORGANIZER_ID;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Things that go wrong on the way to Genesys Cloud.
+//! Failures on the way to Genesys Cloud.
 
 use sandbox::stand_ins::Vendor;
 use sandbox::stand_ins::faults::Fault;

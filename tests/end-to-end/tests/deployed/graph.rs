@@ -1,4 +1,4 @@
-//! Things that go wrong on the way to Graph.
+//! Failures on the way to Microsoft Graph.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the deployed functions write into their logs.
+//! The log lines of the deployed functions.
 
 use sandbox::stand_ins::AGENT_ID;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! The bundle as it is deployed: `infra/template.yaml` on a local AWS, driven over HTTP.
 //!
-//! The sandbox is deployed once for all of these tests. They run side by side, each with its own conversation, users and
-//! numbers; those that change what all share (secrets, tokens, processes) have it to themselves.
+//! The sandbox is deployed once for all of these tests. They run at the same time, each with its own conversation,
+//! users and numbers. A test that changes what all share (secrets, tokens, processes) runs alone.
 
 #![expect(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a panic is a failed test")]
 
@@ -43,7 +43,8 @@ static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
     RUNTIME.block_on(Sandbox::start(Ports::Any, progress)).unwrap()
 });
 
-/// Held for reading by tests that mind their own business, for writing by those that change what all share.
+/// The lock of the shared sandbox: held for reading by tests that change only their own data, for writing by those that
+/// change what all share.
 static SHARED: RwLock<()> = RwLock::new(());
 
 fn beside_others<T>(test: impl AsyncFnOnce(&'static Sandbox) -> T) -> T {
@@ -63,7 +64,7 @@ fn alone<T>(test: impl AsyncFnOnce(&'static Sandbox) -> T) -> T {
     RUNTIME.block_on(test(sandbox))
 }
 
-/// Leaves the vendors and their secrets as they were, so that a test that fails takes no other with it.
+/// Restores the vendors and their secrets at the end, so that a test that fails does not fail others.
 struct Orderly {
     sandbox: &'static Sandbox,
     apps: BTreeMap<String, App>,
@@ -126,7 +127,7 @@ fn click(conversation: &str, number: &str) -> Value {
     json!({"user": AGENT_ID, "toAddress": number, "agentName": "Kim", "conversationId": conversation})
 }
 
-/// Looks until there is something to see.
+/// Looks again and again until there is something to see.
 async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..400 {
         if let Some(found) = look() {

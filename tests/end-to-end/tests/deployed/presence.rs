@@ -23,7 +23,7 @@ async fn set(sandbox: &Sandbox, user: &str, presence: &str) -> Answer {
     post(sandbox, "/presence", &json!({"userId": user, "systemPresence": presence})).await
 }
 
-/// Waits until Teams shows this.
+/// Waits until Teams shows this presence.
 async fn shows(sandbox: &Sandbox, teams: &str, availability: &str) {
     for _ in 0..600 {
         if sandbox.world.presence_of(teams).0 == availability {

@@ -1,4 +1,4 @@
-//! What the state table keeps, on the real table's own conditional writes: the twins in memory pass the same.
+//! The stores of the state table, on a real table's own conditional writes. The stores in memory pass the same tests.
 
 use std::time::Duration;
 

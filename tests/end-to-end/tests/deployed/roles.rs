@@ -1,4 +1,4 @@
-//! What the deployed roles let a function do with the state table, as the local AWS judges it.
+//! The permissions of the deployed roles on the state table, as the local AWS judges them.
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -15,7 +15,7 @@ async fn call(sandbox: &Sandbox, service: &str, operation: &str, parameters: Val
     sandbox.cloud.cli().call(service, operation, &[parameters]).await.unwrap().remove(0)
 }
 
-/// A client of somebody who may do what the function's role lets it do.
+/// A client with the permissions of the function's role.
 async fn as_function(sandbox: &Sandbox, function: &str) -> Client {
     let name = format!("{STACK}-{function}");
     let configured = call(sandbox, "lambda", "get_function_configuration", json!({"FunctionName": name})).await;

@@ -1,4 +1,4 @@
-//! What Microsoft Graph notifies of: from the open door to the queue.
+//! The notifications of Microsoft Graph: from the webhook to the queue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,8 +25,8 @@ fn message(state: &str, chat: &str, version: usize) -> Value {
     })
 }
 
-/// Graph notifies until it is told that it was taken. A client state that is not the secret's is told from one that has
-/// just been rotated ten seconds later at the latest.
+/// Graph repeats a notification until it is told that it was taken. A client state that does not match the secret is
+/// told from one that was just rotated ten seconds later at the latest.
 async fn notify(sandbox: &Sandbox, path: &str, items: &[Value]) {
     let body = json!({"value": items}).to_string();
     for _ in 0..15 {
@@ -40,7 +40,7 @@ async fn notify(sandbox: &Sandbox, path: &str, items: &[Value]) {
     panic!("the client state was never compared");
 }
 
-/// A queue that nobody takes messages from for a while.
+/// A queue whose consumer is switched off for a while.
 struct Held<'a> {
     sandbox: &'a Sandbox,
     url: &'a str,
@@ -53,7 +53,7 @@ impl<'a> Held<'a> {
         held
     }
 
-    /// This many messages, by group, in order; and the queue is released.
+    /// Takes this many messages off the queue, by group and in order, and switches the consumer on again.
     async fn drain(self, count: usize) -> BTreeMap<String, Vec<Value>> {
         let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         let receive = json!({

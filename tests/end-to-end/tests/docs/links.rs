@@ -1,10 +1,10 @@
-//! Every link and every anchor.
+//! Every link and every anchor of the Markdown pages leads somewhere.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::page::{self, Page};
 
-/// A path without its `..`, from the root; nothing when it leaves the repository.
+/// A path from the root, without its `..`; `None` when it leaves the repository.
 fn resolved(path: &Path) -> Option<PathBuf> {
     let mut parts = Vec::new();
     for part in path.components() {
@@ -18,7 +18,7 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     Some(parts.iter().collect())
 }
 
-/// What is wrong with a link of the page at this path.
+/// The problem with a link of the page at this path.
 fn trouble(from: &Path, target: &str, pages: &std::collections::BTreeMap<PathBuf, Page>) -> Option<String> {
     if let Some((scheme, rest)) = target.split_once("://") {
         return (scheme != "https" || !rest.contains('.')).then(|| "is no address of the web by https".to_owned());

@@ -1,5 +1,5 @@
-//! The Markdown pages: a reader who follows a link that leads nowhere, or looks up a name that is not there, is lost
-//! without an error. What is pasted from them is held by the tests of `tenant`.
+//! Tests of the Markdown pages: a reader who follows a broken link, or looks up a name that does not exist, is lost
+//! without an error. The commands on the pages are tested in `tenant`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
 

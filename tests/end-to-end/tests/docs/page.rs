@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// What other pages may lead to, and where this one leads.
+/// The links and anchors of a page.
 #[derive(Debug, Default)]
 pub struct Page {
     /// The fragments of its headings.
     pub anchors: BTreeSet<String>,
     /// The targets of its links and images.
     pub targets: Vec<String>,
-    /// What stands in backticks outside of code blocks.
+    /// The texts in backticks outside of code blocks.
     pub code_spans: Vec<String>,
-    /// References such as `[text][name]` that nothing defines.
+    /// References such as `[text][name]` without a definition.
     pub undefined: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The reference: what is looked up there is what the template and the code have.
+//! The reference pages name what the template and the code have.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! `infra/template.yaml`: what each function may do, what it is told, and what guards the data.
+//! `infra/template.yaml`: the permissions and settings of each function, and the protection of the data.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
 

@@ -1,8 +1,8 @@
-//! What each function may do. It is read from the template that SAM has expanded, because SAM adds to what is written: a
-//! role that is not written out gets managed policies, and with them every log group of the account.
+//! The permissions of each function. They are read from the template that SAM has expanded, because SAM adds to what is
+//! written: a role that is not written out gets managed policies, and with them every log group of the account.
 //!
-//! A function may do what it is told the name of: the secret, the queue, the table's items of its use case. So a new one
-//! needs nothing here, unless it does what no other does.
+//! A function may use the things whose names it is given: the secret, the queue, the table's items of its use case. So
+//! a new function needs nothing here, unless it does what no other does.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -50,7 +50,7 @@ const REMIND: &str = "{Sid: RemindItself, Effect: Allow, Action: sqs:SendMessage
 const BACKLOG: &str = "{Sid: FindPresences, Effect: Allow, Action: dynamodb:Query, \
     Resource: !Sub ${StateTable.Arn}/index/turns, \
     Condition: {ForAllValues:StringLike: {dynamodb:LeadingKeys: [presence#*]}}}";
-/// What lets a function read a setting that lies outside of it, where the stack's parameter says.
+/// The permission to read a setting in a parameter or an object, where the stack's parameter names it.
 fn setting(name: &str) -> String {
     format!(
         "!If [Names{name}, {{Sid: Read{name}, Effect: Allow, Action: [ssm:GetParameter, s3:GetObject], \
@@ -73,7 +73,7 @@ fn log(function: &str) -> String {
     )
 }
 
-/// A statement of the state table: what is done, to which kinds of items.
+/// A statement for the state table: the actions, and the kinds of items.
 fn items(sid: &str, actions: &str, kinds: &[&str]) -> String {
     let keys = kinds.iter().map(|kind| format!("{kind}#*")).collect::<Vec<_>>().join(", ");
     format!(
@@ -82,7 +82,7 @@ fn items(sid: &str, actions: &str, kinds: &[&str]) -> String {
     )
 }
 
-/// What a function may do because it is told this variable.
+/// The statement that a function gets because it has this variable.
 fn by_setting(variable: &str) -> Vec<String> {
     let written = match variable {
         "ENTRA_SECRET_ID" => ENTRA,
@@ -119,7 +119,7 @@ fn by_setting(variable: &str) -> Vec<String> {
     vec![written.to_owned()]
 }
 
-/// What lets a function receive from a queue that it is mapped to.
+/// The permission to receive from a queue that the function is mapped to.
 fn receive(queue: &str) -> String {
     let written = match queue {
         "!GetAtt PresenceQueue.Arn" => QUEUE,

@@ -1,4 +1,4 @@
-//! The PowerShell script for Entra ID and Teams: parsed, and held against its table of permissions, the contract and
+//! The PowerShell script for Entra ID and Teams: parsed, and compared with its table of permissions, the contract and
 //! the code.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +10,10 @@ use super::{code_spans, file, literals, table, yaml};
 pub(super) const SCRIPT: &str = "infra/entra/Register-TeamsBridge.ps1";
 const TABLES: &str = "docs/reference/permissions.md";
 
-/// How the script is run.
+/// The page that tells how the script is run.
 const PAGE: &str = "infra/entra/README.md";
 
-/// Runs in a process of its own.
+/// The script that runs in a process of its own.
 pub(super) const POLICY: &str = "infra/entra/Set-AccessPolicy.ps1";
 
 /// The commands of PowerShell itself that the scripts call.
@@ -34,10 +34,10 @@ const COMMANDS: [&str; 14] = [
     "Write-Warning",
 ];
 
-/// Those of the module for Microsoft Graph.
+/// The commands of the module for Microsoft Graph.
 const GRAPH_COMMANDS: [&str; 4] = ["Connect-MgGraph", "Get-MgContext", "Get-MgEnvironment", "Invoke-MgGraphRequest"];
 
-/// Those of the module for Teams.
+/// The commands of the module for Teams.
 const TEAMS_COMMANDS: [&str; 7] = [
     "Connect-MicrosoftTeams",
     "Get-CsApplicationAccessPolicy",
@@ -127,7 +127,7 @@ impl Script {
         self.tree.root_node().descendant_for_byte_range(node.start_byte(), node.end_byte()).unwrap()
     }
 
-    /// What is assigned to a variable, at its first assignment.
+    /// The value of a variable's first assignment.
     pub(super) fn assigned(&self, variable: &str) -> Node<'_> {
         let assignments = every(self.tree.root_node(), "assignment_expression").into_iter();
         let mut ours = assignments.filter(|node| self.text(node.child(0).unwrap()) == variable);

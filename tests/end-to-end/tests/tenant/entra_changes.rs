@@ -1,5 +1,6 @@
-//! What the scripts for Entra ID and Teams change, and what they leave alone. There is no PowerShell to run them with, so
-//! the shape of each change is held: under which condition it stands, and what is asked before it.
+//! The changes that the scripts for Entra ID and Teams make, and those that they must not make. There is no PowerShell
+//! to run them with, so the form of each change is tested: the condition that it depends on, and the question before
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +9,12 @@ use tree_sitter::Node;
 use super::entra::{POLICY, SCRIPT, Script, every, parsed};
 use super::file;
 
-/// The node and all that it stands in.
+/// The node and all nodes around it.
 fn ancestors(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     std::iter::successors(Some(node), Node::parent)
 }
 
-/// The conditions of all `if`s that a node stands in, its own function's alone.
+/// The conditions of all `if`s around a node, within its own function.
 fn conditions(script: &Script, node: Node<'_>) -> String {
     let within = ancestors(node).take_while(|above| above.kind() != "function_statement");
     let ifs = within.filter(|above| ["if_statement", "elseif_clause"].contains(&above.kind()));

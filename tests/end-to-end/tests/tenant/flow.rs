@@ -10,7 +10,7 @@ use super::{data_actions, file, json, names, yaml};
 const FLOW: &str = "infra/genesys/flows/teams-presence.yaml";
 const TRIGGER: &str = "infra/genesys/flows/teams-presence.trigger.json";
 
-/// What Architect tells of a data action that failed.
+/// The outputs of a data action that failed in Architect.
 const FAILURE_OUTPUTS: [&str; 13] = [
     "errorCode",
     "status",
@@ -113,7 +113,7 @@ fn the_workflow_calls_a_data_action_that_exists_with_fields_that_it_has() {
 
 #[test]
 fn every_way_through_the_workflow_ends_with_a_reason() {
-    /// Whether what comes after these actions is said by one of them.
+    /// Whether the last of these actions ends the workflow with a reason, on each of its ways.
     fn ends(actions: &Value) -> bool {
         let last = actions.as_array().and_then(|actions| actions.last());
         let Some((kind, action)) = last.map(only) else { return false };

@@ -1,14 +1,14 @@
-//! The pages that are followed: a reader cannot tell a name that is wrong from a mistake of their own.
+//! The pages that readers follow: a reader cannot tell a wrong name from a mistake of their own.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{code_spans, data_actions, file, path, table, yaml};
 
-/// The way from nothing to the first escalation.
+/// The tutorial from nothing to the first escalation.
 const FIRST: &str = "docs/tutorial/first-escalation.md";
 
-/// Where a reader comes from one of Genesys's blueprints.
+/// The guide for readers who have one of Genesys's blueprints.
 const BLUEPRINTS: &str = "docs/how-to/from-the-blueprints.md";
 
 /// The pages that are followed: their commands are pasted as they stand.

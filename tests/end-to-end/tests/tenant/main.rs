@@ -1,6 +1,6 @@
-//! What a person imports or runs in Genesys Cloud and in Entra ID: every file is parsed by a grammar of its language,
-//! and every name in it has to exist where it points to. Neither tenant is at hand, so a name that is wrong would be
-//! found by whoever sets the bridge up.
+//! The files that a person imports or runs in Genesys Cloud and in Entra ID: each is parsed by a grammar of its
+//! language, and every name in it must exist where it points to. No tenant is at hand, so a wrong name would otherwise
+//! be found by the person who sets the bridge up.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
 
@@ -54,7 +54,7 @@ fn literals(folder: &str) -> BTreeSet<String> {
     texts.flat_map(|text| text.split('"').map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// What stands in backticks outside of code blocks.
+/// The texts in backticks outside of code blocks.
 fn code_spans(markdown: &str) -> Vec<&str> {
     let prose = markdown.split("```").step_by(2);
     prose.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()

@@ -1,5 +1,5 @@
-//! What Microsoft says of Graph's resources stands in one table of the code. The page of subscriptions and the script for
-//! Entra ID say the same.
+//! The code has one table of what Microsoft says about Graph's resources. The page on subscriptions and the script for
+//! Entra ID must say the same.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! CX as Code: what it refers to exists, in it and in the files that are its source.
+//! CX as Code: every reference in it leads to something, in it and in the files that it reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,7 +90,7 @@ fn what_is_declared_is_used_and_what_is_used_is_declared() {
     }
 }
 
-/// Where in a file something is said: `local.trigger.target.type`.
+/// The place of a value in a file: `local.trigger.target.type`.
 fn assert_said(references: BTreeSet<&str>, prefix: &str, place: &str, file: &Value) {
     assert!(!references.is_empty(), "nothing reads {place}");
     for reference in references {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// What a text is drawn in.
+/// The colour of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ink {
     Plain,
@@ -22,7 +22,7 @@ impl Ink {
     }
 }
 
-/// Where the next thing below the last one goes.
+/// A column of texts, and where the next one goes.
 #[derive(Debug)]
 pub(super) struct Column {
     left: f64,
@@ -42,7 +42,7 @@ impl Canvas {
         Self { width, drawn: String::new() }
     }
 
-    /// A window with a title, around what `content` draws. Gives where it ends.
+    /// Draws a window with a title around what `content` draws. Returns where it ends.
     pub(super) fn window(
         &mut self,
         left: f64,
@@ -62,7 +62,7 @@ impl Canvas {
         top + height
     }
 
-    /// A phone with one message. Gives where it ends.
+    /// Draws a phone with one message. Returns where it ends.
     pub(super) fn phone(&mut self, left: f64, top: f64, width: f64, sender: &str, message: &str) -> f64 {
         let mut column = Column { left: left + 34.0, top: top + 92.0, width: width - 68.0 };
         let mut inner = Self::new(self.width);
@@ -188,7 +188,7 @@ fn broken(content: &str, width: f64, size: f64, bold: bool) -> Vec<String> {
     lines
 }
 
-/// How wide a text is in Arial, about.
+/// The approximate width of a text in Arial.
 fn measured(content: &str, size: f64, bold: bool) -> f64 {
     let ems: f64 = content
         .chars()

@@ -31,7 +31,7 @@ const NUMBER: &str = "scripter.customersFormattedNumber";
 /// The fields of the answer that the script keeps.
 const FIELDS: [&str; 6] = ["message", "code", "requestId", "joinUrl", "meetingId", "startTime"];
 
-/// What one click came to.
+/// The outcome of one click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Click {

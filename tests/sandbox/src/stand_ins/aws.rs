@@ -1,6 +1,6 @@
 //! Secrets Manager, DynamoDB and SQS for a function that runs without the local cloud: in a handler test, in the benchmark.
 //!
-//! Secrets are what the vendors take now; tables keep what is written, and the queue takes every message and forgets it.
+//! Secrets hold what the vendors accept now; tables keep what is written; the queue takes every message and forgets it.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ pub const ENTRA_SECRET: &str = "bridge/entra";
 /// Name of the secret with the credential for Genesys Cloud.
 pub const GENESYS_SECRET: &str = "bridge/genesys";
 
-/// Name of the secret with what subscriptions are made with: client state and certificates.
+/// The name of the secret for subscriptions: client state and certificates.
 pub const WEBHOOK_SECRET: &str = "bridge/webhook";
 
-/// The client state in it.
+/// The client state in that secret.
 pub const CLIENT_STATE: &str = "9f1e7c52-the-client-state-of-the-stand-ins";
 
 pub(super) fn router(world: Arc<World>) -> Router {
@@ -53,7 +53,7 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
     .into_response()
 }
 
-/// What SQS answers when it has taken a batch.
+/// SQS's answer for a batch that it has taken.
 fn taken(entries: &Value) -> Value {
     let taken = |entry: &Value| json!({"Id": entry["Id"], "MessageId": Uuid::new_v4().to_string(), "MD5OfMessageBody": "", "SequenceNumber": "1"});
     json!({"Successful": entries.as_array().into_iter().flatten().map(taken).collect::<Vec<_>>(), "Failed": []})

@@ -1,4 +1,4 @@
-//! The part of the panel that is about messages in Genesys Cloud.
+//! The part of the control panel for messages in Genesys Cloud.
 
 use axum::Router;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! The part of the panel that is about Teams, mail, subscriptions and notifications.
+//! The part of the control panel for Teams, mail, subscriptions and notifications.
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -46,7 +46,7 @@ struct HostedContentAsked {
     content: String,
 }
 
-/// A message's photo, for the page. It is what somebody has sent: nothing in it may run.
+/// A message's photo, for the page. Anybody may have sent it, so nothing in it may run.
 async fn hosted_content(
     State(panel): State<Panel>,
     Query(asked): Query<HostedContentAsked>,
@@ -157,7 +157,7 @@ struct Write {
     policy_violation: Option<Violation>,
 }
 
-/// What data loss prevention makes of a message, and its sender of that.
+/// A verdict of data loss prevention on a message, and its sender's answer.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Violation {
@@ -171,7 +171,7 @@ struct Violation {
     justification_text: Option<String>,
 }
 
-/// Object id and name of a user.
+/// The object id and the name of a user.
 fn named(world: &World, user: &str) -> Result<(String, String), Refused> {
     let found = world.directory().user(user).map(|user| (user.id.clone(), user.display_name()));
     found.ok_or_else(|| Refused(format!("Nobody is {user}.\n")))

@@ -1,4 +1,4 @@
-//! The control panel: what a person switches on with curl, and looks at.
+//! The control panel: a person uses it with curl or a browser to switch things on, and to look at them.
 
 mod genesys;
 mod microsoft;
