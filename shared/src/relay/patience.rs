@@ -17,7 +17,7 @@ pub(super) const OUTAGE_PATIENCE: Duration = Duration::from_secs(20);
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
 /// The pause in the queue after the first failure; it doubles with each receive.
-const FIRST_WAIT: Duration = Duration::from_secs(30);
+const FIRST_WAIT: Duration = Duration::from_secs(10);
 
 /// The longest pause in the queue: how long a message may still wait after an outage is over.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
@@ -89,6 +89,7 @@ pub(super) fn wait_in_doubt(doubts: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict::SUSPECT_RECEIVES;
     use super::super::{MAX_POSTS, MAX_RECEIVES};
     use super::*;
 
@@ -101,9 +102,11 @@ mod tests {
     fn an_outage_of_a_week_uses_up_no_message() {
         let waits = (1..MAX_RECEIVES).map(|receives| wait(Verdict::Outage, receives));
         assert!(in_all(waits) > Duration::from_secs(10 * 24 * 3600));
-        assert_eq!(wait(Verdict::Outage, 1), Duration::from_secs(30), "a short one costs little");
+        assert_eq!(wait(Verdict::Outage, 1), Duration::from_secs(10), "a short one costs little");
         assert_eq!(wait(Verdict::Outage, MAX_RECEIVES), LONGEST_WAIT);
         assert_eq!(wait(Verdict::Throttled, 1), WINDOW);
+        let until_suspected = in_all((1..SUSPECT_RECEIVES).map(|receives| wait(Verdict::Outage, receives)));
+        assert_eq!(until_suspected.as_secs().div_ceil(3600), 2, "about two hours");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::error::{Code, Error};
 
 /// How many times a message is received, in about two hours, until it may be the cause of its failures. It is then set
 /// aside if others are delivered meanwhile.
-pub(super) const SUSPECT_RECEIVES: u32 = 12;
+pub(super) const SUSPECT_RECEIVES: u32 = 14;
 
 /// The verdict on a failed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

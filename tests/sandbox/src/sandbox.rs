@@ -136,10 +136,7 @@ impl Sandbox {
         };
         sandbox.store_secret(Vendor::Entra).await?;
         sandbox.store_secret(Vendor::Genesys).await?;
-        let keys = notification_keys()?;
-        let id = sandbox.output("NotificationKeysSecret");
-        let put = sandbox.cloud.secrets_manager().put_secret_value().secret_id(id).secret_string(keys.to_string());
-        put.send().await.map_err(|error| Trouble::from("A secret could not be stored", error))?;
+        sandbox.cloud.put_secret(sandbox.output("NotificationKeysSecret"), &notification_keys()?).await?;
         let (keeper, aws) = (sandbox.secret_keeper(), sandbox.cloud.cli());
         tokio::spawn(async move {
             while let Some(wish) = stand_ins.wishes.recv().await {
@@ -158,6 +155,21 @@ impl Sandbox {
     /// When Secrets Manager does not take it.
     pub async fn store_secret(&self, vendor: Vendor) -> Result<(), Trouble> {
         self.secret_keeper().store(vendor).await
+    }
+
+    /// Puts another private key beside the certificate that notifications are encrypted for, as somebody who mixes two up does.
+    ///
+    /// # Errors
+    /// When the secret cannot be read or stored.
+    pub async fn spoil_notification_keys(&self) -> Result<(), Trouble> {
+        let id = self.output("NotificationKeysSecret");
+        let read = self.cloud.secrets_manager().get_secret_value().secret_id(id).send().await;
+        let read = read.map_err(|error| Trouble::from("A secret could not be read", error))?;
+        let keys = serde_json::from_str(read.secret_string().unwrap_or_default());
+        let mut keys: Value = keys.map_err(|error| Trouble::from("A secret is no JSON", error))?;
+        let other = notification_keys()?;
+        keys["certificates"][0]["private_key_pem"] = other["certificates"][0]["private_key_pem"].clone();
+        self.cloud.put_secret(id, &keys).await
     }
 
     fn secret_keeper(&self) -> SecretKeeper {

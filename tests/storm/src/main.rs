@@ -17,6 +17,7 @@ of them after it took the message, and the worker is killed at its work.
 
 Usage: cargo storm [--messages N] [--chats N] [--per-second N] [--kills N] [--genesys-per-minute N]
                    [--genesys-forgets-ids] [--worker-timeout SECONDS]
+                   [--outage SECONDS] [--refused-secret SECONDS] [--wrong-key]
 
   --messages N            10,000 when not given
   --chats N               chats that they are written in, 200 when not given
@@ -26,18 +27,13 @@ Usage: cargo storm [--messages N] [--chats N] [--per-second N] [--kills N] [--ge
   --genesys-forgets-ids   Genesys Cloud shows a message twice that it is sent twice: one whose answer was lost, or
                           whose worker was killed, may then be there up to six times
   --worker-timeout S      how long the worker has for a batch, after twice which a killed one's messages come back; 90 as
-                          the template says when not given";
+                          the template says when not given
+  --outage S              when a quarter is there, Genesys Cloud answers nothing but 503 for so long
+  --refused-secret S      when half is there, Genesys Cloud refuses the bridge's secret for so long
+  --wrong-key             the worker has a private key that is not its certificate's";
 
 fn options() -> Result<Option<Storm>, lexopt::Error> {
-    let mut storm = Storm {
-        messages: 10_000,
-        chats: 200,
-        per_second: 60,
-        kills: 2,
-        genesys_per_minute: 10_000,
-        genesys_knows_ids: true,
-        worker_timeout: None,
-    };
+    let mut storm = Storm { kills: 2, ..Storm::of(10_000, 200, 60) };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -50,6 +46,9 @@ fn options() -> Result<Option<Storm>, lexopt::Error> {
             Long("worker-timeout") => {
                 storm.worker_timeout = Some(Duration::from_secs(arguments.value()?.parse()?));
             }
+            Long("outage") => storm.outage = Duration::from_secs(arguments.value()?.parse()?),
+            Long("refused-secret") => storm.refused_secret = Duration::from_secs(arguments.value()?.parse()?),
+            Long("wrong-key") => storm.wrong_key = true,
             Long("help") | Short('h') => return Ok(None),
             other => return Err(other.unexpected()),
         }

@@ -8,6 +8,7 @@ use sandbox::stand_ins::faults::Fault;
 use sandbox::stand_ins::{
     AGENT_ID, COLLEAGUE_ID, NewMessage, NotificationSettings, OpenMessagingSettings, Sender, Totals, Vendor,
 };
+use serde_json::Value;
 use tokio::time::{interval, sleep};
 
 use crate::verdict::{Message, Verdict, Written};
@@ -53,6 +54,67 @@ pub struct Storm {
     pub genesys_knows_ids: bool,
     /// The worker's time limit for a batch, of which the queue waits twice; `None` for the template's.
     pub worker_timeout: Option<Duration>,
+    /// How long Genesys Cloud answers nothing but 503, when a quarter is there.
+    pub outage: Duration,
+    /// How long Genesys Cloud refuses the secret of the bridge, when half is there.
+    pub refused_secret: Duration,
+    /// Whether the worker has a private key that is not its certificate's.
+    pub wrong_key: bool,
+}
+
+impl Storm {
+    /// So many messages in so many chats, written at this pace, and nothing but what always fails.
+    #[must_use]
+    pub fn of(messages: usize, chats: usize, per_second: usize) -> Self {
+        Self {
+            messages,
+            chats,
+            per_second,
+            kills: 0,
+            genesys_per_minute: 10_000,
+            genesys_knows_ids: true,
+            worker_timeout: None,
+            outage: Duration::ZERO,
+            refused_secret: Duration::ZERO,
+            wrong_key: false,
+        }
+    }
+}
+
+/// Something that lasts for a while, once so many messages are there.
+struct Trial {
+    after: usize,
+    lasts: Duration,
+    ends: Option<Instant>,
+}
+
+impl Trial {
+    fn new(after: usize, lasts: Duration) -> Self {
+        Self { after, lasts, ends: None }
+    }
+
+    /// Whether it begins now.
+    fn begins(&mut self, shown: usize) -> bool {
+        let begins = self.ends.is_none() && !self.lasts.is_zero() && shown >= self.after;
+        if begins {
+            self.ends = Some(Instant::now() + self.lasts);
+        }
+        begins
+    }
+
+    /// Whether it ends now, which it does once.
+    fn ends(&mut self) -> bool {
+        let ends = self.ends.is_some_and(|ends| Instant::now() >= ends) && !self.lasts.is_zero();
+        if ends {
+            self.lasts = Duration::ZERO;
+        }
+        ends
+    }
+
+    /// Whether it is still to come, or goes on.
+    fn is_due(&self) -> bool {
+        !self.lasts.is_zero()
+    }
 }
 
 /// The outcome of a storm.
@@ -74,6 +136,8 @@ pub struct Outcome {
     pub took: Duration,
     /// How many times a message may be shown.
     pub times_allowed: usize,
+    /// What the worker has counted in its log, and must have because of what was done to it.
+    pub counted: Vec<(&'static str, u64)>,
 }
 
 impl Outcome {
@@ -84,6 +148,8 @@ impl Outcome {
         let stuck = [(self.left, "are still on the queue"), (self.dead_letters, "are in the dead-letter queue")];
         let stuck = stuck.into_iter().filter(|(count, _)| *count > 0);
         broken.extend(stuck.map(|(count, what)| format!("{count} notifications {what}")));
+        let silent = self.counted.iter().filter(|(_, count)| *count == 0);
+        broken.extend(silent.map(|(metric, _)| format!("the worker never counted {metric}, so that no alarm rings")));
         broken
     }
 }
@@ -99,6 +165,9 @@ impl Storm {
             sandbox.cloud.set_timeout(WORKER, queue, timeout).await?;
         }
         sandbox.look_after_subscriptions().await?;
+        if self.wrong_key {
+            sandbox.spoil_notification_keys().await?;
+        }
         self.let_loose(sandbox);
 
         let began = Instant::now();
@@ -108,6 +177,8 @@ impl Storm {
         let mut clock = interval(TICK);
         clock.tick().await;
         let (mut shown, mut last_news) = (0, Instant::now());
+        let mut outage = Trial::new(self.messages / 4, self.outage);
+        let mut refusal = Trial::new(self.messages / 2, self.refused_secret);
         let mut writing = Box::pin(self.write(sandbox, &mut written));
         let mut is_written = false;
         loop {
@@ -139,7 +210,29 @@ impl Storm {
                     progress(&format!("the worker was killed at work on {taken}"));
                 }
             }
-            let settled = is_written && sandbox.world.notifications().totals.pending == 0;
+            if outage.begins(shown) {
+                sandbox.world.faults.clear();
+                sandbox.world.faults.add(Fault::at(Vendor::Genesys, "").times(0).status(503));
+                progress("Genesys Cloud is out");
+            } else if outage.ends() {
+                sandbox.world.faults.clear();
+                fail_calls(sandbox);
+                last_news = Instant::now();
+                progress("Genesys Cloud is back");
+            }
+            if !outage.is_due() && refusal.begins(shown) {
+                sandbox.world.directory().rotate_genesys_secret();
+                sandbox.world.expire_tokens();
+                progress("Genesys Cloud refuses the secret");
+            } else if refusal.ends() {
+                sandbox.store_secret(Vendor::Genesys).await?;
+                last_news = Instant::now();
+                progress("the secret is the new one");
+            }
+            let settled = is_written
+                && !outage.is_due()
+                && !refusal.is_due()
+                && sandbox.world.notifications().totals.pending == 0;
             if settled && (shown >= self.messages || last_news.elapsed() > PATIENCE) {
                 break;
             }
@@ -166,6 +259,7 @@ impl Storm {
             left,
             dead_letters,
             took,
+            counted: self.counted(&sandbox.cloud.logs(WORKER).await?),
             times_allowed: if self.genesys_knows_ids { 1 } else { TIMES_WITHOUT_IDS },
         })
     }
@@ -183,10 +277,15 @@ impl Storm {
             loss_percent: 1.0,
             ..settings
         });
-        let inbound = || Fault::at(Vendor::Genesys, "inbound/open/message");
-        world.faults.add(inbound().percent(0.5, 1).status(503));
-        // It fails after it took the message, so that nobody knows.
-        world.faults.add(inbound().percent(0.5, 2).reset().after());
+        fail_calls(sandbox);
+    }
+
+    /// What the worker has to have counted.
+    fn counted(&self, log: &str) -> Vec<(&'static str, u64)> {
+        let wanted = [("lackCredential", !self.refused_secret.is_zero()), ("unopened", self.wrong_key)];
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let sum = |metric: &str| lines.iter().filter_map(|line| line[metric].as_u64()).sum();
+        wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(metric, _)| (metric, sum(metric))).collect()
     }
 
     fn chats(&self, sandbox: &Sandbox) -> Result<Written, Trouble> {
@@ -217,4 +316,13 @@ impl Storm {
         }
         Ok(())
     }
+}
+
+/// One call in a hundred fails.
+fn fail_calls(sandbox: &Sandbox) {
+    let faults = &sandbox.world.faults;
+    let inbound = || Fault::at(Vendor::Genesys, "inbound/open/message");
+    faults.add(inbound().percent(0.5, 1).status(503));
+    // It fails after it took the message, so that nobody knows.
+    faults.add(inbound().percent(0.5, 2).reset().after());
 }
