@@ -81,7 +81,7 @@ pub trait Credential: Sized + Send + Sync {
     /// The JSON that the secret must hold, as the error message shows it.
     const EXPECTED: &'static str;
 
-    /// Reads the secret's text.
+    /// Reads the credential from the secret's text.
     ///
     /// # Errors
     /// The problem with the text, without any part of it.

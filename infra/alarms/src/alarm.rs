@@ -6,7 +6,7 @@ use crate::Trouble;
 use crate::table::{Missing, Namespace, OfEveryFunction, OfFunction, OfMetricFilter, OfQueue, Statistic};
 use crate::template::Template;
 
-/// Columns of the template.
+/// The most columns of a line in the template.
 const WIDTH: usize = 120;
 
 /// An alarm, with everything that differs from alarm to alarm. What is YAML already can be a function of CloudFormation.

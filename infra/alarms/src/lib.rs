@@ -19,7 +19,7 @@ use template::Template;
 #[error("{0}")]
 pub struct Trouble(pub String);
 
-/// Where the template is.
+/// The path of the committed template.
 #[must_use]
 pub fn template_path() -> PathBuf {
     checkout::root().join("infra/template.yaml")

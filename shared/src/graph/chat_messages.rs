@@ -24,13 +24,13 @@ pub struct ListedChatMessage {
     /// The id of its chat; absent for a message of a channel.
     #[serde(default)]
     pub chat_id: Option<String>,
-    /// When it was written.
+    /// When the message was sent.
     #[serde(rename = "createdDateTime", default, deserialize_with = "time")]
     pub created: Option<Timestamp>,
     /// When it was last changed; a reaction is a change.
     #[serde(rename = "lastModifiedDateTime", default, deserialize_with = "time")]
     pub modified: Option<Timestamp>,
-    /// When it was deleted.
+    /// When the message was deleted, if it was.
     #[serde(rename = "deletedDateTime", default, deserialize_with = "time")]
     pub deleted: Option<Timestamp>,
 }

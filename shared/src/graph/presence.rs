@@ -166,7 +166,7 @@ pub fn batch_outcomes(changes: &[PresenceChange], body: &[u8]) -> Result<Vec<Res
     Ok(outcomes)
 }
 
-/// Changes presences in Teams.
+/// Changes presences that Teams shows.
 pub trait Presences: Send + Sync {
     /// The client id of the bridge's app, whose session is the only one that it may set.
     ///

@@ -1,4 +1,4 @@
-//! Subscriptions to change notifications.
+//! The client's operations on subscriptions to change notifications.
 //!
 //! <https://learn.microsoft.com/graph/api/resources/subscription>
 
@@ -108,7 +108,7 @@ fn encrypt_with(body: &mut Value, certificate: &EncryptionCertificate) {
     body["encryptionCertificateId"] = certificate.id.as_str().into();
 }
 
-/// Subscriptions to change notifications.
+/// Lists, creates, renews and deletes subscriptions to change notifications.
 pub trait Subscriptions: Send + Sync {
     /// Lists the app's subscriptions in the tenant, all pages: `GET /subscriptions`. Graph allows 25 requests in 20 s.
     ///

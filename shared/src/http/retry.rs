@@ -26,7 +26,7 @@ pub enum Repeat {
     UnlessAccepted,
 }
 
-/// How an attempt ended.
+/// How an attempt at a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// The remote answered with this status and perhaps `Retry-After`.

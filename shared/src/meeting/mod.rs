@@ -56,7 +56,7 @@ pub struct Meeting {
     pub organizer: UserRef,
     /// Whether the default organizer replaced the one asked for.
     pub organizer_fallback: bool,
-    /// How it was made.
+    /// The way in which it was made.
     pub made_as: MadeAs,
     /// Its start and end. For a meeting that was found again, as the first request set them.
     pub window: TimeWindow,

@@ -150,8 +150,8 @@ impl Target {
 }
 
 impl Target {
-    /// Reads what was stored, perhaps by a deployment in another mode: then the same availability is meant, and where the
-    /// mode has none, nothing is shown.
+    /// Reads what was stored, perhaps by a deployment in another mode: then the same availability is meant, and where
+    /// the mode has none, nothing is shown.
     #[must_use]
     pub fn read_back(text: &str, mode: PresenceMode) -> Self {
         let availability = text.split_once('/').map_or(text, |(availability, _)| availability);

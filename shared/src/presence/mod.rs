@@ -1,7 +1,8 @@
 //! An agent's Genesys Cloud presence, shown in Microsoft Teams.
 //!
-//! There are two ways: one presence on request ([`PresenceUpdater`]), and every presence of the org from a queue of events
-//! ([`mirror`]). Both use the same map. An expiry is always sent, so that a lost event leaves nobody Busy for days.
+//! There are two ways: one presence on request ([`PresenceUpdater`]), and every presence of the org from a queue of
+//! events ([`mirror`]). Both use the same map. An expiry is always sent, so that a lost event leaves nobody Busy for
+//! days.
 
 mod directory;
 mod figures;
@@ -40,8 +41,8 @@ pub struct ChangedUser {
     pub session_id: Arc<str>,
 }
 
-/// The changes by which a user shows the target: one for each action that the mode uses, and one to clear what an action of
-/// the mode before had set, if this mode does not use that action.
+/// The changes by which a user shows the target: one for each action that the mode uses, and one to clear what an
+/// action of the mode before had set, if this mode does not use that action.
 #[must_use]
 pub fn changes(
     whom: &ChangedUser,

@@ -114,8 +114,8 @@ fn allowed(action: &str, pairs: &[Pair]) -> String {
 }
 
 impl Shown {
-    /// The pairs for this mode. Upper and lower case do not matter. Where both actions are used, the activity has to fit
-    /// one of them; the other takes its own for the same availability.
+    /// The pairs for this mode. Upper and lower case do not matter. Where both actions are used, the activity has to
+    /// fit one of them; the other takes its own for the same availability.
     ///
     /// # Errors
     /// A text that says which pairs are allowed.

@@ -187,11 +187,11 @@ pub struct DeliveryTally {
     pub nothing_to_deliver: usize,
     /// Delivered to a sink; a message counts once for each sink.
     pub delivered: usize,
-    /// Not for a sink.
+    /// Left out, because they are not for a sink; a message counts once for each sink.
     pub left_out: usize,
-    /// Had been delivered before.
+    /// Left out, because the sink had the event before.
     pub duplicates: usize,
-    /// Wait in the queue.
+    /// Left waiting in the queue.
     pub failed: usize,
     /// Failed because a credential was refused or could not be read.
     pub lack_credential: usize,

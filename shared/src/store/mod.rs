@@ -173,7 +173,7 @@ pub struct Claim {
     pub deadline: Timestamp,
 }
 
-/// How a claim ended.
+/// The answer to a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
     /// The record belongs to the claim: go ahead.

@@ -203,7 +203,7 @@ impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
         Ok(())
     }
 
-    /// Queues changes, in order.
+    /// Puts changes on the queue, in order.
     async fn put(&self, cx: &RequestContext, changes: Vec<Change>) -> Result<(), Error> {
         let entries = changes.iter().map(entry).collect::<Result<Vec<_>, _>>();
         let entries = entries.map_err(|error| Error::new(Code::INTERNAL, "The bridge has a bug.").because(error))?;

@@ -3,9 +3,9 @@
 /// A figure: a metric of this name in the invocation's log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
-    /// A number of things.
+    /// A count: how many there were of something.
     Count(&'static str, usize),
-    /// A length of time.
+    /// A duration in milliseconds: how long something took.
     Milliseconds(&'static str, i64),
 }
 

@@ -84,7 +84,7 @@ pub struct CallRecord {
     pub operation: &'static str,
     /// The HTTP status; 0 when there was no answer.
     pub status: u16,
-    /// How long it took.
+    /// How long the attempt took.
     pub took: Duration,
     /// The remote's id of the call, for its support: Graph's `request-id`, Genesys Cloud's correlation id.
     pub remote_id: String,
@@ -179,7 +179,7 @@ impl Record {
         self.notes().calls.len()
     }
 
-    /// Writes the log line.
+    /// Writes the log line of the request.
     pub fn write(&self, function: &str, outcome: Outcome<'_>) {
         tracing::info!(target: RECORD, "{}", self.line(function, outcome));
     }

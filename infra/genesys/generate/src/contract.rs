@@ -58,7 +58,7 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// Reads both files' text.
+    /// Reads the contract and the template from their texts.
     ///
     /// # Errors
     /// When one is not YAML.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 #[error("{0}")]
 pub struct Trouble(pub String);
 
-/// A file to import.
+/// A file that Genesys Cloud imports.
 #[derive(Debug)]
 pub struct File {
     /// The path of the file, below `infra/genesys/`.

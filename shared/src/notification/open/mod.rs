@@ -33,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The outcome of opening a notification.
 #[derive(Clone, PartialEq, Eq)]
 pub enum OpenedResource {
-    /// The resource, as JSON.
+    /// The resource, as Graph's JSON.
     Content(Vec<u8>),
     /// The resource does not exist any more.
     Gone,

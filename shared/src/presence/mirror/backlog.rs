@@ -1,8 +1,8 @@
 //! The backlog as the sending instance knows it, so that the index is asked only for turns that may be there.
 //!
 //! The turns that the invocation has noted itself are known from the start. The index is asked when other instances may
-//! have noted some: after an invocation that did not empty the backlog, after word of another instance, and when the clock
-//! says so. A turn that was found here may be over by then; the record is read before anything is sent.
+//! have noted some: after an invocation that did not empty the backlog, after word of another instance, and when the
+//! clock says so. A turn that was found here may be over by then; the record is read before anything is sent.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;

@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How old a presence may become before it is given up: after so long it says nothing any more.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// A presence to send.
+/// A presence that is to be sent to Teams.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) user: Uuid,
@@ -41,7 +41,7 @@ impl Job {
     }
 }
 
-/// How a job ended.
+/// How the sending of a presence ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
     Sent {

@@ -11,8 +11,8 @@ use crate::presence::{PresenceMode, PresenceSettings, Target};
 use crate::queue::Message;
 use crate::store::last_presence::{Advanced, LastPresence, Reason, SentPresence, Turn, TurnPlan, WantedPresence};
 
-/// How long a presence is renewed after the last event that confirmed it: a shift and a half. If the event that ends it was
-/// lost, it must not be renewed forever.
+/// How long a presence is renewed after the last event that confirmed it: a shift and a half. If the event that ends it
+/// was lost, it must not be renewed forever.
 const RENEWED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The counts of one invocation.
@@ -150,7 +150,7 @@ pub enum Decision {
     Stale,
 }
 
-/// Decides about an event.
+/// Decides what follows from an event.
 #[must_use]
 pub fn decide(
     newest: &NewestEvent,

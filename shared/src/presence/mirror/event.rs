@@ -126,7 +126,8 @@ pub fn read(message: &str) -> Result<Read, NoEvent> {
     }))
 }
 
-/// A time to the millisecond, which is what the state table keeps: a finer one would not be found equal to itself there.
+/// A time to the millisecond, which is what the state table keeps: a finer one would not be found equal to itself
+/// there.
 fn milliseconds(text: &str) -> Option<Timestamp> {
     let time: Timestamp = text.parse().ok()?;
     Timestamp::from_millisecond(time.as_millisecond()).ok()

@@ -1,8 +1,8 @@
-//! The links from Genesys Cloud users to Teams users: those of the whole org are loaded page by page ahead of the events and
-//! kept in the state table; a user without one is looked up.
+//! The links from Genesys Cloud users to Teams users: those of the whole org are loaded page by page ahead of the
+//! events and kept in the state table; a user without one is looked up.
 //!
-//! One by one, 50,000 users would take hours at the 300 requests a minute that Genesys Cloud allows. The few users of a pilot
-//! are looked up one by one.
+//! One by one, 50,000 users would take hours at the 300 requests a minute that Genesys Cloud allows. The few users of a
+//! pilot are looked up one by one.
 
 use std::time::Duration;
 
@@ -157,7 +157,8 @@ impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I,
         Ok(kept)
     }
 
-    /// The Teams user of a presence. Without a recent link, the presence is planned anew: to be looked up, or not at all.
+    /// The Teams user of a presence. Without a recent link, the presence is planned anew: to be looked up, or not at
+    /// all.
     pub(super) async fn linked(
         &self,
         cx: &RequestContext,

@@ -1,9 +1,9 @@
 //! Mirrors the presence of every user of the org from a queue of Genesys Cloud's events to Teams.
 //!
-//! Of each user in a batch, only the newest event counts. Its presence is noted in the state table, unless a newer one was
-//! noted before ([`crate::store::last_presence`] says how that keeps the order across instances). A noted presence is in the
-//! backlog, and its message is acknowledged. One instance at a time sends the backlog ([`sending`]); the others go on noting
-//! events, so that an urgent presence overtakes thousands that wait.
+//! Of each user in a batch, only the newest event counts. Its presence is noted in the state table, unless a newer one
+//! was noted before ([`crate::store::last_presence`] says how that keeps the order across instances). A noted presence
+//! is in the backlog, and its message is acknowledged. One instance at a time sends the backlog ([`sending`]); the
+//! others go on noting events, so that an urgent presence overtakes thousands that wait.
 
 mod backlog;
 mod batch;

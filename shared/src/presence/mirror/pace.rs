@@ -75,9 +75,9 @@ impl Pace {
         self.turns().next.saturating_duration_since(Instant::now())
     }
 
-    /// Holds all requests back for so long, because Graph asked to slow down; for twice as long the second time in a row, and so
-    /// on, up to the window that Graph counts over. Refused requests count against the budget too, so instances that came
-    /// back as soon as they may would keep each other out.
+    /// Holds all requests back for so long, because Graph asked to slow down; for twice as long the second time in a
+    /// row, and so on, up to the window that Graph counts over. Refused requests count against the budget too, so
+    /// instances that came back as soon as they may would keep each other out.
     pub fn pause(&self, retry_after: Duration) {
         let mut turns = self.turns();
         let longest = Duration::from_secs_f64(WINDOW_SECONDS).max(retry_after);

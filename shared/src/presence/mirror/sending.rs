@@ -38,8 +38,8 @@ const LOOKUPS_AT_ONCE: usize = 4;
 const BETWEEN_LOOKUPS: Duration = Duration::from_millis(250);
 
 impl<P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Mirror<'_, P, I, S> {
-    /// Sends what is due, unless another instance does. `noted` are the turns that this invocation has noted; `reminded`
-    /// says that it is to look for others too. Gives whether more is due than could be sent.
+    /// Sends what is due, unless another instance does. `noted` are the turns that this invocation has noted;
+    /// `reminded` says that it is to look for others too. Gives whether more is due than could be sent.
     pub(super) async fn send_due(
         &self,
         cx: &RequestContext,
@@ -231,7 +231,7 @@ impl<'a, P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Sending<'a, 
         }
     }
 
-    /// Sends the next batch.
+    /// Sends the next batch of presences to Graph.
     async fn send(&mut self) {
         let jobs = self.pick().await;
         if !jobs.is_empty() {

@@ -91,7 +91,7 @@ impl Scene {
         self.sink.deliver(&context(10), change, &message, attempt).await
     }
 
-    /// What Genesys Cloud gets.
+    /// The message as Genesys Cloud gets it.
     async fn sent(&self, message: &Value, before: Option<i64>, receives: u32) -> Value {
         self.genesys.expect(inbound_call(), 1, ResponseTemplate::new(200)).await;
         assert_eq!(self.deliver(message, before, receives).await.unwrap(), Delivered::Delivered);

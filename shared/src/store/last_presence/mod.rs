@@ -1,8 +1,9 @@
-//! A record for each user: the presence that the newest event asks for, the one that was sent last, and the time of the next
-//! attempt. The records keep the order of events across batches and instances, and are the backlog of what is to be sent.
+//! A record for each user: the presence that the newest event asks for, the one that was sent last, and the time of the
+//! next attempt. The records keep the order of events across batches and instances, and are the backlog of what is to
+//! be sent.
 //!
-//! A queue delivers events twice and out of order, and two instances may work on one user at once. So each event takes two
-//! writes, one before its presence is sent and one after:
+//! A queue delivers events twice and out of order, and two instances may work on one user at once. So each event takes
+//! two writes, one before its presence is sent and one after:
 //!
 //! 1. [`advance`](LastPresences::advance) writes the presence, unless an event of the same time or a later one was noted
 //!    before, and gives the user a [`Turn`]: the record is then in the backlog.
@@ -12,8 +13,8 @@
 //!
 //! The instance that is the last to send therefore checks after sending that it has sent the newest presence.
 //!
-//! The backlog is an index over the turns. It follows the records with a delay and may show a turn that is over, so the record
-//! is read before anything is sent.
+//! The backlog is an index over the turns. It follows the records with a delay and may show a turn that is over, so the
+//! record is read before anything is sent.
 
 mod dynamo;
 mod memory;
@@ -76,7 +77,7 @@ pub enum Reason {
 /// The time from which on a user's presence is to be worked on, and the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
-    /// The kind of work.
+    /// The reason, which tells the kind of work.
     pub reason: Reason,
     /// Not before this time; within a reason, the earliest comes first.
     pub at: Timestamp,

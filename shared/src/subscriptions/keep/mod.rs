@@ -79,7 +79,7 @@ pub enum Became {
     Left,
 }
 
-/// A step that failed.
+/// A step of the plan that failed, with its entry.
 #[derive(Debug, Clone)]
 pub struct StepTrouble {
     /// The entry of `SUBSCRIPTIONS`, counted from 1; 0 for a subscription that is not wanted.

@@ -1,4 +1,4 @@
-//! Tests of closing gaps.
+//! Tests that gaps are found and closed.
 
 use super::*;
 use crate::store::subscriptions::{Progress, SubscriptionNotes};
