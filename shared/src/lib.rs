@@ -39,3 +39,5 @@ pub mod store;
 pub mod subscriptions;
 pub mod telemetry;
 mod unset;
+#[cfg(test)]
+mod walls;

@@ -4,6 +4,9 @@
 //! (`from_startup`). A setting that is missing is noted in the [`Environment`] and reported with all others. So a new
 //! room does not touch this file.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -12,8 +15,6 @@ use aws_config::{BehaviorVersion, SdkConfig};
 
 use crate::aws;
 use crate::config::Environment;
-use crate::genesys::GenesysClient;
-use crate::graph::GraphClient;
 use crate::http::{Deadline, HttpClient, RequestContext};
 
 /// How long the first request may be kept waiting for warm connections. Lambda allows an init phase ten seconds.
@@ -23,14 +24,19 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const AWS_ATTEMPT: Duration = Duration::from_secs(2);
 
 /// The parts that clients are made of.
-#[derive(Debug)]
 pub struct Startup<'e> {
     /// The settings, and the problems with them.
     pub env: &'e mut Environment,
     http: HttpClient,
     aws: SdkConfig,
-    graph: Option<GraphClient>,
-    genesys: Option<GenesysClient>,
+    /// By their types: clients that several rooms ask for, so that they share one token and one connection.
+    shared: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Startup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Startup").field("env", &self.env).field("shared", &self.shared.len()).finish_non_exhaustive()
+    }
 }
 
 impl<'e> Startup<'e> {
@@ -38,29 +44,28 @@ impl<'e> Startup<'e> {
     pub async fn load(env: &'e mut Environment) -> Option<Self> {
         let http = HttpClient::from_env(env)?;
         let aws = aws(&http).await;
-        Some(Self { env, http, aws, graph: None, genesys: None })
+        Some(Self { env, http, aws, shared: HashMap::new() })
     }
 
     /// As [`Self::load`], with AWS access that the caller has configured.
     pub fn with(env: &'e mut Environment, aws: SdkConfig) -> Option<Self> {
         let http = HttpClient::from_env(env)?;
-        Some(Self { env, http, aws, graph: None, genesys: None })
+        Some(Self { env, http, aws, shared: HashMap::new() })
     }
 
-    /// The client of Microsoft Graph, shared by all rooms that ask for it: what [`GraphClient::from_startup`] reads.
-    pub fn graph(&mut self) -> Option<GraphClient> {
-        if self.graph.is_none() {
-            self.graph = GraphClient::from_startup(self);
+    /// A part that the rooms share: the first one that asks has it made, the others get a clone. `None` when it cannot be
+    /// made, which is noted as a problem.
+    pub fn shared<T>(&mut self, make: impl FnOnce(&mut Self) -> Option<T>) -> Option<T>
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        let made = self.shared.get(&TypeId::of::<T>()).and_then(|part| part.downcast_ref::<T>());
+        if let Some(part) = made {
+            return Some(part.clone());
         }
-        self.graph.clone()
-    }
-
-    /// The client of Genesys Cloud, shared by all rooms that ask for it: what [`GenesysClient::from_startup`] reads.
-    pub fn genesys(&mut self) -> Option<GenesysClient> {
-        if self.genesys.is_none() {
-            self.genesys = GenesysClient::from_startup(self);
-        }
-        self.genesys.clone()
+        let part = make(self)?;
+        self.shared.insert(TypeId::of::<T>(), Box::new(part.clone()));
+        Some(part)
     }
 
     /// The one outbound HTTP client.

@@ -34,7 +34,7 @@ impl App {
     /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, notes) = (startup.graph(), DynamoMeetingNotes::from_startup(&mut startup));
+        let (graph, notes) = (GraphClient::from_startup(&mut startup), DynamoMeetingNotes::from_startup(&mut startup));
         let settings = MeetingSettings::read(startup.env);
         let app = Self::new(graph?, notes?, settings?);
         warm_up(async |cx| {

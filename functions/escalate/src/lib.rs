@@ -54,7 +54,7 @@ impl App {
     /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, genesys) = (startup.graph(), startup.genesys());
+        let (graph, genesys) = (GraphClient::from_startup(&mut startup), GenesysClient::from_startup(&mut startup));
         let (records, notes) =
             (DynamoRecords::from_startup(&mut startup), DynamoMeetingNotes::from_startup(&mut startup));
         let (meetings, texts) = (MeetingSettings::read(startup.env), SmsSettings::read(startup.env));

@@ -44,7 +44,7 @@ impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, genesys) = (startup.graph(), startup.genesys());
+        let (graph, genesys) = (GraphClient::from_startup(&mut startup), GenesysClient::from_startup(&mut startup));
         let last = DynamoLastPresences::from_startup(&mut startup);
         // Without the queue, the clock alone reminds of the backlog.
         let reminder = startup.env.optional("PRESENCE_QUEUE_URL").map(|url| Reminder::new(startup.aws(), url));

@@ -36,7 +36,7 @@ impl App {
     /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, opener) = (startup.graph(), Opener::from_startup(&mut startup));
+        let (graph, opener) = (GraphClient::from_startup(&mut startup), Opener::from_startup(&mut startup));
         let deliveries = DynamoDeliveries::from_startup(&mut startup);
         let heard = DynamoSubscriptionNotes::from_startup(&mut startup);
         let sinks = Outlets::from_startup(&mut startup);

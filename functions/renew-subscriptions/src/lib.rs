@@ -48,7 +48,8 @@ impl App {
     /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, notes) = (startup.graph(), DynamoSubscriptionNotes::from_startup(&mut startup));
+        let (graph, notes) =
+            (GraphClient::from_startup(&mut startup), DynamoSubscriptionNotes::from_startup(&mut startup));
         let queues = SqsQueues::of_changes(&mut startup);
         let client_state = ClientState::secret_from_startup(&mut startup);
         let certificates = Certificates::secret_from_startup(&mut startup);

@@ -32,7 +32,7 @@ impl App {
     /// `env`.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (genesys, records) = (startup.genesys(), DynamoRecords::from_startup(&mut startup));
+        let (genesys, records) = (GenesysClient::from_startup(&mut startup), DynamoRecords::from_startup(&mut startup));
         let settings = SmsSettings::read(startup.env);
         let app = Self::new(genesys?, records?, settings?);
         warm_up(async |cx| {

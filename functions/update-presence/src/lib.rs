@@ -30,7 +30,7 @@ impl App {
     /// Builds the app from its settings and warms it up. `None` when a setting is missing or wrong, which is noted.
     pub async fn from_env(env: &mut Environment) -> Option<Self> {
         let mut startup = Startup::load(env).await?;
-        let (graph, genesys) = (startup.graph(), startup.genesys());
+        let (graph, genesys) = (GraphClient::from_startup(&mut startup), GenesysClient::from_startup(&mut startup));
         let settings = PresenceSettings::read(startup.env);
         let app = Self::new(graph?, genesys?, settings?);
         warm_up(async |cx| {

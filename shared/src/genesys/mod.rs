@@ -36,9 +36,13 @@ impl GenesysClient {
         Self { remote: Arc::new(remote), base }
     }
 
-    /// The client of the OAuth client in `GENESYS_SECRET_ID`: `GENESYS_DOMAIN`, or `GENESYS_LOGIN_URL` and
-    /// `GENESYS_API_URL`.
+    /// The client of the OAuth client in `GENESYS_SECRET_ID`, which the process has one of: `GENESYS_DOMAIN`, or
+    /// `GENESYS_LOGIN_URL` and `GENESYS_API_URL`.
     pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        startup.shared(Self::from_settings)
+    }
+
+    fn from_settings(startup: &mut Startup<'_>) -> Option<Self> {
         let secret = Secret::from_startup(startup, &["GENESYS_SECRET_ID"]);
         let login = origin(startup.env, "GENESYS_LOGIN_URL", "login");
         let api = origin(startup.env, "GENESYS_API_URL", "api");

@@ -55,8 +55,12 @@ impl GraphClient {
         Self { remote: Arc::new(remote), base, object_ids: Arc::default() }
     }
 
-    /// The client of the app in `ENTRA_SECRET_ID`: `ENTRA_LOGIN_URL`, `GRAPH_URL`.
+    /// The client of the app in `ENTRA_SECRET_ID`, which the process has one of: `ENTRA_LOGIN_URL`, `GRAPH_URL`.
     pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
+        startup.shared(Self::from_settings)
+    }
+
+    fn from_settings(startup: &mut Startup<'_>) -> Option<Self> {
         let secret = Secret::from_startup(startup, &["ENTRA_SECRET_ID"]);
         let login = entra::login_url(startup.env);
         let base = startup.env.or("GRAPH_URL", "https://graph.microsoft.com/v1.0".parse::<BaseUrl>().ok()?);

@@ -10,6 +10,8 @@ use aws_sdk_secretsmanager::config::Credentials;
 use bridge::config::Environment;
 use bridge::edge::{Answer, Consumer, Function, GraphSender, HttpEvent, Request, Webhook};
 use bridge::error::Error;
+use bridge::genesys::GenesysClient;
+use bridge::graph::GraphClient;
 use bridge::http::RequestContext;
 use bridge::meeting::MeetingSettings;
 use bridge::notification::queued::queue::NotificationQueue;
@@ -88,7 +90,7 @@ impl InProcess {
     pub fn create_meeting(&self) -> Option<Function<create_meeting::App<MemoryMeetingNotes>>> {
         let mut env = self.environment();
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
-        let graph = startup.graph()?;
+        let graph = GraphClient::from_startup(&mut startup)?;
         let app = create_meeting::App::new(graph, self.notes.clone(), MeetingSettings::read(startup.env)?);
         Some(Function::of(create_meeting::ROUTE, Ok(app)))
     }
@@ -104,7 +106,7 @@ impl InProcess {
     pub fn send_sms_with(&self, settings: &[(&str, &str)]) -> Option<Function<send_sms::App<MemoryRecords>>> {
         let mut env = self.environment_with(settings);
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
-        let genesys = startup.genesys()?;
+        let genesys = GenesysClient::from_startup(&mut startup)?;
         let app = send_sms::App::new(genesys, MemoryRecords::default(), SmsSettings::read(startup.env)?);
         Some(Function::of(send_sms::ROUTE, Ok(app)))
     }
@@ -114,7 +116,7 @@ impl InProcess {
     pub fn escalate(&self) -> Option<Function<escalate::App<MemoryRecords, MemoryMeetingNotes>>> {
         let mut env = self.environment();
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
-        let (graph, genesys) = (startup.graph()?, startup.genesys()?);
+        let (graph, genesys) = (GraphClient::from_startup(&mut startup)?, GenesysClient::from_startup(&mut startup)?);
         let (meetings, messages) = (MeetingSettings::read(startup.env)?, SmsSettings::read(startup.env)?);
         let app =
             escalate::App::new(graph, genesys, (MemoryRecords::default(), self.notes.clone()), meetings, messages);
@@ -134,7 +136,7 @@ impl InProcess {
     pub fn update_presence_with(&self, more: &[(&str, &str)]) -> Option<Function<update_presence::App>> {
         let mut env = self.environment_with(more);
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
-        let (graph, genesys) = (startup.graph()?, startup.genesys()?);
+        let (graph, genesys) = (GraphClient::from_startup(&mut startup)?, GenesysClient::from_startup(&mut startup)?);
         let app = update_presence::App::new(graph, genesys, PresenceSettings::read(startup.env)?);
         Some(Function::of(update_presence::ROUTE, Ok(app)))
     }
@@ -155,7 +157,7 @@ impl InProcess {
     fn mirror_presence_on<S: PresenceTable>(&self, last: S) -> Option<Consumer<mirror_presence::App<S>>> {
         let mut env = self.environment();
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
-        let (graph, genesys) = (startup.graph()?, startup.genesys()?);
+        let (graph, genesys) = (GraphClient::from_startup(&mut startup)?, GenesysClient::from_startup(&mut startup)?);
         let settings = MirrorSettings::read(startup.env)?;
         let app = mirror_presence::App::new(graph, genesys, last, None, settings);
         Some(Consumer::of(mirror_presence::FUNCTION, Ok(app)))
@@ -202,7 +204,7 @@ impl InProcess {
     ) -> Option<Consumer<renew_subscriptions::App<MemorySubscriptionNotes, MemoryChanges>>> {
         let mut env = self.environment_with(variables);
         let mut startup = Startup::with(&mut env, self.aws.clone())?;
-        let graph = startup.graph()?;
+        let graph = GraphClient::from_startup(&mut startup)?;
         let secrets =
             (ClientState::secret_from_startup(&mut startup)?, Certificates::secret_from_startup(&mut startup)?);
         let settings = KeeperSettings::read(startup.env)?;

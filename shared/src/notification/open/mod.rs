@@ -89,7 +89,7 @@ impl Opener {
     /// An opener with Microsoft Graph, the private keys in `NOTIFICATION_KEYS_SECRET_ID`, else `WEBHOOK_SECRET_ID`, and
     /// Entra's signing keys from `ENTRA_LOGIN_URL`.
     pub fn from_startup(startup: &mut Startup<'_>) -> Option<Self> {
-        let graph = startup.graph();
+        let graph = GraphClient::from_startup(startup);
         let keys = Secret::from_startup(startup, &NOTIFICATION_KEYS);
         let login = entra::login_url(startup.env);
         let (graph, keys, login) = (graph?, keys?, login?);
