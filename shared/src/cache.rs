@@ -115,7 +115,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
 
     /// Drops the value if it is still the one that was refused. Several requests may bring back the same refused value;
     /// the first drops it, the others find the new one.
-    pub async fn drop_if(&self, refused: impl FnOnce(&T) -> bool) {
+    pub(crate) async fn drop_if(&self, refused: impl FnOnce(&T) -> bool) {
         let mut slot = self.slot.lock().await;
         if slot.held.as_ref().is_some_and(|held| refused(&held.value)) {
             slot.held = None;
@@ -123,7 +123,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
     }
 
     /// Makes the value due for renewal if it is still this one. It stays in use while the renewal fails.
-    pub async fn renew_if(&self, old: impl FnOnce(&T) -> bool) {
+    pub(crate) async fn renew_if(&self, old: impl FnOnce(&T) -> bool) {
         if let Some(held) = self.slot.lock().await.held.as_mut().filter(|held| old(&held.value)) {
             held.refresh_at = Instant::now();
         }

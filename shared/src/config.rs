@@ -261,7 +261,7 @@ impl BaseUrl {
 
     /// Whether a URL that came from outside leads to the same scheme, host and port, so that a token may go with it.
     #[must_use]
-    pub fn is_origin_of(&self, url: &Url) -> bool {
+    pub(crate) fn is_origin_of(&self, url: &Url) -> bool {
         self.0.origin() == url.origin()
     }
 }

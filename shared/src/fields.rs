@@ -61,7 +61,7 @@ impl Fields {
 
     /// Reads a query as it was sent, encoded. Every field is a text, and the first of several with one name counts.
     #[must_use]
-    pub fn of_query(query: &str) -> Self {
+    pub(crate) fn of_query(query: &str) -> Self {
         let mut values = Map::new();
         for (name, text) in form_urlencoded::parse(query.as_bytes()) {
             values.entry(name).or_insert_with(|| text.into());
@@ -86,7 +86,7 @@ impl Fields {
 
     /// A field that has a fallback when it is absent. The forms of an unset variable count as absent, so that nobody
     /// reads `${input.agentName} invites you`. `None` as for [`Self::text`].
-    pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn optional_text(&mut self, name: &'static str) -> Option<String> {
         self.text(name).filter(|text| !has_reference(text) && !is_no_value(text))
     }
 
@@ -126,7 +126,7 @@ impl Fields {
     }
 
     /// A whole number within a range, as a number or as digits in a text. `None` as for [`Self::text`].
-    pub fn whole_number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
+    pub(crate) fn whole_number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let number = match self.text(name) {
             None => None,
             Some(text) => match text.trim_matches(is_blank).parse().ok().filter(|number| range.contains(number)) {
@@ -151,7 +151,7 @@ impl Fields {
 
     /// Whether a problem has been noted for this field.
     #[must_use]
-    pub fn has_problem(&self, name: &str) -> bool {
+    pub(crate) fn has_problem(&self, name: &str) -> bool {
         let start = format!("`{name}`:");
         self.problems.iter().any(|problem| problem.starts_with(&start))
     }

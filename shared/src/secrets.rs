@@ -145,7 +145,11 @@ impl<C: Credential> Secret<C> {
     ///
     /// # Errors
     /// [`SecretError`]
-    pub async fn replacement(&self, cx: &RequestContext, refused: &Arc<C>) -> Result<Option<Arc<C>>, SecretError> {
+    pub(crate) async fn replacement(
+        &self,
+        cx: &RequestContext,
+        refused: &Arc<C>,
+    ) -> Result<Option<Arc<C>>, SecretError> {
         self.cached.drop_if(|held| Arc::ptr_eq(held, refused)).await;
         let credential = self.get(cx).await?;
         Ok((!credential.is_same(refused)).then_some(credential))
@@ -156,7 +160,7 @@ impl<C: Credential> Secret<C> {
     ///
     /// # Errors
     /// [`SecretError`]
-    pub async fn reread(&self, cx: &RequestContext, held: &Arc<C>) -> Result<Arc<C>, SecretError> {
+    pub(crate) async fn reread(&self, cx: &RequestContext, held: &Arc<C>) -> Result<Arc<C>, SecretError> {
         self.cached.renew_if(|cached| Arc::ptr_eq(cached, held)).await;
         self.get(cx).await
     }

@@ -3,6 +3,7 @@
 use bridge::config::Environment;
 use bridge::edge::BatchAnswer;
 use bridge::error::Error;
+use bridge::graph::GraphClient;
 use bridge::http::RequestContext;
 use bridge::notification::open::{Notifications, Opener};
 use bridge::queue::Message;

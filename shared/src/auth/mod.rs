@@ -45,7 +45,7 @@ impl App {
     ///
     /// # Errors
     /// When the credential names the tenant by a domain.
-    pub fn tenant_guid(&self) -> Result<&str, Error> {
+    pub(crate) fn tenant_guid(&self) -> Result<&str, Error> {
         if self.tenant_id.parse::<Uuid>().is_err() {
             let message = "`tenant_id` of the Entra secret is a domain name. Put the tenant's guid there: Microsoft Graph's \
                            notifications name it so.";

@@ -60,7 +60,7 @@ pub struct SigningKey {
 impl SigningKey {
     /// Whether the key may sign a token of this tenant, which has these issuers.
     #[must_use]
-    pub fn is_for(&self, tenant_id: &str, issuers: &[String]) -> bool {
+    pub(crate) fn is_for(&self, tenant_id: &str, issuers: &[String]) -> bool {
         self.issuer.is_empty() || issuers.contains(&self.issuer.replace("{tenantid}", tenant_id))
     }
 }

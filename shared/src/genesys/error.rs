@@ -147,7 +147,7 @@ impl GenesysError {
 
     /// Whether Genesys Cloud complains about this field.
     #[must_use]
-    pub fn is_about(&self, field: &str) -> bool {
+    pub(crate) fn is_about(&self, field: &str) -> bool {
         match self {
             Self::Rejected { fields, .. } => fields.iter().any(|name| name.eq_ignore_ascii_case(field)),
             _ => false,

@@ -97,7 +97,7 @@ impl GenesysClient {
     ///
     /// # Errors
     /// [`GenesysError`]; only `Ambiguous` leaves open whether the message was accepted.
-    pub async fn send_inbound_open_message(
+    pub(crate) async fn send_inbound_open_message(
         &self,
         cx: &RequestContext,
         integration_id: &str,
@@ -126,7 +126,11 @@ impl GenesysClient {
     ///
     /// # Errors
     /// [`GenesysError`] when it does not answer, throttles the call, or refuses the token.
-    pub async fn open_messaging_answers(&self, cx: &RequestContext, integration_id: &str) -> Result<(), GenesysError> {
+    pub(crate) async fn open_messaging_answers(
+        &self,
+        cx: &RequestContext,
+        integration_id: &str,
+    ) -> Result<(), GenesysError> {
         let path = ["api", "v2", "conversations", "messaging", "integrations", "open", integration_id];
         let call = Call {
             upstream: Upstream::Genesys,

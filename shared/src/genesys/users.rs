@@ -133,7 +133,7 @@ impl GenesysClient {
     ///
     /// # Errors
     /// [`GenesysError`]
-    pub async fn is_linked_to_teams(&self, cx: &RequestContext, teams_user: Uuid) -> Result<bool, GenesysError> {
+    pub(crate) async fn is_linked_to_teams(&self, cx: &RequestContext, teams_user: Uuid) -> Result<bool, GenesysError> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct LinkedUser {

@@ -42,7 +42,7 @@ impl GraphClient {
     ///
     /// # Errors
     /// [`GraphError::SyncStateGone`] when the link is too old; any other [`GraphError`].
-    pub async fn get_all_messages_delta(
+    pub(crate) async fn get_all_messages_delta(
         &self,
         cx: &RequestContext,
         user: &str,
@@ -66,7 +66,7 @@ impl GraphClient {
     ///
     /// # Errors
     /// [`GraphError`]
-    pub async fn list_chat_messages(
+    pub(crate) async fn list_chat_messages(
         &self,
         cx: &RequestContext,
         chat: &str,

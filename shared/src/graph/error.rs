@@ -202,7 +202,7 @@ struct GraphErrorDetail {
 impl GraphError {
     /// Whether the resource that the call named does not exist.
     #[must_use]
-    pub fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 

@@ -92,7 +92,7 @@ impl CalendarEvent {
 
     /// Whether Graph has silently made an event without a meeting, because the organizer cannot use Teams.
     #[must_use]
-    pub fn is_downgraded(&self) -> bool {
+    pub(crate) fn is_downgraded(&self) -> bool {
         self.is_online_meeting == Some(false) || self.online_meeting_provider.as_deref() == Some("unknown")
     }
 

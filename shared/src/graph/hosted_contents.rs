@@ -60,7 +60,7 @@ impl HostedContentUrl {
 
     /// Whether the content belongs to a message of this chat or channel.
     #[must_use]
-    pub fn is_in(&self, conversation: &str) -> bool {
+    pub(crate) fn is_in(&self, conversation: &str) -> bool {
         let place = if self.segments.first().is_some_and(|first| first == "chats") { 1 } else { 3 };
         self.segments.get(place).is_some_and(|id| id == conversation)
     }
@@ -79,7 +79,7 @@ fn decoded(segment: &str) -> Option<String> {
 impl GraphClient {
     /// The place of a message's image, if it is below the Graph that this client calls.
     #[must_use]
-    pub fn hosted_content_url(&self, text: &str) -> Option<HostedContentUrl> {
+    pub(crate) fn hosted_content_url(&self, text: &str) -> Option<HostedContentUrl> {
         HostedContentUrl::read(&self.base, text)
     }
 
@@ -91,7 +91,7 @@ impl GraphClient {
     /// # Errors
     /// [`GraphError::NoReply`] with [`TooLarge`](crate::http::NoReply::TooLarge) when it has more bytes; any other
     /// [`GraphError`].
-    pub async fn get_hosted_content(
+    pub(crate) async fn get_hosted_content(
         &self,
         cx: &RequestContext,
         at: &HostedContentUrl,

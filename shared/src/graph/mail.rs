@@ -37,7 +37,7 @@ impl GraphClient {
     ///
     /// # Errors
     /// [`GraphError::SyncStateGone`] when the link is too old; any other [`GraphError`].
-    pub async fn mail_folder_delta(
+    pub(crate) async fn mail_folder_delta(
         &self,
         cx: &RequestContext,
         user: &str,

@@ -91,7 +91,7 @@ impl GraphClient {
     ///
     /// # Errors
     /// [`GraphError`]
-    pub async fn get_resource(
+    pub(crate) async fn get_resource(
         &self,
         cx: &RequestContext,
         path: impl IntoIterator<Item = &str>,

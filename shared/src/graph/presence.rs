@@ -17,7 +17,7 @@ const PERMISSION: &str = "Presence.ReadWrite.All";
 /// The most requests that Graph takes in one batch.
 ///
 /// <https://learn.microsoft.com/graph/json-batching>
-pub const BATCH_SIZE: usize = 20;
+pub(crate) const BATCH_SIZE: usize = 20;
 
 /// A change of one user's presence: one of Graph's actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,7 +204,7 @@ impl GraphClient {
     ///
     /// # Errors
     /// As for [`Self::batch_presence_changes`].
-    pub async fn change_presences(
+    pub(crate) async fn change_presences(
         &self,
         cx: &RequestContext,
         changes: &[PresenceChange],

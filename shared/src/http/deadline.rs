@@ -22,7 +22,7 @@ pub struct Deadline {
 impl Deadline {
     /// The deadline that the Lambda runtime announces, in milliseconds since the Unix epoch.
     #[must_use]
-    pub fn of_invocation(deadline_ms: u64) -> Self {
+    pub(crate) fn of_invocation(deadline_ms: u64) -> Self {
         let until = UNIX_EPOCH + Duration::from_millis(deadline_ms);
         Self::after(until.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero()).unwrap_or(WHEN_UNKNOWN))
     }
@@ -35,19 +35,19 @@ impl Deadline {
 
     /// How long an outbound call may take.
     #[must_use]
-    pub fn for_a_call(&self) -> Duration {
+    pub(crate) fn for_a_call(&self) -> Duration {
         self.until_end().saturating_sub(MARGIN_TO_STORE)
     }
 
     /// How long until the answer has to be on its way.
     #[must_use]
-    pub fn for_the_answer(&self) -> Duration {
+    pub(crate) fn for_the_answer(&self) -> Duration {
         self.until_end().saturating_sub(MARGIN_TO_ANSWER)
     }
 
     /// How long until Lambda ends the process.
     #[must_use]
-    pub fn until_end(&self) -> Duration {
+    pub(crate) fn until_end(&self) -> Duration {
         self.ends_at.saturating_duration_since(Instant::now())
     }
 }

@@ -40,7 +40,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 const ATTEMPT_PER_MIB: Duration = Duration::from_secs(1);
 
 /// The most bytes of an answer in JSON that are read. The largest is a page of calendar events, some tens of kilobytes.
-pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// The context of a request, for all code that works on it.
 #[derive(Debug, Clone)]

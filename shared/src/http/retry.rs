@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 /// The most attempts at a call, the first one included.
-pub const MAX_ATTEMPTS: u32 = 3;
+pub(crate) const MAX_ATTEMPTS: u32 = 3;
 
 /// The pause after a first failure that names none. It doubles each time, and is then shortened by the jitter.
 const BASE_PAUSE: Duration = Duration::from_millis(400);

@@ -12,11 +12,11 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 /// The expected form of a time field, as its error message says it.
-pub const EXPECTED_TIME: &str = "expected an ISO 8601 date and time such as 2026-05-04T18:00:00+02:00, or a local one such as 2026-05-04T18:00:00 \
+pub(crate) const EXPECTED_TIME: &str = "expected an ISO 8601 date and time such as 2026-05-04T18:00:00+02:00, or a local one such as 2026-05-04T18:00:00 \
      together with timeZone";
 
 /// The expected form of a zone field, as its error message says it.
-pub const EXPECTED_ZONE: &str =
+pub(crate) const EXPECTED_ZONE: &str =
     "expected an IANA name such as Europe/Berlin or a Windows name such as W. Europe Standard Time";
 
 /// A date and time as it was sent, with or without an offset.
@@ -80,7 +80,7 @@ impl SentTime {
     /// The instant; `None` when it needs a zone and there is none. A local time that a clock change skips moves
     /// forward; of one that it repeats, the first counts.
     #[must_use]
-    pub fn instant(&self, zone: Option<&Zone>) -> Option<Timestamp> {
+    pub(crate) fn instant(&self, zone: Option<&Zone>) -> Option<Timestamp> {
         match self {
             Self::Instant(instant) => Some(*instant),
             Self::Local(local) => zone?.0.to_timestamp(*local).ok(),
@@ -90,7 +90,7 @@ impl SentTime {
 
     /// Whether the time has a zone of its own that disagrees with this one.
     #[must_use]
-    pub fn contradicts(&self, zone: &Zone) -> bool {
+    pub(crate) fn contradicts(&self, zone: &Zone) -> bool {
         match self {
             Self::Zoned(local, own) => own.0.to_timestamp(*local).ok() != zone.0.to_timestamp(*local).ok(),
             Self::Instant(_) | Self::Local(_) => false,
@@ -110,13 +110,13 @@ pub struct TimeWindow {
 impl TimeWindow {
     /// The window that begins at a start and lasts for a duration.
     #[must_use]
-    pub fn lasting(start: Timestamp, duration: Duration) -> Option<Self> {
+    pub(crate) fn lasting(start: Timestamp, duration: Duration) -> Option<Self> {
         Some(Self { start, end: start.checked_add(duration).ok()? })
     }
 
     /// The window, extended by this much on both sides.
     #[must_use]
-    pub fn widened(self, by: Duration) -> Self {
+    pub(crate) fn widened(self, by: Duration) -> Self {
         Self {
             start: self.start.checked_sub(by).unwrap_or(Timestamp::MIN),
             end: self.end.checked_add(by).unwrap_or(Timestamp::MAX),
@@ -126,19 +126,19 @@ impl TimeWindow {
 
 /// UTC with `Z`, to the second, as answers and Graph's `DateTimeOffset` have it.
 #[must_use]
-pub fn utc(time: Timestamp) -> String {
+pub(crate) fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// UTC without offset, to the second, as Graph's `dateTimeTimeZone` has it.
 #[must_use]
-pub fn utc_without_offset(time: Timestamp) -> String {
+pub(crate) fn utc_without_offset(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// Reads one of Graph's times, which have up to seven decimals and are in UTC where they have no offset.
 #[must_use]
-pub fn from_graph(text: &str) -> Option<Timestamp> {
+pub(crate) fn from_graph(text: &str) -> Option<Timestamp> {
     text.parse::<SentTime>().ok()?.instant(Some(&Zone(TimeZone::UTC)))
 }
 

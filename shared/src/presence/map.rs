@@ -153,7 +153,7 @@ impl Target {
     /// Reads what was stored, perhaps by a deployment in another mode: then the same availability is meant, and where
     /// the mode has none, nothing is shown.
     #[must_use]
-    pub fn read_back(text: &str, mode: PresenceMode) -> Self {
+    pub(crate) fn read_back(text: &str, mode: PresenceMode) -> Self {
         let availability = text.split_once('/').map_or(text, |(availability, _)| availability);
         Self::parse(text, mode).or_else(|_| Self::parse(availability, mode)).unwrap_or(Self::Clear)
     }

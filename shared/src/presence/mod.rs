@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub use directory::TeamsUsers;
 pub use map::{NoSystemPresence, PresenceSettings, SystemPresence, Target};
-pub use pair::{PREFERRED, Pair, PresenceMode, SESSION, Shown};
+pub use pair::{Pair, PresenceMode, Shown};
 pub use update::{PresenceFields, PresenceOrder, PresenceUpdater};
 
 pub use crate::genesys::{ExternalIds, LinkList, LinksPage};

@@ -24,7 +24,7 @@ const fn pair(availability: &'static str, activity: &'static str) -> Pair {
 /// The pairs that `setUserPreferredPresence` allows.
 ///
 /// <https://learn.microsoft.com/graph/api/presence-setuserpreferredpresence>
-pub const PREFERRED: &[Pair] = &[
+pub(crate) const PREFERRED: &[Pair] = &[
     pair("Available", "Available"),
     pair("Busy", "Busy"),
     pair("DoNotDisturb", "DoNotDisturb"),
@@ -36,7 +36,7 @@ pub const PREFERRED: &[Pair] = &[
 /// The pairs that `setPresence` allows.
 ///
 /// <https://learn.microsoft.com/graph/api/presence-setpresence>
-pub const SESSION: &[Pair] = &[
+pub(crate) const SESSION: &[Pair] = &[
     pair("Available", "Available"),
     pair("Busy", "InACall"),
     pair("Busy", "InAConferenceCall"),

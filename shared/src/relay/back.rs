@@ -19,7 +19,7 @@ use crate::startup::Startup;
 use crate::telemetry::{CallRecord, Upstream};
 
 /// The message attribute with the reason for which a message is in the dead-letter queue.
-pub const REASON: &str = "reason";
+pub(crate) const REASON: &str = "reason";
 
 /// The queue refused a request, or did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

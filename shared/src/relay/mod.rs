@@ -54,7 +54,7 @@ pub const MAX_RECEIVES: u32 = 1000;
 /// How many times in all a message may be sent to a sink whose answers get lost. In the worst case the message arrives
 /// that many times: when the sink takes it each time, never answers, and does not recognise the repetition. After that
 /// it is set aside.
-pub const MAX_POSTS: u32 = 6;
+pub(crate) const MAX_POSTS: u32 = 6;
 
 /// An event, as it is delivered.
 pub trait Event: Send + Sync {

@@ -275,7 +275,7 @@ impl fmt::Debug for SmsMessage {
 impl SmsMessage {
     /// The key that makes two messages one: conversation and recipient; without a conversation, recipient and text.
     #[must_use]
-    pub fn record_key(&self) -> RecordKey {
+    pub(crate) fn record_key(&self) -> RecordKey {
         match &self.conversation {
             Some(conversation) => RecordKey::new(kind::SMS, &["conversation", conversation, &self.to]),
             None => RecordKey::new(kind::SMS, &["text", &self.to, &self.text]),

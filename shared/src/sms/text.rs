@@ -87,7 +87,7 @@ impl Template {
 
     /// Whether any of the texts uses the brand.
     #[must_use]
-    pub fn wants_brand(&self) -> bool {
+    pub(crate) fn wants_brand(&self) -> bool {
         std::iter::once(&self.default).chain(self.by_language.values()).any(|text| text.contains("{brand}"))
     }
 
@@ -104,7 +104,7 @@ impl Template {
 
 /// Puts link, agent and brand into a text from a request. A text without a place for the link gets it at the end.
 #[must_use]
-pub fn with_link(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
+pub(crate) fn with_link(text: &str, link: &str, agent: Option<&str>, brand: Option<&str>) -> String {
     if text.contains("{link}") { fill(text, link, agent, brand) } else { format!("{text}\n{link}") }
 }
 
@@ -140,7 +140,7 @@ fn one_line(name: &str) -> String {
 
 /// The length of a text in both of the alphabets of SMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Length {
+pub(crate) struct Length {
     /// Characters as Genesys Cloud counts them: UTF-16 units.
     pub characters: usize,
     /// The number of segments, which carriers bill.
@@ -164,7 +164,7 @@ fn septets(c: char) -> Option<usize> {
 /// Measures a text. GSM-7 has 160 septets in a single segment and 153 in each of several, UCS-2 has 70 and 67 units. A
 /// character of two is never split.
 #[must_use]
-pub fn measure(text: &str) -> Length {
+pub(crate) fn measure(text: &str) -> Length {
     let gsm: Option<Vec<usize>> = text.chars().map(septets).collect();
     let segments = match gsm {
         Some(septets) => segments(&septets, 160, 153),

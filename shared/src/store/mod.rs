@@ -145,19 +145,19 @@ pub struct StoredRecord {
 impl StoredRecord {
     /// Whether the record has expired, and so counts as absent.
     #[must_use]
-    pub fn is_expired(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires <= now
     }
 
     /// Whether its owner is still at work.
     #[must_use]
-    pub fn is_in_progress(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_in_progress(&self, now: Timestamp) -> bool {
         self.state == RecordState::Sending && now < self.deadline
     }
 
     /// Whether a claim may replace it. A claim may replace itself, because it is sent twice when its answer was lost.
     #[must_use]
-    pub fn yields_to(&self, claim: &Claim, now: Timestamp) -> bool {
+    pub(crate) fn yields_to(&self, claim: &Claim, now: Timestamp) -> bool {
         self.owner == claim.owner || self.is_expired(now) || (claim.resend && !self.is_in_progress(now))
     }
 }

@@ -123,7 +123,7 @@ pub struct Closing<'a, L, N, Q> {
 impl<L: Listings, N: SubscriptionNotes, Q: Queues> Closing<'_, L, N, Q> {
     /// Lists the changes, from where the last listing ended, and queues them. Queued changes are noted even when the
     /// listing cannot go on.
-    pub async fn close(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp) -> Closed {
+    pub(crate) async fn close(&self, cx: &RequestContext, gap: Gap<'_>, now: Timestamp) -> Closed {
         let mut closed = Closed::default();
         closed.trouble = self.go_on(cx, gap, now, &mut closed).await.err();
         closed

@@ -43,7 +43,7 @@ const MAX_ENTRY_BYTES: usize = 256 * 1024;
 
 /// Looks at a resource's name, the first line, and a content, all the rest. Gives what the agent reads of it who has
 /// seen an earlier version.
-pub fn check(input: &[u8]) -> String {
+pub(crate) fn check(input: &[u8]) -> String {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (name, content) = (&input[..end], input.get(end + 1..).unwrap_or_default());
     let change = change(&String::from_utf8_lossy(name));

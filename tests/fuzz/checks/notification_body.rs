@@ -47,7 +47,7 @@ impl Queues for Taken {
 
 /// Receives a body. What goes on a queue is what Amazon SQS takes and the worker understands; everything is accounted for;
 /// and a body is refused only for what it is.
-pub fn check(body: &[u8]) -> Option<DoorTally> {
+pub(crate) fn check(body: &[u8]) -> Option<DoorTally> {
     let states = States(Arc::new(ClientState::parse(r#"{"client_state": "s3cret"}"#).unwrap()));
     let (queues, settings) = (Taken::default(), ReceiverSettings { max_bytes: MAX_BYTES });
     let cx = RequestContext::new("fuzz", Deadline::after(Duration::from_secs(10)));

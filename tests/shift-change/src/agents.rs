@@ -11,14 +11,14 @@ use serde_json::json;
 use uuid::Uuid;
 
 /// The time within which the shift changes.
-pub const CHANGE: Duration = Duration::from_secs(300);
+pub(crate) const CHANGE: Duration = Duration::from_secs(300);
 
 /// When the simulation begins, on the clock of the events.
 const BEGIN: i64 = 1_800_000_000;
 
 /// An agent of the shift.
 #[derive(Debug, Clone)]
-pub struct Agent {
+pub(crate) struct Agent {
     /// The id in Genesys Cloud and in Teams: the simulation has one id for both.
     pub id: Uuid,
     /// The agent's presence before the shift changed.
@@ -29,7 +29,7 @@ pub struct Agent {
 
 impl Agent {
     /// One in ten logs off; the others change between presences that are not urgent, a third of them twice.
-    pub fn mostly_not_urgent(number: usize) -> Self {
+    pub(crate) fn mostly_not_urgent(number: usize) -> Self {
         let agent = Self::at_random(number);
         let first = agent.changes.first().map_or(Duration::ZERO, |(at, _)| *at);
         let (before, changes) = match number % 10 {
@@ -45,7 +45,7 @@ impl Agent {
     }
 
     /// Half of the agents log off; the others log on, and most of them go on queue within a minute. Some go for a meal.
-    pub fn at_random(number: usize) -> Self {
+    pub(crate) fn at_random(number: usize) -> Self {
         let within = |longest: Duration| Duration::from_millis(fastrand::u64(0..longest.as_millis().max(1) as u64));
         let first = within(CHANGE);
         let rest = CHANGE - first;
@@ -63,13 +63,13 @@ impl Agent {
     }
 
     /// The agent's presence in the end, and since when.
-    pub fn last(&self) -> (Duration, SystemPresence) {
+    pub(crate) fn last(&self) -> (Duration, SystemPresence) {
         self.changes.last().copied().unwrap_or((Duration::ZERO, self.before))
     }
 
     /// The agent's events on both topics, each with its time of arrival: 1 % come twice, 5 % late enough to be overtaken.
     /// An agent on the queue has another one soon, because the routing status changes.
-    pub fn events(&self) -> Vec<(Duration, Message)> {
+    pub(crate) fn events(&self) -> Vec<(Duration, Message)> {
         let id = self.id.to_string();
         let mut events = Vec::new();
         let mut arrive = |at: Duration, event: &GenesysEvent| {
@@ -95,13 +95,13 @@ impl Agent {
 }
 
 /// A time of the simulation on the clock of the events.
-pub fn time(since_begin: Duration) -> Timestamp {
+pub(crate) fn time(since_begin: Duration) -> Timestamp {
     let millisecond = BEGIN * 1000 + i64::try_from(since_begin.as_millis()).unwrap_or_default();
     Timestamp::from_millisecond(millisecond).unwrap_or_default()
 }
 
 /// The message that reminds an instance of the backlog: from the schedule, or from an instance that left turns.
-pub fn reminder() -> Message {
+pub(crate) fn reminder() -> Message {
     Message { id: Uuid::new_v4().to_string(), body: Reminder::body(), receives: 1, ..Message::default() }
 }
 

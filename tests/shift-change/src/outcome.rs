@@ -7,7 +7,7 @@ use bridge::presence::PresenceMode;
 
 /// The mix of agents who change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mix {
+pub(crate) enum Mix {
     /// Most agents log off, or on and on the queue.
     Change,
     /// One in ten logs off, the others change between presences that are not urgent.
@@ -42,7 +42,7 @@ impl Mix {
 
 /// The settings of a shift that is simulated.
 #[derive(Debug, Clone, Copy)]
-pub struct Shift {
+pub(crate) struct Shift {
     /// The mix of agents who change.
     pub mix: Mix,
     /// The mode: which of Graph's actions set presences.
@@ -57,7 +57,7 @@ pub struct Shift {
 
 impl Shift {
     /// The file name of the run's picture.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let mix = match self.mix {
             Mix::Change => "",
             Mix::TenthUrgent => "-one-in-ten-urgent",
@@ -69,7 +69,7 @@ impl Shift {
 
 /// A moment of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// Seconds since the beginning.
     pub at: f64,
     /// The messages that are not served yet.
@@ -80,7 +80,7 @@ pub struct Moment {
 
 /// The outcome of a run.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The settings of the simulated shift.
     pub shift: Shift,
     /// The number of events that came in.
@@ -112,16 +112,16 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 
 impl Outcome {
     /// The headings above the lines of outcomes.
-    pub const HEADINGS: &str = "agents      mode  urgent  budget/s   events in   HTTP calls   requests  per change   429s   \
+    pub(crate) const HEADINGS: &str = "agents      mode  urgent  budget/s   events in   HTTP calls   requests  per change   429s   \
                                 p95 lag s   worst lag s   p95 urgent s   done after s   wrong";
 
     /// How many times an agent who changed was sent a presence; each takes as many requests as the mode has actions.
-    pub fn sendings_per_agent(&self) -> f64 {
+    pub(crate) fn sendings_per_agent(&self) -> f64 {
         self.requests as f64 / (self.shift.agents * self.shift.mode.actions()) as f64
     }
 
     /// The promises that this run broke.
-    pub fn broken(&self) -> Vec<String> {
+    pub(crate) fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
         if self.wrong > 0 {
             broken.push(format!("{} agents are shown wrongly in the end", self.wrong));

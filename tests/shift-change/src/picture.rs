@@ -8,7 +8,7 @@ use crate::Trouble;
 use crate::outcome::{Moment, Outcome};
 
 /// Draws the picture of a run.
-pub fn draw(path: &Path, outcome: &Outcome) -> Result<(), Trouble> {
+pub(crate) fn draw(path: &Path, outcome: &Outcome) -> Result<(), Trouble> {
     let failed = |error: &dyn std::fmt::Display| Trouble(format!("{}: {error}", path.display()));
     let root = SVGBackend::new(path, (900, 560)).into_drawing_area();
     root.fill(&WHITE).map_err(|error| failed(&error))?;

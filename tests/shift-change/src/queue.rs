@@ -7,14 +7,14 @@ use bridge::queue::Message;
 use tokio::time::Instant;
 
 /// The settings of queue and event source mapping in the template.
-pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(370);
-pub const MAX_RECEIVES: u32 = 5;
-pub const BATCH: usize = 1000;
-pub const WINDOW: Duration = Duration::from_secs(3);
+pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(370);
+pub(crate) const MAX_RECEIVES: u32 = 5;
+pub(crate) const BATCH: usize = 1000;
+pub(crate) const WINDOW: Duration = Duration::from_secs(3);
 
 /// The queue. Messages come out in the order in which they become visible.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(crate) struct Queue {
     waiting: BTreeMap<(Instant, u64), Message>,
     taken: HashMap<String, Message>,
     next: u64,
@@ -24,13 +24,13 @@ pub struct Queue {
 
 impl Queue {
     /// Puts a message in, to be seen from this time on.
-    pub fn put(&mut self, message: Message, from: Instant) {
+    pub(crate) fn put(&mut self, message: Message, from: Instant) {
         self.next += 1;
         self.waiting.insert((from, self.next), message);
     }
 
     /// Takes the messages that are visible, a batch at most.
-    pub fn take(&mut self, now: Instant) -> Vec<Message> {
+    pub(crate) fn take(&mut self, now: Instant) -> Vec<Message> {
         let mut batch = Vec::new();
         while batch.len() < BATCH {
             match self.waiting.first_key_value() {
@@ -47,12 +47,12 @@ impl Queue {
     }
 
     /// Whether a whole batch is visible.
-    pub fn has_full_batch(&self, now: Instant) -> bool {
+    pub(crate) fn has_full_batch(&self, now: Instant) -> bool {
         self.waiting.keys().take_while(|(from, _)| *from <= now).nth(BATCH - 1).is_some()
     }
 
     /// Deletes a batch, except for the failed messages, which are visible again after the visibility timeout.
-    pub fn done(&mut self, batch: &[String], failed: &[String], taken_at: Instant) {
+    pub(crate) fn done(&mut self, batch: &[String], failed: &[String], taken_at: Instant) {
         for id in batch {
             let Some(mut message) = self.taken.remove(id) else { continue };
             if failed.contains(id) {
@@ -67,12 +67,12 @@ impl Queue {
     }
 
     /// Messages that are not served: waiting or at work.
-    pub fn backlog(&self, now: Instant) -> usize {
+    pub(crate) fn backlog(&self, now: Instant) -> usize {
         self.waiting.keys().take_while(|(from, _)| *from <= now).count() + self.taken.len()
     }
 
     /// Whether no message is left, now or later.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.taken.is_empty()
     }
 }

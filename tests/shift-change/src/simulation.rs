@@ -52,7 +52,7 @@ fn settings(shift: Shift) -> Result<MirrorSettings, Trouble> {
 }
 
 /// Simulates a shift change.
-pub fn run(shift: Shift) -> Result<Outcome, Trouble> {
+pub(crate) fn run(shift: Shift) -> Result<Outcome, Trouble> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     // The same numbers whenever it is run.
     fastrand::seed(shift.agents as u64);

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 /// The state table behind a network.
-pub struct Table(pub MemoryLastPresences);
+pub(crate) struct Table(pub MemoryLastPresences);
 
 impl Table {
     async fn travel() {
@@ -21,7 +21,7 @@ impl Table {
     }
 
     /// Whether something is still to be sent.
-    pub async fn has_backlog(&self, cx: &RequestContext) -> bool {
+    pub(crate) async fn has_backlog(&self, cx: &RequestContext) -> bool {
         for reason in [Reason::Urgent, Reason::Change, Reason::Unlinked] {
             if self.0.due(cx, reason, Timestamp::MAX, 1).await.is_ok_and(|due| !due.turns.is_empty()) {
                 return true;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::locked;
 
 /// Graph behind a network: the sandbox's stand-in, and when Teams was last told something about each user.
-pub struct Graph {
+pub(crate) struct Graph {
     remote: GraphInProcess,
     begin: Instant,
     round_trips: Mutex<u64>,
@@ -27,22 +27,22 @@ pub struct Graph {
 
 impl Graph {
     /// The stand-in of this world; times count from this beginning.
-    pub fn new(world: &Arc<World>, begin: Instant) -> Self {
+    pub(crate) fn new(world: &Arc<World>, begin: Instant) -> Self {
         Self { remote: GraphInProcess::new(world), begin, round_trips: Mutex::default(), told: Mutex::default() }
     }
 
     /// The number of requests over HTTP so far.
-    pub fn round_trips(&self) -> u64 {
+    pub(crate) fn round_trips(&self) -> u64 {
         *locked(&self.round_trips)
     }
 
     /// When Teams was last told something about a user.
-    pub fn told(&self, user: &str) -> Option<Duration> {
+    pub(crate) fn told(&self, user: &str) -> Option<Duration> {
         locked(&self.told).get(user).copied()
     }
 
     /// When Teams was last told something about any user.
-    pub fn last_told(&self) -> Option<Duration> {
+    pub(crate) fn last_told(&self) -> Option<Duration> {
         locked(&self.told).values().max().copied()
     }
 }
@@ -80,7 +80,7 @@ impl Presences for Graph {
 }
 
 /// Genesys Cloud, which allows 300 requests a minute. Its users have the same ids as in Teams.
-pub struct Genesys {
+pub(crate) struct Genesys {
     users: Vec<Uuid>,
     requests: Mutex<VecDeque<Instant>>,
 }
@@ -89,7 +89,7 @@ impl Genesys {
     const PER_MINUTE: usize = 300;
 
     /// An org of these users.
-    pub fn new(users: Vec<Uuid>) -> Self {
+    pub(crate) fn new(users: Vec<Uuid>) -> Self {
         Self { users, requests: Mutex::default() }
     }
 

@@ -208,7 +208,7 @@ impl ChatMessage {
 
     /// The id of the person, app or device that wrote it.
     #[must_use]
-    pub fn sender_id(&self) -> Option<&str> {
+    pub(crate) fn sender_id(&self) -> Option<&str> {
         let from = self.from.as_ref()?;
         let known = [&from.user, &from.application, &from.device].into_iter().flatten();
         known.map(|identity| identity.id.trim()).find(|id| !id.is_empty())

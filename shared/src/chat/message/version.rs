@@ -92,7 +92,7 @@ impl ChatMessage {
 
     /// Whether data loss prevention hides the message from its readers.
     #[must_use]
-    pub fn is_blocked(&self) -> bool {
+    pub(crate) fn is_blocked(&self) -> bool {
         self.policy_violation.as_ref().is_some_and(PolicyViolation::blocks)
     }
 

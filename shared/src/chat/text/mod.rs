@@ -362,7 +362,7 @@ pub fn named(kind: &str, name: &str) -> String {
 
 /// A name as text on one line, shortened to this many characters.
 #[must_use]
-pub fn one_line(name: &str, max_chars: usize) -> String {
+pub(crate) fn one_line(name: &str, max_chars: usize) -> String {
     let mut writer = TextWriter::new(4 * max_chars);
     writer.text(name);
     let (line, _) = writer.finish();

@@ -113,7 +113,7 @@ pub const MAIL_MESSAGE: ResourceKind = ResourceKind {
 };
 
 /// The kind of a presence, which Graph lets only a signed-in user subscribe to.
-pub const PRESENCE: ResourceKind = ResourceKind {
+pub(crate) const PRESENCE: ResourceKind = ResourceKind {
     name: "presence",
     read_permission: "Presence.Read.All",
     subscription: None,

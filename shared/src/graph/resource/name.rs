@@ -20,21 +20,21 @@ const GRAPH_HOSTS: [&str; 4] =
 /// A resource, by the segments of its path below Graph's base URL, decoded: of `chats('19:a')/messages('7')` and of
 /// `/Chats/19%3aa/Messages/7` they are four. A user's tenant (`Users/{id}@{tenant}`) is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResourceName<'a> {
+pub(crate) struct ResourceName<'a> {
     segments: Vec<Cow<'a, str>>,
 }
 
 /// The error for a text that is not the name of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the text does not name a resource of Microsoft Graph")]
-pub struct InvalidResourceName;
+pub(crate) struct InvalidResourceName;
 
 impl<'a> ResourceName<'a> {
     /// Reads the name of a single resource, as a notification writes it: a collection and an id at least, no query.
     ///
     /// # Errors
     /// [`InvalidResourceName`], also for a name that is longer than any of Graph's or could lead a request elsewhere.
-    pub fn read(text: &'a str) -> Result<Self, InvalidResourceName> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, InvalidResourceName> {
         match Self::read_with_query(text)? {
             (name, None) if name.segments.len() > 1 => Ok(name),
             _ => Err(InvalidResourceName),
@@ -45,7 +45,7 @@ impl<'a> ResourceName<'a> {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn read_with_query(text: &'a str) -> Result<(Self, Option<&'a str>), InvalidResourceName> {
+    pub(crate) fn read_with_query(text: &'a str) -> Result<(Self, Option<&'a str>), InvalidResourceName> {
         let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
         if path.len() > MAX_NAME_BYTES {
             return Err(InvalidResourceName);
@@ -55,13 +55,13 @@ impl<'a> ResourceName<'a> {
     }
 
     /// The segments of the path, decoded; names of collections keep their case.
-    pub fn segments(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().map(AsRef::as_ref)
     }
 
     /// The segments in normal form: names of collections and functions in lower case, ids unchanged. All spellings of a
     /// resource have the same normal form.
-    pub fn normal_segments(&self) -> impl Iterator<Item = Cow<'_, str>> {
+    pub(crate) fn normal_segments(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let path = self.row().map(|(_, path)| path.text);
         let mut pattern = path.map(|path| path.split('/'));
         self.segments.iter().enumerate().map(move |(index, segment)| {
@@ -80,27 +80,27 @@ impl<'a> ResourceName<'a> {
 
     /// The normal form: its segments joined by slashes. It is a name too, and its own normal form.
     #[must_use]
-    pub fn normal(&self) -> String {
+    pub(crate) fn normal(&self) -> String {
         self.normal_segments().collect::<Vec<_>>().join("/")
     }
 
     /// The id that follows the name of this collection: for `chats` it is `19:a` in
     /// `users/u/chats('19:a')/messages('7')`.
     #[must_use]
-    pub fn id_in(&self, collection: &str) -> Option<&str> {
+    pub(crate) fn id_in(&self, collection: &str) -> Option<&str> {
         let index = self.segments.iter().position(|segment| segment.eq_ignore_ascii_case(collection))?;
         self.segments.get(index + 1).map(AsRef::as_ref).filter(|id| !is_function(id))
     }
 
     /// The kind of the resource, or of the collection's members; `None` for one that the table does not have.
     #[must_use]
-    pub fn kind(&self) -> Option<&'static ResourceKind> {
+    pub(crate) fn kind(&self) -> Option<&'static ResourceKind> {
         self.row().map(|(kind, _)| kind)
     }
 
     /// The ids of the chat and of the message, if it is a message of a chat.
     #[must_use]
-    pub fn chat_message(&self) -> Option<(&str, &str)> {
+    pub(crate) fn chat_message(&self) -> Option<(&str, &str)> {
         let (kind, path) = self.row()?;
         match self.segments.as_slice() {
             [.., chat, _, message] if path.is_item && kind.name == CHAT_MESSAGE.name => Some((chat, message)),
@@ -110,7 +110,7 @@ impl<'a> ResourceName<'a> {
 
     /// The application permission that reading it needs, which the error names when it is missing.
     #[must_use]
-    pub fn read_permission(&self) -> &'static str {
+    pub(crate) fn read_permission(&self) -> &'static str {
         self.kind().map_or("for reading the resource", |kind| kind.read_permission)
     }
 

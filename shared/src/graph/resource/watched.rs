@@ -57,13 +57,13 @@ impl WatchedResource {
 
     /// Whether a `$select` names the properties that its notifications carry.
     #[must_use]
-    pub fn has_select(&self) -> bool {
+    pub(crate) fn has_select(&self) -> bool {
         self.query().to_ascii_lowercase().contains("$select=")
     }
 
     /// Whether it is a presence, which Graph lets only a signed-in user subscribe to.
     #[must_use]
-    pub fn is_presence(&self) -> bool {
+    pub(crate) fn is_presence(&self) -> bool {
         self.kind() == Some(&PRESENCE)
     }
 

@@ -53,7 +53,7 @@ impl ClientState {
     /// Whether this is the client state, or the previous one. The comparison takes the same time however much of it is
     /// right.
     #[must_use]
-    pub fn admits(&self, shown: &ClientStateShown) -> bool {
+    pub(crate) fn admits(&self, shown: &ClientStateShown) -> bool {
         let equal = |expected: &SecretString| expected.expose_secret().as_bytes().ct_eq(shown.as_bytes());
         let previous = self.previous.as_ref().map_or(Choice::from(0), equal);
         (equal(&self.current) | previous).into()

@@ -117,7 +117,7 @@ fn certified(pem: &str) -> Option<Vec<u8>> {
 
 impl DecryptionKeys {
     /// The labels of the certificates whose private key does not belong to them.
-    pub fn misfits(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn misfits(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(_, key)| !key.fits).map(|(label, _)| label.as_str())
     }
 

@@ -18,7 +18,7 @@ use crate::store::chat_names::ChatNames;
 
 /// How many times the queue hands out a message before it is delivered without an image that could not be fetched. It
 /// must be less than the receives after which the queue gives the message up.
-pub const IMAGE_TRIES: u32 = 3;
+pub(crate) const IMAGE_TRIES: u32 = 3;
 
 /// The images of a message after fetching.
 pub(super) struct Images {

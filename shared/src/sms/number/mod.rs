@@ -98,7 +98,7 @@ impl PhoneNumber {
 
     /// The number, with its `+`.
     #[must_use]
-    pub fn e164(&self) -> &str {
+    pub(crate) fn e164(&self) -> &str {
         &self.0
     }
 }

@@ -18,7 +18,7 @@ use crate::http::RequestContext;
 
 /// How long a name is kept after it was last asked for: longer than Genesys Cloud continues a conversation, which is 72
 /// hours at most.
-pub const NAME_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const NAME_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A person who writes in a chat. It has no `Debug`, so that a name cannot reach a log.
 #[derive(Clone, PartialEq, Eq)]

@@ -31,10 +31,10 @@ use crate::http::RequestContext;
 
 /// How long a delivery is remembered: longer than Graph repeats a notification (four hours), and longer than the gap of
 /// a subscription that was lost over a weekend.
-pub const DELIVERY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const DELIVERY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// For this long a delivery is certainly remembered, however long its event took to arrive.
-pub const DELIVERY_REMEMBERED: SignedDuration = SignedDuration::from_hours(6 * 24);
+pub(crate) const DELIVERY_REMEMBERED: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// The lease of a resource, held by one invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]

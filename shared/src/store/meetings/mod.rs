@@ -24,7 +24,7 @@ use crate::http::RequestContext;
 
 /// How long a meeting is remembered, counted from its creation and from its planned end: longer than an interaction
 /// that goes from agent to agent.
-pub const NOTE_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const NOTE_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The note of a conversation's meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct MeetingNote {
 impl MeetingNote {
     /// Whether both notes lead to the same meeting.
     #[must_use]
-    pub fn is_same_meeting(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_meeting(&self, other: &Self) -> bool {
         self.event_id == other.event_id && self.organizer.eq_ignore_ascii_case(&other.organizer)
     }
 

@@ -22,7 +22,7 @@ use super::StoreError;
 use crate::http::RequestContext;
 
 /// The shortest time between two notes that a subscription was heard of.
-pub const HEARD_AT_MOST_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const HEARD_AT_MOST_EVERY: Duration = Duration::from_secs(60);
 
 /// What the keeper has done about a resource. It is written before a subscription is created, without its id, and again
 /// when the subscription exists.

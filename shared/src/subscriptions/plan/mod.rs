@@ -14,7 +14,7 @@ use crate::graph::subscriptions::Subscription;
 use crate::store::subscriptions::{FoundNotes, KeptSubscription, Note};
 
 /// A subscription that was renewed this recently needs no other renewal to be authorized anew.
-pub const RENEWED_JUST_NOW: Duration = Duration::from_secs(10 * 60);
+pub(crate) const RENEWED_JUST_NOW: Duration = Duration::from_secs(10 * 60);
 
 /// How far an expiry may be from the one that was asked for without a warning.
 const EXPIRY_TOLERANCE: Duration = Duration::from_secs(5 * 60);
@@ -77,7 +77,7 @@ pub enum Step {
 impl Step {
     /// The order of steps: missing subscriptions first, then those that expire first, then those that can wait.
     #[must_use]
-    pub fn urgency(&self) -> (u8, Option<Timestamp>) {
+    pub(crate) fn urgency(&self) -> (u8, Option<Timestamp>) {
         match self {
             Self::Create => (0, None),
             Self::Adopt(_) => (1, None),
@@ -216,7 +216,7 @@ fn half_life_is_over(id: &str, granted: Duration, expires: Timestamp, now: Times
 
 /// Whether a subscription is about to expire although it should have been renewed long before.
 #[must_use]
-pub fn is_near_expiry(expires: Option<Timestamp>, granted: Duration, now: Timestamp) -> bool {
+pub(crate) fn is_near_expiry(expires: Option<Timestamp>, granted: Duration, now: Timestamp) -> bool {
     expires.is_none_or(|expires| {
         expires.duration_since(now).as_millis() * 4 < i128::try_from(granted.as_millis()).unwrap_or(i128::MAX)
     })
@@ -224,7 +224,12 @@ pub fn is_near_expiry(expires: Option<Timestamp>, granted: Duration, now: Timest
 
 /// Whether a subscription was not heard of for longer than the settings allow.
 #[must_use]
-pub fn is_silent(kept: &KeptSubscription, heard: Option<Timestamp>, silence: Option<Duration>, now: Timestamp) -> bool {
+pub(crate) fn is_silent(
+    kept: &KeptSubscription,
+    heard: Option<Timestamp>,
+    silence: Option<Duration>,
+    now: Timestamp,
+) -> bool {
     let made = kept.made.unwrap_or(kept.begun);
     let last = heard.map_or(made, |heard| heard.max(made));
     silence
@@ -233,13 +238,13 @@ pub fn is_silent(kept: &KeptSubscription, heard: Option<Timestamp>, silence: Opt
 
 /// Whether Graph gave a subscription a very different expiry from the one that was asked for.
 #[must_use]
-pub fn is_far_from(asked: Timestamp, granted: Timestamp) -> bool {
+pub(crate) fn is_far_from(asked: Timestamp, granted: Timestamp) -> bool {
     asked.duration_since(granted).unsigned_abs() > EXPIRY_TOLERANCE
 }
 
 /// Whether the changes of a resource are to be listed now.
 #[must_use]
-pub fn is_listing_due(note: Option<&Note>, settings: &KeeperSettings, urgent: bool, now: Timestamp) -> bool {
+pub(crate) fn is_listing_due(note: Option<&Note>, settings: &KeeperSettings, urgent: bool, now: Timestamp) -> bool {
     let Some(progress) = note.and_then(|note| note.progress.as_ref()) else { return true };
     let is_time = settings.reconcile.is_some_and(|every| {
         now.duration_since(progress.closed_until) >= jiff::SignedDuration::try_from(every).unwrap_or_default()

@@ -11,18 +11,18 @@ use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 /// The engine of all tests, started once.
-pub static ENGINE: LazyLock<Arc<Engine>> =
+pub(crate) static ENGINE: LazyLock<Arc<Engine>> =
     LazyLock::new(|| Arc::new(Engine::start(|what| println!("{what}")).unwrap()));
 
 /// Everything that has ever broken a template, JSON or a URL.
-pub const NASTY: &str =
+pub(crate) const NASTY: &str =
     "O'Neill \"Q\" \\ / \n\r\t $ # ${input.user} $!x #set($a = 1) #if(true) $esc.x ü 😀 \u{0} \u{2028} %20+&=?";
 
 /// A secret that would break a form, too.
-pub const SECRET: &str = "s3cr+t&/=\"~ $x";
+pub(crate) const SECRET: &str = "s3cr+t&/=\"~ $x";
 
 /// A server with a token endpoint that numbers its tokens, and with `/meetings`, which answers these in turn.
-pub async fn server(answers: Vec<ResponseTemplate>) -> MockServer {
+pub(crate) async fn server(answers: Vec<ResponseTemplate>) -> MockServer {
     let server = MockServer::start().await;
     let tokens = std::sync::atomic::AtomicUsize::new(1);
     let token = move |_: &Request| {
@@ -37,19 +37,19 @@ pub async fn server(answers: Vec<ResponseTemplate>) -> MockServer {
 }
 
 /// The requests that `/meetings` got.
-pub async fn requests(server: &MockServer) -> Vec<Request> {
+pub(crate) async fn requests(server: &MockServer) -> Vec<Request> {
     let all = server.received_requests().await.unwrap();
     all.into_iter().filter(|request| request.url.path() == "/meetings").collect()
 }
 
 /// How many tokens were asked for.
-pub async fn token_requests(server: &MockServer) -> usize {
+pub(crate) async fn token_requests(server: &MockServer) -> usize {
     let all = server.received_requests().await.unwrap();
     all.iter().filter(|request| request.url.path() == "/token").count()
 }
 
 /// An integration whose customAuth action asks that server.
-pub fn integration(server: &MockServer) -> Integration {
+pub(crate) fn integration(server: &MockServer) -> Integration {
     let auth = json!({
         "name": "Token", "integrationType": "custom-rest-actions", "actionType": "customAuth",
         "config": {
@@ -67,7 +67,7 @@ pub fn integration(server: &MockServer) -> Integration {
 }
 
 /// An action on `/meetings` of that server, with something about it changed.
-pub fn action(server: &MockServer, change: impl FnOnce(&mut Value)) -> Action {
+pub(crate) fn action(server: &MockServer, change: impl FnOnce(&mut Value)) -> Action {
     let mut action = json!({
         "name": "Create meeting", "integrationType": "custom-rest-actions", "actionType": "custom",
         "config": {
@@ -100,17 +100,17 @@ pub fn action(server: &MockServer, change: impl FnOnce(&mut Value)) -> Action {
 }
 
 /// An answer that the action accepts.
-pub fn good() -> ResponseTemplate {
+pub(crate) fn good() -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({"ok": true, "joinUrl": "https://teams.microsoft.com/l/1"}))
 }
 
 /// An input that the action accepts.
-pub fn input() -> Value {
+pub(crate) fn input() -> Value {
     json!({"user": "kim@contoso.com"})
 }
 
 /// The failure of an execution that must fail.
-pub fn failure(execution: Execution) -> (Failure, String) {
+pub(crate) fn failure(execution: Execution) -> (Failure, String) {
     let trace = execution.trace.to_string();
     match execution.outcome {
         Err(failure) => (failure, trace),

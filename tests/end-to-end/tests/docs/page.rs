@@ -8,7 +8,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// The links and anchors of a page.
 #[derive(Debug, Default)]
-pub struct Page {
+pub(crate) struct Page {
     /// The fragments of its headings.
     pub anchors: BTreeSet<String>,
     /// The targets of its links and images.
@@ -21,7 +21,7 @@ pub struct Page {
 
 impl Page {
     /// Reads a page from its Markdown.
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut page = Self::default();
         let mut undefined = Vec::new();
         let mut heading: Option<String> = None;
@@ -64,7 +64,7 @@ fn fragment(heading: &str) -> String {
 }
 
 /// Every page of the repository, by its path from the root; nothing that a build has fetched or made.
-pub fn all() -> BTreeMap<PathBuf, Page> {
+pub(crate) fn all() -> BTreeMap<PathBuf, Page> {
     fn walk(root: &Path, folder: &Path, pages: &mut BTreeMap<PathBuf, Page>) {
         for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
             let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());

@@ -6,7 +6,7 @@ use super::{Action, Variable, typed};
 
 /// When a component is visible.
 #[derive(Debug, Clone, Copy)]
-pub enum Visible {
+pub(crate) enum Visible {
     /// The component is always visible.
     Always,
     /// The component is visible while a flag is true.
@@ -15,7 +15,7 @@ pub enum Visible {
 
 /// A line or more of text.
 #[must_use]
-pub fn text(content: &str, size: u8, bold: bool, visible: Visible) -> Value {
+pub(crate) fn text(content: &str, size: u8, bold: bool, visible: Visible) -> Value {
     let mut properties = placed("stretch", visible);
     properties.extend(lettered(content, size, bold, "left"));
     properties.insert("padding".into(), typed("spacing", 0));
@@ -24,7 +24,7 @@ pub fn text(content: &str, size: u8, bold: bool, visible: Visible) -> Value {
 
 /// A button that runs the action of a name, and cannot be pressed while a flag is true.
 #[must_use]
-pub fn button(label: &str, action: &str, disabled: Option<Variable>, visible: Visible) -> Value {
+pub(crate) fn button(label: &str, action: &str, disabled: Option<Variable>, visible: Visible) -> Value {
     let mut properties = placed("auto", visible);
     properties.extend(lettered(label, 11, false, "center"));
     properties.insert("clickAction".into(), Action::reference(action));
@@ -35,7 +35,7 @@ pub fn button(label: &str, action: &str, disabled: Option<Variable>, visible: Vi
 
 /// A field for a text that the agent may enter, with a word on what is meant while it is empty.
 #[must_use]
-pub fn entry(variable: Variable, placeholder: &str, disabled: Variable) -> Value {
+pub(crate) fn entry(variable: Variable, placeholder: &str, disabled: Variable) -> Value {
     let mut properties = asked(variable, disabled);
     properties.insert("placeholderText".into(), typed("interpolatedText", placeholder));
     properties.insert("validation".into(), json!({"typeName": "inputValidation"}));
@@ -47,7 +47,7 @@ pub fn entry(variable: Variable, placeholder: &str, disabled: Variable) -> Value
 
 /// A date and time that the agent may choose.
 #[must_use]
-pub fn date_and_time(variable: Variable, disabled: Variable) -> Value {
+pub(crate) fn date_and_time(variable: Variable, disabled: Variable) -> Value {
     let mut properties = asked(variable, disabled);
     properties.insert("doesIncludeTime".into(), typed("boolean", true));
     component("date", properties)
