@@ -42,10 +42,12 @@ pub enum Upstream {
     EventBus,
     /// A parameter or an object with the text of a setting.
     Settings,
+    /// The Bot Framework's documents about its signing keys.
+    BotFramework,
 }
 
 impl Upstream {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Entra,
         Self::Graph,
         Self::GenesysLogin,
@@ -56,6 +58,7 @@ impl Upstream {
         Self::Media,
         Self::EventBus,
         Self::Settings,
+        Self::BotFramework,
     ];
 
     /// The name of the latency metric, which is in milliseconds.
@@ -71,6 +74,7 @@ impl Upstream {
             Self::Media => "mediaMs",
             Self::EventBus => "eventBusMs",
             Self::Settings => "settingsMs",
+            Self::BotFramework => "botFrameworkMs",
         }
     }
 }

@@ -205,37 +205,19 @@ fn refusal(kind: &jsonwebtoken::errors::ErrorKind) -> &'static str {
 mod tests {
     use std::time::Duration;
 
-    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-    use aws_lc_rs::rsa::{KeyPair, KeySize};
-    use aws_lc_rs::signature::KeyPair as _;
-    use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
     use jsonwebtoken::{EncodingKey, Header};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::auth::signing_keys::signer::TokenSigner;
     use crate::http::{Deadline, HttpClient};
     use crate::remote::Remote;
 
     const APP: &str = "11111111-0000-4000-8000-000000000001";
     const TENANT: &str = "22222222-0000-4000-8000-000000000002";
 
-    struct TokenSigner {
-        key: EncodingKey,
-        jwk: Value,
-    }
-
     fn signer(id: &str) -> TokenSigner {
-        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
-        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
-        let public = pair.public_key();
-        let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let jwk = json!({
-            "kty": "RSA", "kid": id, "n": part(public.modulus().big_endian_without_leading_zero()),
-            "e": part(public.exponent().big_endian_without_leading_zero()),
-        });
-        let pem = base64::prelude::BASE64_STANDARD.encode(der.as_ref());
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n");
-        TokenSigner { key: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(), jwk }
+        TokenSigner::new(id)
     }
 
     fn now() -> i64 {
@@ -264,8 +246,7 @@ mod tests {
     }
 
     fn signed(signer: &TokenSigner, claims: &Value) -> String {
-        let header = Header { kid: Some("known".into()), ..Header::new(Algorithm::RS256) };
-        jsonwebtoken::encode(&header, claims, &signer.key).unwrap()
+        signer.sign(claims)
     }
 
     struct Scene {

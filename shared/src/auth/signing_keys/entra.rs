@@ -1,53 +1,19 @@
 //! The keys that Microsoft Entra ID signs tokens with.
 //!
-//! Entra rotates them without notice, so an unknown key id makes the bridge fetch them anew. A forged token has an
-//! unknown key id too, so this happens once in a while only, however many of them come.
-//!
 //! <https://learn.microsoft.com/entra/identity-platform/signing-key-rollover>
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, PublicKeyUse};
+use jsonwebtoken::jwk::Jwk;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
+use super::{KeyCache, KeyPublisher, KeySet, KeysById, NoKeys, fetch_document, signing_key};
 use crate::config::Origin;
-use crate::http::retry::Repeat;
-use crate::http::{Call, HttpClient, RequestContext};
+use crate::http::{HttpClient, RequestContext};
 use crate::telemetry::Upstream;
-
-/// How long keys are trusted without being fetched anew. Entra withdraws a revoked key at any time, and has rotated
-/// daily.
-const KEYS_REFRESH_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
-
-/// How long the old keys are used while Entra cannot be reached.
-const KEYS_EXPIRE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// For this long after a fetch, neither an unknown key id nor a failed fetch leads to another.
-const FETCH_COOL_DOWN: Duration = Duration::from_secs(60);
-
-/// The same after a failed fetch while there are no keys at all.
-const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(5);
-
-/// The most bytes of a key document, which has some ten kilobytes. The limit is small because the time limit of an
-/// attempt grows with it: a small one leaves time for a second attempt.
-const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
-
-/// How long the keys may take where one of them is missing, and where they are only old. All notifications of a worker
-/// wait for the one fetch.
-const FETCH_PATIENCE: Duration = Duration::from_secs(8);
-const FETCH_PATIENCE_WITH_OLD: Duration = Duration::from_secs(1);
-
-/// No keys are at hand to check a signature with, because the network failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Microsoft Entra ID's signing keys could not be fetched ({0})")]
-pub struct NoKeys(pub String);
 
 /// A key, and the tenants whose tokens it signs.
 pub struct SigningKey {
@@ -72,36 +38,38 @@ impl fmt::Debug for SigningKey {
 }
 
 /// Entra's signing keys, fetched when they are needed and kept.
-pub struct SigningKeys {
-    http: HttpClient,
-    login: Origin,
-    held: Mutex<HeldKeys>,
-}
-
-#[derive(Default)]
-struct HeldKeys {
-    keys: HashMap<String, Arc<SigningKey>>,
-    fetched: Option<Instant>,
-    tried: Option<Instant>,
-    failure: Option<NoKeys>,
-}
+pub struct SigningKeys(KeyCache<Discovery>);
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKeys").field("login", &self.login).finish_non_exhaustive()
+        f.debug_struct("SigningKeys").field("login", &self.0.publisher.login).finish_non_exhaustive()
     }
 }
 
-/// A set of keys as Entra publishes it.
-///
-/// <https://www.rfc-editor.org/rfc/rfc7517>
-#[derive(Deserialize)]
-struct KeySet {
-    /// Each key is read by itself: one of an unknown kind must not hide the others.
-    keys: Vec<Value>,
+impl SigningKeys {
+    /// The keys of the login host's cloud: of all its tenants, so each says whose tokens it may sign
+    /// ([`SigningKey::is_for`]).
+    #[must_use]
+    pub fn new(http: HttpClient, login: Origin) -> Self {
+        Self(KeyCache::new(Discovery { http, login }))
+    }
+
+    /// The key of this id; `None` when Entra had no such key at the last fetch.
+    ///
+    /// # Errors
+    /// [`NoKeys`], when the keys could not be fetched and none are held.
+    pub async fn find(&self, cx: &RequestContext, id: &str) -> Result<Option<Arc<SigningKey>>, NoKeys> {
+        self.0.find(cx, id).await
+    }
 }
 
-/// A published key: its id, and the issuer that Entra adds.
+/// A login host of Entra's, which publishes the keys of its cloud.
+struct Discovery {
+    http: HttpClient,
+    login: Origin,
+}
+
+/// A published key, and the issuer that Entra adds.
 #[derive(Deserialize)]
 struct PublishedKey {
     #[serde(default)]
@@ -111,88 +79,40 @@ struct PublishedKey {
 }
 
 impl PublishedKey {
-    /// The key by its id; `None` for a key that is not for checking RSA signatures.
     fn read(key: Value) -> Option<(String, Arc<SigningKey>)> {
         let Self { issuer, jwk } = serde_json::from_value(key).ok()?;
-        let is_for_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
-        if !is_for_signing || !matches!(jwk.algorithm, AlgorithmParameters::RSA(_)) {
-            return None;
-        }
-        let key = DecodingKey::from_jwk(&jwk).ok()?;
-        Some((jwk.common.key_id?, Arc::new(SigningKey { key, issuer: issuer.unwrap_or_default() })))
+        let (id, key) = signing_key(jwk)?;
+        Some((id, Arc::new(SigningKey { key, issuer: issuer.unwrap_or_default() })))
     }
 }
 
-impl SigningKeys {
-    /// The keys of the login host's cloud: of all its tenants, so each says whose tokens it may sign
-    /// ([`SigningKey::is_for`]).
-    #[must_use]
-    pub fn new(http: HttpClient, login: Origin) -> Self {
-        Self { http, login, held: Mutex::default() }
-    }
-
-    /// The key of this id; `None` when Entra had no such key at the last fetch.
-    ///
-    /// # Errors
-    /// [`NoKeys`], when the keys could not be fetched and none are held.
-    pub async fn find(&self, cx: &RequestContext, id: &str) -> Result<Option<Arc<SigningKey>>, NoKeys> {
-        let mut held = self.held.lock().await;
-        let older_than = |at: Option<Instant>, age: Duration| at.is_none_or(|at| at.elapsed() >= age);
-        let known = held.keys.contains_key(id);
-        let due = !known || older_than(held.fetched, KEYS_REFRESH_AFTER);
-        let cool_down = if held.keys.is_empty() { PAUSE_WITHOUT_KEYS } else { FETCH_COOL_DOWN };
-        if due && older_than(held.tried, cool_down) {
-            held.tried = Some(Instant::now());
-            // Boxed: the rare case should not make every caller's future large.
-            let patience = if known { FETCH_PATIENCE_WITH_OLD } else { FETCH_PATIENCE };
-            let fetched = tokio::time::timeout(patience, Box::pin(self.fetch(cx))).await;
-            match fetched.unwrap_or_else(|_elapsed| Err(NoKeys("no answer in time".into()))) {
-                Ok(keys) => *held = HeldKeys { keys, fetched: held.tried, tried: held.tried, failure: None },
-                Err(error) => (held.failure, held.tried) = (Some(error), Some(Instant::now())),
-            }
-        }
-        match &held.failure {
-            Some(failure) if older_than(held.fetched, KEYS_EXPIRE_AFTER) || !held.keys.contains_key(id) => {
-                Err(failure.clone())
-            }
-            _ => Ok(held.keys.get(id).cloned()),
-        }
-    }
+impl KeyPublisher for Discovery {
+    type Key = SigningKey;
 
     /// Tokens of the older kind are signed with the keys of the first set, those of the newer with the second's; most
     /// keys are in both.
-    async fn fetch(&self, cx: &RequestContext) -> Result<HashMap<String, Arc<SigningKey>>, NoKeys> {
+    async fn fetch(&self, cx: &RequestContext) -> Result<KeysById<SigningKey>, NoKeys> {
         let paths: [&[&str]; 2] = [&["common", "discovery", "keys"], &["common", "discovery", "v2.0", "keys"]];
-        let [older, newer] = paths.map(|path| self.fetch_set(cx, path));
+        let [older, newer] = paths.map(|path| {
+            let url = self.login.join(path.iter().copied());
+            fetch_document::<KeySet>(&self.http, cx, (Upstream::Entra, "signing keys"), url, "key set")
+        });
         let (older, newer) = tokio::join!(older, newer);
         let (older, newer) = (older?, newer?);
         // The second set says more of a key that is in both.
         Ok(older.keys.into_iter().chain(newer.keys).filter_map(PublishedKey::read).collect())
     }
-
-    async fn fetch_set(&self, cx: &RequestContext, path: &[&str]) -> Result<KeySet, NoKeys> {
-        let call = Call {
-            upstream: Upstream::Entra,
-            operation: "signing keys",
-            repeat: Repeat::Always,
-            remote_id_header: "x-ms-request-id",
-            max_answer_bytes: MAX_DOCUMENT_BYTES,
-            request: self.http.get(self.login.join(path.iter().copied())),
-        };
-        let reply = self.http.send(cx, &call, None).await.map_err(|error| NoKeys(error.to_string()))?;
-        if !reply.status.is_success() {
-            return Err(NoKeys(format!("HTTP {}", reply.status.as_u16())));
-        }
-        reply.json().map_err(|_| NoKeys("the answer is no key set".into()))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
     use wiremock::matchers::{method, path as url_path};
     use wiremock::{Mock, ResponseTemplate};
 
+    use super::super::{FETCH_COOL_DOWN, FETCH_PATIENCE, KEYS_EXPIRE_AFTER, KEYS_REFRESH_AFTER};
     use super::*;
     use crate::http::Deadline;
     use crate::remote::Remote;
