@@ -2,24 +2,18 @@
 //! that a basic notification comes from Graph.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use subtle::{Choice, ConstantTimeEq};
-use tokio::time::Instant;
 
 use super::collection::ClientStateShown;
 use crate::error::Error;
 use crate::http::RequestContext;
-use crate::secrets::{Credential, Secret};
+use crate::secrets::{Credential, Secret, ShownSecret};
 use crate::startup::Startup;
 use crate::store::hash;
-
-/// How long the secret is not read again for a notification that does not match it. Everybody can send such a
-/// notification, and must not be able to make the bridge overload Secrets Manager.
-const REREAD_COOL_DOWN: Duration = Duration::from_secs(10);
 
 /// The most characters that Graph takes for a client state.
 const MAX_CLIENT_STATE_CHARACTERS: usize = 128;
@@ -115,16 +109,13 @@ pub trait ClientStates {
 
 /// The client state in Secrets Manager.
 #[derive(Debug)]
-pub struct ClientStateSecret {
-    secret: Secret<ClientState>,
-    renewed_at: Mutex<Option<Instant>>,
-}
+pub struct ClientStateSecret(ShownSecret<ClientState>);
 
 impl ClientStateSecret {
     /// The client state in this secret.
     #[must_use]
     pub fn new(secret: Secret<ClientState>) -> Self {
-        Self { secret, renewed_at: Mutex::new(None) }
+        Self(ShownSecret::new(secret))
     }
 
     /// The client state in `WEBHOOK_SECRET_ID`.
@@ -134,29 +125,17 @@ impl ClientStateSecret {
 
     /// Reads the secret before the first request. After a failure, the request reads it again.
     pub async fn warm_up(&self, cx: &RequestContext) {
-        let _ = self.secret.get(cx).await;
-    }
-
-    fn may_renew(&self) -> bool {
-        let mut renewed_at = self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = renewed_at.is_none_or(|at| at.elapsed() >= REREAD_COOL_DOWN);
-        if may {
-            *renewed_at = Some(Instant::now());
-        }
-        may
+        self.0.warm_up(cx).await;
     }
 }
 
 impl ClientStates for ClientStateSecret {
     async fn current(&self, cx: &RequestContext) -> Result<Arc<ClientState>, Error> {
-        Ok(self.secret.get(cx).await?)
+        Ok(self.0.current(cx).await?)
     }
 
     async fn renewed(&self, cx: &RequestContext, held: &Arc<ClientState>) -> Result<Option<Arc<ClientState>>, Error> {
-        // Another request may have read it meanwhile.
-        let read = if self.may_renew() { self.secret.reread(cx, held).await? } else { self.secret.get(cx).await? };
-        // If the secret was not read again, this is the old one.
-        Ok((!Arc::ptr_eq(&read, held)).then_some(read))
+        Ok(self.0.renewed(cx, held).await?)
     }
 }
 

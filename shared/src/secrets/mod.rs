@@ -3,6 +3,8 @@
 //! A secret is read once per process and kept for some minutes. When the remote that it is for refuses it, it is read
 //! again at once, so that a rotation needs no redeployment.
 
+mod shown;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use crate::error::{Code, Error};
 use crate::http::RequestContext;
 use crate::startup::Startup;
 use crate::telemetry::{CallRecord, Upstream};
+
+pub(crate) use self::shown::ShownSecret;
 
 /// After this time, a changed secret is noticed even when no remote has refused the old one.
 const SECRET_REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
