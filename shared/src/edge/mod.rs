@@ -30,4 +30,4 @@ pub use page::Page;
 pub use queue::{BatchAnswer, Consumer, EventBridge, QueueOrClock, Trigger};
 pub use route::{Function, Request, Route, RouteAnswer};
 pub use webhook::graph::GraphSender;
-pub use webhook::{Sender, Unverified, Webhook};
+pub use webhook::{InlineAnswer, Sender, Served, StatusAlone, Unverified, Webhook};

@@ -8,7 +8,7 @@ use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::http::HeaderValue;
 use jiff::Timestamp;
 
-use super::{Sender, Unverified};
+use super::{Sender, StatusAlone, Unverified};
 use crate::edge::Method;
 use crate::edge::http::reply;
 use crate::error::{Code, Error};
@@ -37,6 +37,8 @@ impl<S> GraphSender<S> {
 
 impl<S: ClientStates + Send + Sync> Sender for GraphSender<S> {
     type Verified = Admitted;
+
+    type Answer = StatusAlone;
 
     const METHODS: &'static [Method] = &[Method::Post];
 

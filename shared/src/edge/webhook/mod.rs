@@ -4,8 +4,9 @@
 //! sender's check has made a verified value of it for the handler. Only the check can make that value, so the types
 //! keep the order.
 //!
-//! A vendor reads only the status: 2xx means that the notification was taken, and anything else is sent again. The
-//! envelope of another answer helps a person who tries the route by hand: its `requestId` finds the cause in the log.
+//! A vendor reads the status: 2xx means that the request was taken, and anything else is sent again. Beside it, some
+//! read a body: the [`Sender`] says so, and its handler then returns one ([`Served`]). The envelope of a refusal helps
+//! a person who tries the route by hand: its `requestId` finds the cause in the log.
 
 pub(super) mod graph;
 
@@ -14,10 +15,11 @@ use std::future::Future;
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::Context;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::event::HttpEvent;
 use super::host::{Host, guarded, ready, run};
-use super::http::{allow, body, method, request_id};
+use super::http::{allow, body, method, reply, request_id};
 use super::route::RouteAnswer;
 use super::{Answer, Method};
 use crate::config::{ConfigError, Environment};
@@ -57,11 +59,18 @@ pub trait Sender: Send + Sync {
     /// The handler's input: only what is known to come from the vendor. Nothing but the check can make it.
     type Verified;
 
+    /// The part of the answer that the vendor reads when its request was taken: [`StatusAlone`] or [`InlineAnswer`].
+    type Answer;
+
     /// The HTTP methods that the vendor uses.
     const METHODS: &'static [Method];
 
     /// The HTTP status that tells the vendor that its request was taken.
     const TAKEN: u16;
+
+    /// Whether a refusal has the envelope. `false` for a vendor whose answers have a form of their own: its refusals
+    /// have a status and no body.
+    const REFUSES_WITH_ENVELOPE: bool = true;
 
     /// Answers requests that need no verification, such as a handshake, even when the function is not set up. `None`
     /// for a request to verify.
@@ -87,6 +96,34 @@ pub trait Sender: Send + Sync {
     fn is_provoked(error: &Error) -> bool {
         let _ = error;
         false
+    }
+}
+
+/// The vendor reads the status and no body.
+#[derive(Debug, Clone, Copy)]
+pub enum StatusAlone {}
+
+/// The JSON that the vendor reads; `None` for a request that it awaits no body for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InlineAnswer(pub Option<Value>);
+
+/// A handler's result for a sender that reads this answer: the figures alone for [`StatusAlone`], the figures and the
+/// answer for [`InlineAnswer`].
+pub trait Served<A> {
+    /// The figures for the log line, and the body of the answer.
+    fn parts(self) -> (impl Figures, Option<Value>);
+}
+
+impl<F: Figures> Served<StatusAlone> for F {
+    fn parts(self) -> (impl Figures, Option<Value>) {
+        (self, None)
+    }
+}
+
+impl<F: Figures> Served<InlineAnswer> for (F, InlineAnswer) {
+    fn parts(self) -> (impl Figures, Option<Value>) {
+        let (figures, InlineAnswer(body)) = self;
+        (figures, body)
     }
 }
 
@@ -121,7 +158,7 @@ impl<S: Sender, A> Webhook<S, A> {
     ///
     /// # Errors
     /// When the Lambda runtime cannot be reached.
-    pub async fn serve<T: Figures>(
+    pub async fn serve<T: Served<S::Answer>>(
         &self,
         handle: impl AsyncFn(&A, &RequestContext, S::Verified) -> Result<T, Error>,
     ) -> Result<(), lambda_runtime::Error> {
@@ -129,7 +166,7 @@ impl<S: Sender, A> Webhook<S, A> {
     }
 
     /// Answers one request: greets it, verifies its sender, and calls the handler.
-    pub async fn answer<T: Figures>(
+    pub async fn answer<T: Served<S::Answer>>(
         &self,
         event: HttpEvent,
         lambda: Context,
@@ -141,17 +178,17 @@ impl<S: Sender, A> Webhook<S, A> {
             let request = Unverified { event };
             // Before anything else, because a greeting is answered even when the function is not set up.
             if let Some(greeting) = S::greet(&request)? {
-                return Ok(Some(greeting));
+                return Ok(("handshake", greeting));
             }
             let current = self.host.app.current(&context).await;
             let (sender, app) = ready(&current)?;
             let verified = sender.verify(&context, request).await?;
-            context.record.figures(&handle(app, &context, verified).await?);
-            Ok(None)
+            let (figures, body) = handle(app, &context, verified).await?.parts();
+            context.record.figures(&figures);
+            Ok(("taken", bare(S::TAKEN, body)))
         });
         let (code, response) = match served.await {
-            Ok(Some(greeting)) => ("handshake", greeting),
-            Ok(None) => ("taken", taken(S::TAKEN)),
+            Ok(answered) => answered,
             Err(error) => return self.refuse(&context, error),
         };
         let status = u16::try_from(response.status_code).unwrap_or_default();
@@ -176,13 +213,16 @@ impl<S: Sender, A> Webhook<S, A> {
             answer = answer.withholding(NOT_TAKEN);
         }
         self.host.write(cx, answer.outcome());
-        let mut response = answer.response();
+        let mut response = if S::REFUSES_WITH_ENVELOPE { answer.response() } else { bare(answer.status, None) };
         allow(&mut response, S::METHODS);
         response
     }
 }
 
-fn taken(status: u16) -> ApiGatewayV2httpResponse {
+fn bare(status: u16, body: Option<Value>) -> ApiGatewayV2httpResponse {
+    if let Some(body) = body {
+        return reply(status, "application/json", body.to_string());
+    }
     let mut response = ApiGatewayV2httpResponse::default();
     response.status_code = i64::from(status);
     response

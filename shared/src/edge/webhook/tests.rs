@@ -15,6 +15,8 @@ struct Known(Vec<u8>);
 impl Sender for Password {
     type Verified = Known;
 
+    type Answer = StatusAlone;
+
     const METHODS: &'static [Method] = &[Method::Get, Method::Post];
 
     const TAKEN: u16 = 200;
