@@ -108,6 +108,8 @@ codes! {
     QUEUE_UNAVAILABLE = "queueUnavailable", 503, true;
     /// A notification's client state could not be compared with the secret as it is now.
     CLIENT_STATE_UNKNOWN = "clientStateUnknown", 503, true;
+    /// The keys that the Bot Framework signs with could not be fetched.
+    BOT_FRAMEWORK_UNAVAILABLE = "botFrameworkUnavailable", 503, true;
     /// The media bucket or the event bus did not take what was for it.
     DELIVERY_FAILED = "deliveryFailed", 503, true;
 
@@ -119,6 +121,8 @@ codes! {
     UNAUTHORIZED = "unauthorized", 401, false;
     /// The token lacks an app role.
     ROLE_MISSING = "roleMissing", 403, false;
+    /// The vendor's token is genuine, and not for this request, bot or tenant.
+    SENDER_REFUSED = "senderRefused", 403, false;
     /// The route is for another method: POST, or GET for a page.
     METHOD_NOT_ALLOWED = "methodNotAllowed", 405, false;
     /// The body is larger than the bridge reads.

@@ -10,6 +10,7 @@
 
 pub mod auth;
 mod aws;
+pub mod bot;
 pub mod cache;
 pub mod chat;
 pub mod config;

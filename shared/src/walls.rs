@@ -29,7 +29,10 @@ const FLOORS: [(&str, &[&str]); 5] = [
     ),
     ("clients", &["store", "graph", "genesys"]),
     ("content", &["chat", "media"]),
-    ("use cases", &["relay", "meeting", "sms", "escalation", "presence", "notification", "subscriptions", "sinks"]),
+    (
+        "use cases",
+        &["relay", "meeting", "sms", "escalation", "presence", "notification", "bot", "subscriptions", "sinks"],
+    ),
     ("edge", &["edge"]),
 ];
 

@@ -5,6 +5,7 @@
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
 /// An event of the HTTP API: one request.
@@ -50,6 +51,8 @@ pub struct Headers {
     /// Genesys Cloud's id of the data action's execution.
     #[serde(rename = "inin-correlation-id")]
     pub genesys_correlation_id: Option<String>,
+    /// The credentials that a request shows. An open webhook checks them itself.
+    pub authorization: Option<SecretString>,
 }
 
 /// The authorizer's finding about the caller.

@@ -37,7 +37,7 @@ pub(super) fn lambda() -> Context {
 
 /// Everything that was written to the log.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -52,7 +52,7 @@ impl io::Write for Log {
 
 impl Log {
     /// The lines of what this does.
-    async fn of(work: impl AsyncFnOnce()) -> Vec<Value> {
+    pub(super) async fn of(work: impl AsyncFnOnce()) -> Vec<Value> {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = telemetry::subscriber(LevelFilter::INFO, move || writer.clone());

@@ -8,12 +8,14 @@
 //! read a body: the [`Sender`] says so, and its handler then returns one ([`Served`]). The envelope of a refusal helps
 //! a person who tries the route by hand: its `requestId` finds the cause in the log.
 
+pub(super) mod bot_framework;
 pub(super) mod graph;
 
 use std::future::Future;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::Context;
+use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -43,6 +45,11 @@ impl Unverified {
     /// The query as it was sent, encoded.
     fn query(&self) -> &str {
         self.event.raw_query_string.as_deref().unwrap_or_default()
+    }
+
+    /// The credentials of the header `Authorization`.
+    fn authorization(&self) -> Option<&SecretString> {
+        self.event.headers.authorization.as_ref()
     }
 
     /// The body, if it is not larger than this.
