@@ -108,6 +108,8 @@ codes! {
     QUEUE_UNAVAILABLE = "queueUnavailable", 503, true;
     /// A notification's client state could not be compared with the secret as it is now.
     CLIENT_STATE_UNKNOWN = "clientStateUnknown", 503, true;
+    /// A request's signature could not be compared with the secret as it is now.
+    SIGNATURE_UNKNOWN = "signatureUnknown", 503, true;
     /// The keys that the Bot Framework signs with could not be fetched.
     BOT_FRAMEWORK_UNAVAILABLE = "botFrameworkUnavailable", 503, true;
     /// The media bucket or the event bus did not take what was for it.

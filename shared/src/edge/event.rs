@@ -53,6 +53,9 @@ pub struct Headers {
     pub genesys_correlation_id: Option<String>,
     /// The credentials that a request shows. An open webhook checks them itself.
     pub authorization: Option<SecretString>,
+    /// The signature that Genesys Cloud puts on an outbound message.
+    #[serde(rename = "x-hub-signature-256")]
+    pub hub_signature: Option<String>,
 }
 
 /// The authorizer's finding about the caller.

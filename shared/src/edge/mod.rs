@@ -30,5 +30,6 @@ pub use page::Page;
 pub use queue::{BatchAnswer, Consumer, EventBridge, QueueOrClock, Trigger};
 pub use route::{Function, Request, Route, RouteAnswer};
 pub use webhook::bot_framework::BotFrameworkSender;
+pub use webhook::genesys::{GenesysSender, SignedMessage};
 pub use webhook::graph::GraphSender;
 pub use webhook::{InlineAnswer, Sender, Served, StatusAlone, Unverified, Webhook};

@@ -9,6 +9,7 @@
 //! a person who tries the route by hand: its `requestId` finds the cause in the log.
 
 pub(super) mod bot_framework;
+pub(super) mod genesys;
 pub(super) mod graph;
 
 use std::future::Future;
@@ -50,6 +51,11 @@ impl Unverified {
     /// The credentials of the header `Authorization`.
     fn authorization(&self) -> Option<&SecretString> {
         self.event.headers.authorization.as_ref()
+    }
+
+    /// The header `X-Hub-Signature-256`.
+    fn hub_signature(&self) -> Option<&str> {
+        self.event.headers.hub_signature.as_deref()
     }
 
     /// The body, if it is not larger than this.
