@@ -1,8 +1,9 @@
 //! The library of the bridge between Microsoft Teams and Genesys Cloud: all of its functions share it.
 //!
-//! Dependencies point one way: `functions -> use cases -> clients -> http/auth -> config/secrets`. A use case
-//! ([`meeting`], [`sms`], [`escalation`], [`presence`], [`subscriptions`]) knows no Lambda; a client ([`graph`],
-//! [`genesys`]) knows no use case; only the edge ([`edge`]) knows AWS event types.
+//! Dependencies point one way: functions, the edge, use cases, content, clients, machinery; docs/explanation/architecture.md
+//! draws the floors, and a test holds them. A use case ([`meeting`], [`sms`], [`escalation`], [`presence`],
+//! [`notification`], [`relay`], [`sinks`], [`subscriptions`]) knows no Lambda; a client ([`graph`], [`genesys`], [`store`])
+//! knows no use case; only the edge ([`edge`]) knows AWS event types.
 //!
 //! A use case is a struct that borrows its clients, stores and settings, and the methods that do the work. It asks for
 //! a client by a trait, one for each capability. The trait stands in the client's own file, above its implementation,

@@ -33,6 +33,12 @@ impl Deadline {
         Self { ends_at: Instant::now() + duration }
     }
 
+    /// A deadline by which calls end at this moment.
+    #[must_use]
+    pub(crate) fn for_calls_until(moment: Instant) -> Self {
+        Self { ends_at: moment + MARGIN_TO_STORE }
+    }
+
     /// How long an outbound call may take.
     #[must_use]
     pub(crate) fn for_a_call(&self) -> Duration {

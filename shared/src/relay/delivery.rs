@@ -92,7 +92,7 @@ where
             let failed = match self.attempt(cx, open, sink, (&key, version), &lease).await {
                 Ok(ended) => {
                     if matches!(ended, DeliveryEnd::Delivered) {
-                        self.served.note(Some(sink));
+                        self.streaks.got_through();
                     }
                     return Ok(ended);
                 }
@@ -120,8 +120,8 @@ where
         lease: &Lease,
     ) -> Result<DeliveryEnd, Undelivered> {
         let begun = self.deliveries.begin(cx, key, version, lease, Timestamp::now()).await;
-        let (before, doubts) = match begun.map_err(|error| not_noted(&error))? {
-            Begun::Granted { before, doubts } => (before, doubts),
+        let (before, doubts, tries) = match begun.map_err(|error| not_noted(&error))? {
+            Begun::Granted { before, doubts, tries } => (before, doubts, tries),
             Begun::Delivered => return Ok(DeliveryEnd::Known),
             Begun::InProgress => {
                 let message = "Another instance is delivering this message, or died a moment ago while it did.";
@@ -134,8 +134,12 @@ where
             return Err(Undelivered { error: Error::new(Code::OUTCOME_UNKNOWN, message), doubts });
         }
         // A delivery that hangs must leave time for the next one, and for the minute in which a rate limit passes.
-        let delivery =
-            self.sinks.deliver(cx, sink, &open.event, Attempt { before, receives: open.message.receives, doubts });
+        let delivery = self.sinks.deliver(
+            cx,
+            sink,
+            &open.event,
+            Attempt { before, receives: open.message.receives, doubts, tries },
+        );
         let delivery =
             tokio::time::timeout(cx.deadline.for_a_call() * 3 / 4, AssertUnwindSafe(delivery).catch_unwind());
         let delivered = match delivery.await {

@@ -25,12 +25,13 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use self::back::Back;
 use self::run::GroupRun;
@@ -50,6 +51,13 @@ pub(crate) const LEAST_TIME_TO_SERVE: Duration = Duration::from_secs(3);
 /// How many times the queue hands out a message before it moves the message to its dead-letter queue by itself, as the
 /// template says. With the pauses of [`patience`], an outage uses them up in ten days.
 pub const MAX_RECEIVES: u32 = 1000;
+
+/// How many others have to be opened in a row, without one failure, before a message that cannot be opened for hours is taken
+/// for the cause.
+const OTHERS_OPENED: usize = 20;
+
+/// After how many refusals in a row, with nothing that got through, they are no longer taken for the messages' fault.
+const REFUSED_IN_A_ROW: usize = 20;
 
 /// How many times in all a message may be sent to a sink whose answers get lost. In the worst case the message arrives
 /// that many times: when the sink takes it each time, never answers, and does not recognise the repetition. After that
@@ -135,6 +143,8 @@ pub struct Attempt {
     pub receives: u32,
     /// How many tries the sink may have taken, because no answer came or the process died.
     pub doubts: u32,
+    /// How many tries of this delivery there were before, however they ended.
+    pub tries: u32,
 }
 
 /// The sinks of a deployment: the places that events are delivered to.
@@ -208,7 +218,7 @@ pub struct Relay<S, D, K: Sinks, B> {
     deliveries: D,
     sinks: K,
     back: B,
-    served: LastWorked<K::Sink>,
+    streaks: Streaks,
 }
 
 impl<S, D, K: Sinks, B> Relay<S, D, K, B> {
@@ -216,7 +226,7 @@ impl<S, D, K: Sinks, B> Relay<S, D, K, B> {
     /// messages to the queue behind `back`.
     #[must_use]
     pub fn new(source: S, deliveries: D, sinks: K, back: B) -> Self {
-        Self { source, deliveries, sinks, back, served: LastWorked::default() }
+        Self { source, deliveries, sinks, back, streaks: Streaks::default() }
     }
 
     /// The source, which opens messages.
@@ -245,7 +255,7 @@ where
             groups.entry(message.group.clone()).or_default().push(message);
         }
         let mut served = stream::iter(groups.into_values())
-            .map(|messages| GroupRun::new(self, cx).serve(messages))
+            .map(|messages| self.serve_group(cx, messages))
             .buffer_unordered(GROUPS_AT_ONCE);
         let mut waiting = Vec::new();
         while let Some((ids, noted)) = served.next().await {
@@ -254,6 +264,16 @@ where
         }
         tally.failed = waiting.len();
         (waiting, tally)
+    }
+
+    /// Serves one group. A panic outside of opening and delivering makes this group wait, and no other.
+    async fn serve_group(&self, cx: &RequestContext, messages: Vec<Message>) -> (Vec<String>, DeliveryTally) {
+        let ids = messages.iter().map(|message| message.id.clone()).collect();
+        let served = AssertUnwindSafe(GroupRun::new(self, cx).serve(messages)).catch_unwind();
+        served.await.unwrap_or_else(|_panic| {
+            tracing::error!("the bridge has a bug: serving a group panicked, so the group waits in the queue");
+            (ids, DeliveryTally::default())
+        })
     }
 }
 
@@ -272,30 +292,37 @@ impl DeliveryTally {
     }
 }
 
-/// When each sink worked last in this process; `None` stands for the source.
-#[derive(Debug)]
-struct LastWorked<K>(Mutex<Vec<(Option<K>, Instant)>>);
-
-impl<K> Default for LastWorked<K> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
+/// What this process has seen in a row.
+#[derive(Debug, Default)]
+struct Streaks {
+    /// Messages that were opened by a call, since one could not be opened.
+    opened: AtomicUsize,
+    /// Messages that a remote refused for what they are, since one got through.
+    refused: AtomicUsize,
 }
 
-impl<K: Copy + Eq> LastWorked<K> {
-    fn all(&self) -> MutexGuard<'_, Vec<(Option<K>, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Streaks {
+    /// A message was delivered.
+    fn got_through(&self) {
+        self.refused.store(0, Ordering::Relaxed);
     }
 
-    /// Notes that it worked now.
-    fn note(&self, place: Option<K>) {
-        let mut all = self.all();
-        all.retain(|(known, _)| *known != place);
-        all.push((place, Instant::now()));
+    /// A message was opened by a call, or could not be opened by it.
+    fn opened(&self, succeeded: bool) {
+        if succeeded {
+            self.opened.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.opened.store(0, Ordering::Relaxed);
+        }
     }
 
-    /// Whether it has worked since this time.
-    fn since(&self, place: Option<K>, then: Option<Instant>) -> bool {
-        self.all().iter().any(|(known, at)| *known == place && then.is_none_or(|then| *at >= then))
+    /// Whether what opens messages works for all others.
+    fn opens_others(&self) -> bool {
+        self.opened.load(Ordering::Relaxed) >= OTHERS_OPENED
+    }
+
+    /// Notes that a message was refused for what it is. `false` when so many were in a row that it is not the messages.
+    fn is_the_messages_fault(&self) -> bool {
+        self.refused.fetch_add(1, Ordering::Relaxed) < REFUSED_IN_A_ROW
     }
 }

@@ -29,8 +29,6 @@ pub(super) struct GroupRun<'a, S: Source, D, K: Sinks, B> {
     open: Vec<OpenMessage<S::Event>>,
     /// The sinks that a message failed at. Later messages must not overtake it there, so they wait too.
     closed: Vec<K::Sink>,
-    /// Messages that have failed so often that they may be the cause, with the sinks; `None` for a failure to open.
-    suspects: Vec<(Message, Vec<Option<K::Sink>>)>,
     /// The messages that return to the queue, and how long all of them are hidden there.
     waiting: Vec<Message>,
     pause: Duration,
@@ -52,7 +50,6 @@ where
             until: Timestamp::now().checked_add(cx.deadline.until_end()).unwrap_or(Timestamp::MAX),
             open: Vec::new(),
             closed: Vec::new(),
-            suspects: Vec::new(),
             waiting: Vec::new(),
             pause: Duration::ZERO,
             tally: DeliveryTally::default(),
@@ -86,53 +83,62 @@ where
                     continue;
                 }
                 Err(why) => {
-                    self.tally.unreadable += 1;
-                    self.set_aside(message, "unreadable", &why).await;
+                    let is_aside = self.set_aside(message, "unreadable", &why).await;
+                    self.tally.unreadable += usize::from(is_aside);
                     continue;
                 }
             };
-            if self.relay.source.costs_a_call(&notice) && self.was_delivered(&notice).await {
+            let costs_a_call = self.relay.source.costs_a_call(&notice);
+            if costs_a_call && self.was_delivered(&notice).await {
                 self.relay.source.known(self.cx, &notice).await;
                 self.tally.duplicates += 1;
                 continue;
             }
+            let opens_others = self.relay.streaks.opens_others();
             // The messages that are open already must not wait for it.
             let patience = self.began + if self.open.is_empty() { OUTAGE_PATIENCE } else { Duration::ZERO };
             let opening = patiently(self.cx, patience, async || {
                 let opening = AssertUnwindSafe(self.relay.source.open(self.cx, &notice)).catch_unwind();
                 // A call that hangs must leave time to deliver the open messages.
-                match tokio::time::timeout(self.cx.deadline.for_a_call() / 2, opening).await {
+                let opened = match tokio::time::timeout(self.cx.deadline.for_a_call() / 2, opening).await {
                     Ok(opened) => opened.unwrap_or_else(|_panic| Err(a_bug())),
                     Err(_elapsed) => Err(Error::new(Code::OUT_OF_TIME, "Opening a message took too long.")),
+                };
+                if costs_a_call {
+                    self.relay.streaks.opened(opened.is_ok());
                 }
+                opened
             });
             match opening.await {
                 Ok(Opened::Event(event)) => {
-                    self.relay.served.note(None);
                     let before = self.open.iter().map(|open| open.version).max().unwrap_or_default();
                     let version = event.version().unwrap_or(before);
                     self.open.push(OpenMessage::new(message, version, event));
                 }
                 Ok(Opened::Refused(why)) => {
-                    self.tally.refused += 1;
-                    self.set_aside(message, "refused", why).await;
+                    let is_aside = self.set_aside(message, "refused", why).await;
+                    self.tally.refused += usize::from(is_aside);
                 }
                 Err(error) => {
                     note_failure(&message, &error);
-                    match Verdict::of(&error) {
-                        Verdict::SetAside => {
-                            self.tally.rejected += 1;
-                            self.set_aside(message, error.code.text(), &error.message).await;
-                        }
-                        Verdict::Outage if message.receives >= SUSPECT_RECEIVES => {
-                            self.note_wait(Verdict::Outage, &message);
-                            self.suspects.push((message, vec![None]));
-                        }
-                        verdict => {
-                            self.note_wait(verdict, &message);
-                            self.waiting.push(message);
-                            is_held_up = true;
-                        }
+                    let verdict = self.verdict(&error);
+                    let fails_alone = verdict == Verdict::Outage
+                        && costs_a_call
+                        && message.receives >= SUSPECT_RECEIVES
+                        && opens_others
+                        // Otherwise it was tried but once.
+                        && self.open.is_empty();
+                    if verdict == Verdict::SetAside {
+                        let is_aside = self.set_aside(message, error.code.text(), &error.message).await;
+                        self.tally.rejected += usize::from(is_aside);
+                    } else if fails_alone {
+                        let why = "it could not be opened for hours, and others could";
+                        let is_aside = self.set_aside(message, "failsAlone", why).await;
+                        self.tally.rejected += usize::from(is_aside);
+                    } else {
+                        self.note_wait(verdict, &message);
+                        self.waiting.push(message);
+                        is_held_up = true;
                     }
                 }
             }
@@ -186,7 +192,7 @@ where
     async fn settle(&mut self, open: OpenMessage<S::Event>, ended: Vec<(K::Sink, Result<DeliveryEnd, Undelivered>)>) {
         // A sink that was closed before has not been tried at all.
         let mut waits = !self.closed.is_empty();
-        let (mut refusal, mut suspected) = (None, Vec::new());
+        let mut refusals = Vec::new();
         for (sink, ended) in ended {
             let failed = match ended {
                 Ok(DeliveryEnd::Delivered) => {
@@ -206,36 +212,39 @@ where
                 Err(failed) => failed,
             };
             note_failure(&open.message, &failed.error);
-            let verdict = Verdict::of(&failed.error);
+            let verdict = self.verdict(&failed.error);
             if verdict == Verdict::SetAside || failed.is_used_up() {
-                refusal = Some((sink, failed.error));
+                refusals.push((sink, failed.error));
                 continue;
             }
             self.note_wait(verdict, &open.message);
             if failed.doubts > 0 {
                 self.pause = self.pause.max(wait_in_doubt(failed.doubts));
             }
-            if verdict == Verdict::Outage && open.message.receives >= SUSPECT_RECEIVES {
-                suspected.push(Some(sink));
-            } else {
-                waits = true;
-                self.closed.push(sink);
-            }
+            waits = true;
+            self.closed.push(sink);
         }
-        match refusal {
-            _ if waits => self.waiting.push(open.message),
-            _ if !suspected.is_empty() => self.suspects.push((open.message, suspected)),
-            Some((sink, error)) => {
-                self.tally.rejected += 1;
-                let key = self.relay.sinks.key(sink, &open.event);
-                if self.set_aside(open.message, error.code.text(), &error.message).await
-                    && let Some((key, _)) = key
-                    && let Err(error) = self.relay.deliveries.forget_doubts(self.cx, &key).await
-                {
-                    tracing::warn!(%error, "the doubtful tries of a message that is set aside could not be forgotten; when it is redriven, it may be set aside again at once");
+        if waits {
+            self.waiting.push(open.message);
+        } else if let Some((_, error)) = refusals.first() {
+            let is_aside = self.set_aside(open.message, error.code.text(), &error.message).await;
+            self.tally.rejected += usize::from(is_aside);
+            let keys = refusals.iter().filter_map(|(sink, _)| self.relay.sinks.key(*sink, &open.event));
+            for (key, _) in keys.filter(|_| is_aside) {
+                if let Err(error) = self.relay.deliveries.forget_doubts(self.cx, &key).await {
+                    tracing::warn!(%error, "a message that is redriven may be set aside again at once");
                 }
             }
-            None => {}
+        }
+    }
+
+    /// What a failure means for its message. When all are refused, it is not the messages' fault.
+    fn verdict(&self, error: &Error) -> Verdict {
+        match Verdict::of(error) {
+            Verdict::SetAside if error.code != Code::INTERNAL && !self.relay.streaks.is_the_messages_fault() => {
+                Verdict::LacksPermission
+            }
+            verdict => verdict,
         }
     }
 
@@ -258,6 +267,7 @@ where
             }
             Err(error) => {
                 tracing::error!(message_id, %error, "a message could not be put into the dead-letter queue and waits");
+                self.pause = self.pause.max(wait(Verdict::Outage, receives));
                 self.waiting.push(message);
                 false
             }
@@ -265,17 +275,7 @@ where
     }
 
     /// Returns the messages that wait to the queue.
-    async fn give_back(mut self) -> (Vec<String>, DeliveryTally) {
-        for (message, places) in std::mem::take(&mut self.suspects) {
-            // The sink has served others since this message was tried last, so it is not the sink that fails.
-            let last_tried = self.began.checked_sub(wait(Verdict::Outage, message.receives - 1));
-            if places.iter().all(|place| self.relay.served.since(*place, last_tried)) {
-                self.tally.rejected += 1;
-                self.set_aside(message, "failsAlone", "it keeps failing while others get through").await;
-            } else {
-                self.waiting.push(message);
-            }
-        }
+    async fn give_back(self) -> (Vec<String>, DeliveryTally) {
         if !self.waiting.is_empty()
             && let Err(error) = self.relay.back.hide(self.cx, &self.waiting, self.pause).await
         {

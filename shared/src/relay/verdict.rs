@@ -6,8 +6,8 @@
 
 use crate::error::{Code, Error};
 
-/// How many times a message is received, in about two hours, until it may be the cause of its failures. It is then set
-/// aside if others are delivered meanwhile.
+/// How many times a message is received, in about two hours, before it may be the cause of its failures: it is then set
+/// aside if it cannot be opened while all others can.
 pub(super) const SUSPECT_RECEIVES: u32 = 14;
 
 /// The verdict on a failed message.

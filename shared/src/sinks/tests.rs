@@ -263,7 +263,7 @@ async fn what_is_blocked_is_told_to_the_bus_without_its_text() {
         let content = Some(message.to_string().into_bytes());
         let message = serde_json::from_value(message).unwrap();
         let event = ResourceEvent { change: Change::default(), content, message: Some(message) };
-        let attempt = Attempt { before: None, receives: 1, doubts: 0 };
+        let attempt = Attempt { before: None, receives: 1, doubts: 0, tries: 0 };
         outlets.deliver(&context(10), Sink::EventBus, &event, attempt).await.unwrap();
     }
     let published = outlets.event_bus.unwrap().0.into_inner().unwrap();

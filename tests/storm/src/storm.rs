@@ -24,9 +24,9 @@ const WORKER_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often the schedule invokes the function that renews subscriptions.
 const TICK: Duration = Duration::from_secs(60);
 
-/// How long the storm waits without a new message before it is given up: a killed worker's messages return within three
-/// minutes.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long the storm waits without a new message before it is given up: a chat is hidden for up to a quarter of an hour
+/// after an outage.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
 /// How many times a message may be shown where Genesys Cloud does not recognise it, as
 /// docs/explanation/once-and-in-order.md says.

@@ -3,6 +3,8 @@
 pub mod decrypt;
 mod replication;
 mod source;
+#[cfg(test)]
+mod tests;
 pub mod validation;
 
 use std::fmt;
@@ -10,6 +12,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use self::decrypt::{DecryptError, DecryptionKeys};
@@ -29,6 +32,9 @@ pub use self::source::Notifications;
 
 /// How long the secret is not read again for a content that none of its keys opens.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// After this time Entra may have withdrawn the key that a notification's token is signed with.
+const KEY_MAY_BE_WITHDRAWN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The outcome of opening a notification.
 #[derive(Clone, PartialEq, Eq)]
@@ -129,6 +135,16 @@ impl Opener {
         match self.tokens.check(cx, validation_tokens, audience, tenant_id, *received_at).await {
             Ok(()) => {}
             Err(TokenError::Refused(why)) => return Ok(Some(OpenedResource::Refused(why))),
+            // Entra may have withdrawn the key while the notification waited. What Graph holds is fetched then.
+            Err(TokenError::UnknownKey) if received_at.duration_until(Timestamp::now()) > KEY_MAY_BE_WITHDRAWN => {
+                tracing::warn!(
+                    "the signing key of a notification that waited is not published any more; its resource is fetched"
+                );
+                return Ok(None);
+            }
+            Err(TokenError::UnknownKey) => {
+                return Ok(Some(OpenedResource::Refused("a token's signing key is not Entra's")));
+            }
             Err(error) => return Err(error.into()),
         }
         let keys = self.keys.get(cx).await?;
@@ -184,11 +200,32 @@ impl Opener {
                     let message = "Microsoft Graph does not find the notification's resource yet. The notification waits in the queue.";
                     return Err(Error::new(Code::GRAPH_UNAVAILABLE, message));
                 }
-                Err(GraphError::NotFound { .. }) => return Ok(OpenedResource::Gone),
-                Err(error) => return Err(error.into()),
+                Err(GraphError::NotFound { .. } | GraphError::SyncStateGone { .. }) => return Ok(OpenedResource::Gone),
+                Err(error) => return Err(unless_missing(error)),
             }
         }
     }
+}
+
+/// A refusal that all resources of the kind meet, as what is missing; the notification waits for it.
+fn unless_missing(error: GraphError) -> Error {
+    let cause = error.to_string();
+    let message = match error {
+        GraphError::AccessPolicyMissing => {
+            "Microsoft Graph gives the resource only with an application access policy of Teams: run \
+             infra/entra/Set-AccessPolicy.ps1 for the organizers. The notification waits in the queue."
+        }
+        GraphError::NotLicensed { .. } => {
+            "Microsoft Graph gives the resource only when its owner has a license and a mailbox. The notification waits in \
+             the queue."
+        }
+        GraphError::Rejected { status: 402, .. } => {
+            "Microsoft Graph gives the resource only to an app with billing for metered APIs: link an Azure subscription to \
+             the app registration. The notification waits in the queue."
+        }
+        error => return error.into(),
+    };
+    Error::new(Code::PERMISSION_MISSING, message).because(cause)
 }
 
 /// Logs why the content of a genuine notification could not be opened, and the remedy. The resource is fetched from

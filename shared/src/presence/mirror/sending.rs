@@ -144,8 +144,10 @@ impl<'a, P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Sending<'a, 
             if more || self.tally.put_off > 0 {
                 self.mirror.count_wait(self.cx, self.tally).await;
             }
-            if self.mirror.give_back(self.cx, self.holder, !more).await || self.over {
-                return more;
+            let is_given_back = self.mirror.give_back(self.cx, self.holder, !more).await;
+            if is_given_back || self.over {
+                // Word that was left and that nobody has looked at is for the next invocation.
+                return more || !is_given_back;
             }
             self.backlog.has_more();
         }
@@ -206,7 +208,11 @@ impl<'a, P: Presences, I: ExternalIds + LinkList, S: PresenceTable> Sending<'a, 
             Ok(LeaseAnswer::Held { unseen: false }) => {}
             // Another instance took this one for dead. What is on its way is settled as ever.
             Ok(LeaseAnswer::Taken { .. }) => self.over = true,
-            Err(error) => tracing::warn!(%error, "the lease of the sending could not be renewed"),
+            Err(error) => {
+                tracing::warn!(%error, "the lease of the sending could not be renewed");
+                // The answer that got lost may have had the word.
+                self.backlog.has_more();
+            }
         }
     }
 

@@ -69,6 +69,7 @@ impl Source for Lines {
         if body.is_empty() {
             return Ok(None);
         }
+        assert_ne!(body, "panic");
         let mut parts = body.split('/').map(str::to_owned);
         let (Some(group), Some(id), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
             return Err("test".into());

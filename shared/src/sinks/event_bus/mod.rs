@@ -58,6 +58,9 @@ impl BusName {
     }
 }
 
+/// Codes of EventBridge for a bus that is not there or not allowed.
+const MISSING: [&str; 3] = ["AccessDenied", "NotAuthorized", "ResourceNotFound"];
+
 /// Why an event was not published, or why that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event bus did not take the event ({0}); the function's role needs events:PutEvents on EVENT_BUS")]
@@ -65,6 +68,11 @@ pub struct EventBusError(String);
 
 impl From<EventBusError> for Error {
     fn from(error: EventBusError) -> Self {
+        if MISSING.iter().any(|code| error.0.contains(code)) {
+            let message = "The event bus in EVENT_BUS (the template's EventBusName) does not exist, or the role of \
+                           process-notification may not publish there. The notification waits in the queue.";
+            return Self::new(Code::PERMISSION_MISSING, message).because(error);
+        }
         let message = "An event could not be published. The notification waits in the queue.";
         Self::new(Code::DELIVERY_FAILED, message).because(error)
     }

@@ -14,10 +14,11 @@ use crate::http::{NoReply, RequestContext};
 use crate::media::{Media, MediaError, MediaStore};
 use crate::notification::Change;
 use crate::notification::open::Replication;
+use crate::relay::Attempt;
 use crate::store::chat_names::ChatNames;
 
-/// How many times the queue hands out a message before it is delivered without an image that could not be fetched. It
-/// must be less than the receives after which the queue gives the message up.
+/// How many times the queue hands out a message before it is delivered without an image that could not be fetched: with
+/// the relay's pauses, half a minute after the first try. A message that has waited through an outage is tried as often.
 pub(crate) const IMAGE_TRIES: u32 = 3;
 
 /// The images of a message after fetching.
@@ -78,7 +79,7 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         change: &Change,
         chat: &str,
         readable: &Readable,
-        receives: u32,
+        attempt: Attempt,
     ) -> Result<Images, Error> {
         let mut replication = Replication::of(change);
         let until = Instant::now() + cx.deadline.for_a_call() / 2;
@@ -101,9 +102,10 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
             };
             let why = match missing {
                 Missing::LeftOut(why) => why,
-                Missing::Later(error) if receives < IMAGE_TRIES => return Err(error),
+                Missing::Later(error) if attempt.receives.min(attempt.tries + 1) < IMAGE_TRIES => return Err(error),
                 Missing::Later(error) => {
                     let (error, cause) = (error.message, error.cause);
+                    let receives = attempt.receives;
                     tracing::warn!(error, cause, receives, "an image is left out of its message after several tries");
                     "it could not be fetched in several tries".into()
                 }

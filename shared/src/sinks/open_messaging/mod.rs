@@ -30,7 +30,7 @@ use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::genesys::{GenesysClient, GenesysError, InboundChannel, InboundContent, InboundMessage, InboundSender};
 use crate::graph::GraphClient;
-use crate::http::RequestContext;
+use crate::http::{Deadline, RequestContext};
 use crate::media::{MediaSettings, MediaStore, S3Media};
 use crate::notification::Change;
 use crate::relay::{Attempt, Delivered};
@@ -111,6 +111,14 @@ pub struct OpenMessaging<M, N = DynamoChatNames> {
     room: Semaphore,
 }
 
+/// A chat's message, ready to be sent.
+enum Prepared {
+    /// The inbound message for Genesys Cloud.
+    Message(Box<InboundMessage>),
+    /// The message is not for Genesys Cloud, for this reason.
+    LeftOut(&'static str),
+}
+
 impl OpenMessaging<S3Media> {
     /// Fetches the token and opens the connections, so that the first message finds them. A failure is only logged.
     pub async fn warm_up(&self, cx: &RequestContext) {
@@ -133,8 +141,7 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         Self { graph, genesys, store, names, agents, settings, room: Semaphore::new(IMAGES_AT_ONCE) }
     }
 
-    /// Delivers the chat message of an event. `tried` tells how many times the queue has handed it out, which tells a
-    /// passing failure of an image from a lasting one.
+    /// Delivers the chat message of an event. `attempt.receives` tells a passing failure of an image from a lasting one.
     ///
     /// # Errors
     /// When Genesys Cloud did not take the message or that is not known, or when a retry may fetch an image. Sent
@@ -146,61 +153,26 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
         message: &ChatMessage,
         attempt: Attempt,
     ) -> Result<Delivered, Error> {
-        let Attempt { before, receives, doubts } = attempt;
-        if doubts > 0 && self.settings.in_doubt == InDoubt::Leave {
-            return self.doubt(cx, message, "a process died at its delivery");
+        if attempt.doubts > 0 && self.settings.in_doubt == InDoubt::Leave {
+            return self.doubt(cx, message, "an earlier try may have sent it");
         }
-        let integration = self.settings.integration_id.to_string();
-        // Each try may lead to a copy, so none is made before Genesys Cloud answers again.
-        if doubts > 0 {
-            self.genesys.open_messaging_answers(cx, &integration).await?;
-        }
-        // This ends before the relay gives the delivery up, because the relay does not know the setting for messages in
-        // doubt.
+        // This ends before the relay gives the delivery up: nobody else can tell whether the message was sent.
         let until = Instant::now() + cx.deadline.for_a_call() * 2 / 3;
-        let event = message.event();
-        if message.is_system() {
-            return Ok(Delivered::LeftOut("a system message"));
-        }
-        if event == MessageEvent::Deleted && before.is_none() {
-            return Ok(Delivered::LeftOut("deleted before it was delivered"));
-        }
-        if before.is_some_and(|before| message.is_told(before)) {
-            return Ok(Delivered::LeftOut("nothing that was not told before"));
-        }
-        // A reaction makes no version of its own. If the message may be forgotten already, a reaction must not show it
-        // again, nor for the first time.
-        let written = Timestamp::from_millisecond(message.text_version()).ok().filter(|_| message.text_version() > 0);
-        let is_old = written.is_some_and(|written| change.received_at.duration_since(written) > DELIVERY_REMEMBERED);
-        if before.is_none() && change.change_type == "updated" && is_old {
-            return Ok(Delivered::LeftOut("an old message that somebody reacted to"));
-        }
-        if message.is_from_app(&self.graph.app(cx).await?.client_id) {
-            return Ok(Delivered::LeftOut("a message of the bridge's own app"));
-        }
-        if self.agents.wrote(cx, &self.genesys, message).await? {
-            return Ok(Delivered::LeftOut("a message of an agent"));
-        }
-        let (text, content) = match event {
-            MessageEvent::Deleted | MessageEvent::Blocked => (String::new(), Vec::new()),
-            MessageEvent::Created | MessageEvent::Edited => {
-                let readable = Readable::of(message);
-                let images = self.images(cx, change, &message.chat_id, &readable, receives).await?;
-                (readable.with_images(images.words.iter().map(String::as_str)), images.content)
+        let prepared = self.prepare(cx, change, message, attempt);
+        let inbound = match tokio::time::timeout_at(until - LEAST_TIME_TO_SEND, prepared).await {
+            Ok(prepared) => match prepared? {
+                Prepared::Message(inbound) => inbound,
+                Prepared::LeftOut(why) => return Ok(Delivered::LeftOut(why)),
+            },
+            Err(_elapsed) => {
+                let message = "There was no time left to send a message to Genesys Cloud. It waits in the queue.";
+                return Err(Error::new(Code::GENESYS_UNAVAILABLE, message));
             }
         };
-        let text = said(message, before, text);
-        if text.is_empty() {
-            return Ok(Delivered::LeftOut("an empty message"));
-        }
-        let chat = RecordKey::new(kind::CHAT_NAME, &[&change.tenant_id, &integration, &message.chat_id]);
-        let named_after = self.names.first_writer(cx, &chat, &writer(message)).await.map_err(not_named)?;
-        let inbound = inbound(&change.tenant_id, message, &named_after, text, content);
-        if Instant::now() + LEAST_TIME_TO_SEND > until {
-            let message = "There was no time left to send a message to Genesys Cloud. It waits in the queue.";
-            return Err(Error::new(Code::GENESYS_UNAVAILABLE, message));
-        }
-        let sent = self.genesys.send_inbound_open_message(cx, &integration, &inbound);
+        let integration = self.settings.integration_id.to_string();
+        // A pause that Genesys Cloud asks for and that does not fit is a refusal, and leaves nothing in doubt.
+        let in_time = RequestContext { deadline: Deadline::for_calls_until(until), ..cx.clone() };
+        let sent = self.genesys.send_inbound_open_message(&in_time, &integration, &inbound);
         match tokio::time::timeout_at(until, sent).await {
             Ok(Ok(_)) => Ok(Delivered::Delivered),
             Ok(Err(GenesysError::Ambiguous(cause))) => self.doubt(cx, message, &cause),
@@ -213,6 +185,61 @@ impl<M: MediaStore, N: ChatNames> OpenMessaging<M, N> {
             Ok(Err(error)) => Err(error.into()),
             Err(_elapsed) => self.doubt(cx, message, "no answer in time"),
         }
+    }
+
+    /// Makes the inbound message of a chat's message; nothing is sent.
+    async fn prepare(
+        &self,
+        cx: &RequestContext,
+        change: &Change,
+        message: &ChatMessage,
+        attempt: Attempt,
+    ) -> Result<Prepared, Error> {
+        let before = attempt.before;
+        let integration = self.settings.integration_id.to_string();
+        // Each try may lead to a copy, so none is made before Genesys Cloud answers again.
+        if attempt.doubts > 0 {
+            self.genesys.open_messaging_answers(cx, &integration).await?;
+        }
+        let event = message.event();
+        if message.is_system() {
+            return Ok(Prepared::LeftOut("a system message"));
+        }
+        if event == MessageEvent::Deleted && before.is_none() {
+            return Ok(Prepared::LeftOut("deleted before it was delivered"));
+        }
+        if before.is_some_and(|before| message.is_told(before)) {
+            return Ok(Prepared::LeftOut("nothing that was not told before"));
+        }
+        // A reaction makes no version of its own. If the message may be forgotten already, a reaction must not show it
+        // again, nor for the first time.
+        let written = Timestamp::from_millisecond(message.text_version()).ok().filter(|_| message.text_version() > 0);
+        let is_old = written.is_some_and(|written| change.received_at.duration_since(written) > DELIVERY_REMEMBERED);
+        if before.is_none() && change.change_type == "updated" && is_old {
+            return Ok(Prepared::LeftOut("an old message that somebody reacted to"));
+        }
+        if message.is_from_app(&self.graph.app(cx).await?.client_id) {
+            return Ok(Prepared::LeftOut("a message of the bridge's own app"));
+        }
+        if self.agents.wrote(cx, &self.genesys, message).await? {
+            return Ok(Prepared::LeftOut("a message of an agent"));
+        }
+        let (text, content) = match event {
+            MessageEvent::Deleted | MessageEvent::Blocked => (String::new(), Vec::new()),
+            MessageEvent::Created | MessageEvent::Edited => {
+                let readable = Readable::of(message);
+                let images = self.images(cx, change, &message.chat_id, &readable, attempt).await?;
+                (readable.with_images(images.words.iter().map(String::as_str)), images.content)
+            }
+        };
+        let text = said(message, before, text);
+        if text.is_empty() {
+            return Ok(Prepared::LeftOut("an empty message"));
+        }
+        let chat = RecordKey::new(kind::CHAT_NAME, &[&change.tenant_id, &integration, &message.chat_id]);
+        let named_after = self.names.first_writer(cx, &chat, &writer(message)).await.map_err(not_named)?;
+        let inbound = inbound(&change.tenant_id, message, &named_after, text, content);
+        Ok(Prepared::Message(Box::new(inbound)))
     }
 
     /// Handles a message when it is not known whether Genesys Cloud has it.

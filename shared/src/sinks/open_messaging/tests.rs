@@ -36,7 +36,7 @@ impl MediaStore for Kept {
     }
 }
 
-const FIRST: Attempt = Attempt { before: None, receives: 1, doubts: 0 };
+const FIRST: Attempt = Attempt { before: None, receives: 1, doubts: 0, tries: 0 };
 
 struct Scene {
     microsoft: Remote,
@@ -79,7 +79,7 @@ impl Scene {
     }
 
     async fn deliver(&self, message: &Value, before: Option<i64>, receives: u32) -> Result<Delivered, Error> {
-        self.attempt(message, Attempt { before, receives, doubts: 0 }).await
+        self.attempt(message, Attempt { before, receives, doubts: 0, tries: receives - 1 }).await
     }
 
     async fn attempt(&self, message: &Value, attempt: Attempt) -> Result<Delivered, Error> {
@@ -388,7 +388,8 @@ async fn what_may_be_there_is_sent_again_when_genesys_answers_and_not_before() {
         if sent > 0 {
             scene.genesys.expect(inbound_call(), sent, ResponseTemplate::new(200).set_body_json(json!({}))).await;
         }
-        let delivered = scene.attempt(&message("<p>x</p>"), Attempt { before: None, receives: 2, doubts: 1 }).await;
+        let delivered =
+            scene.attempt(&message("<p>x</p>"), Attempt { before: None, receives: 2, doubts: 1, tries: 1 }).await;
         match delivered {
             Ok(delivered) => assert_eq!((delivered, sent), (Delivered::Delivered, 1)),
             Err(error) => assert_eq!((error.code, sent), (Code::GENESYS_UNAVAILABLE, 0)),
@@ -397,7 +398,7 @@ async fn what_may_be_there_is_sent_again_when_genesys_answers_and_not_before() {
     // A process that died may have sent it.
     let leaving = Scene::with(Kept::default(), "", "leave").await;
     leaving.sent(&message("<p>w</p>"), None, 1).await;
-    let attempt = Attempt { before: None, receives: 2, doubts: 1 };
+    let attempt = Attempt { before: None, receives: 2, doubts: 1, tries: 1 };
     assert!(matches!(leaving.attempt(&message("<p>x</p>"), attempt).await.unwrap(), Delivered::LeftOut(_)));
 }
 

@@ -53,8 +53,9 @@ fn delivered(item: &Item) -> Option<i64> {
     integer(item, "delivered")
 }
 
-fn doubts(item: &Item) -> u32 {
-    integer(item, "doubts").and_then(|doubts| u32::try_from(doubts).ok()).unwrap_or_default()
+/// A count of tries; 0 where there is none.
+fn count(item: Option<&Item>, name: &str) -> u32 {
+    item.and_then(|item| integer(item, name)).and_then(|count| u32::try_from(count).ok()).unwrap_or_default()
 }
 
 impl Deliveries for DynamoDeliveries {
@@ -73,7 +74,7 @@ impl Deliveries for DynamoDeliveries {
             .table_name(&self.table)
             .key("id", text(key.as_str()))
             // The try counts as doubtful until its outcome is known. If the process dies, it stays counted.
-            .update_expression("SET #owner = :owner, lease = :lease, expires = :expires ADD doubts :one")
+            .update_expression("SET #owner = :owner, lease = :lease, expires = :expires ADD doubts :one, tries :one")
             .condition_expression(
                 "(attribute_not_exists(delivered) OR delivered < :version) AND (attribute_not_exists(lease) OR lease <= :now)",
             )
@@ -89,7 +90,8 @@ impl Deliveries for DynamoDeliveries {
         match timed(cx, "begin delivery", request.send()).await {
             Ok(output) => {
                 let item = output.attributes.as_ref();
-                Ok(Begun::Granted { before: item.and_then(delivered), doubts: item.map(doubts).unwrap_or_default() })
+                let (doubts, tries) = (count(item, "doubts"), count(item, "tries"));
+                Ok(Begun::Granted { before: item.and_then(delivered), doubts, tries })
             }
             Err(Failure::ConditionFailed(item)) => {
                 let before = item.as_ref().and_then(delivered);
@@ -99,8 +101,10 @@ impl Deliveries for DynamoDeliveries {
                 Ok(match before {
                     Some(before) if before >= version => Begun::Delivered,
                     before if is_ours => {
-                        let doubts = item.as_ref().map(doubts).unwrap_or_default().saturating_sub(1);
-                        Begun::Granted { before, doubts }
+                        // Its own try is counted already.
+                        let [doubts, tries] =
+                            ["doubts", "tries"].map(|name| count(item.as_ref(), name).saturating_sub(1));
+                        Begun::Granted { before, doubts, tries }
                     }
                     _ => Begun::InProgress,
                 })
@@ -127,7 +131,7 @@ impl Deliveries for DynamoDeliveries {
             .expression_attribute_values(":owner", text(&owner.to_string()));
         let request = match end {
             LeaseEnd::Delivered(version) => request
-                .update_expression("SET delivered = :version REMOVE lease, #owner, doubts")
+                .update_expression("SET delivered = :version REMOVE lease, #owner, doubts, tries")
                 .expression_attribute_values(":version", number(version)),
             LeaseEnd::Failed => request
                 .update_expression("REMOVE lease, #owner ADD doubts :less")
@@ -143,8 +147,10 @@ impl Deliveries for DynamoDeliveries {
             .update_item()
             .table_name(&self.table)
             .key("id", text(key.as_str()))
-            .condition_expression("attribute_exists(doubts)")
-            .update_expression("REMOVE doubts");
+            // An invocation that holds the lease still counts.
+            .condition_expression("attribute_exists(doubts) AND attribute_not_exists(#owner)")
+            .expression_attribute_names("#owner", "owner")
+            .update_expression("REMOVE doubts, tries");
         self.update(cx, "forget doubts", request).await
     }
 }

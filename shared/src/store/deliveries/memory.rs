@@ -20,6 +20,8 @@ struct Delivery {
     lease: Option<Lease>,
     /// The tries whose outcome is not known, including the one under way.
     doubts: u32,
+    /// All tries.
+    tries: u32,
 }
 
 impl Delivery {
@@ -54,7 +56,9 @@ impl Deliveries for MemoryDeliveries {
         let is_repeated = known.lease.as_ref().is_some_and(|held| held.owner == lease.owner);
         known.lease = Some(lease.clone());
         known.doubts += u32::from(!is_repeated);
-        Ok(Begun::Granted { before: known.delivered, doubts: known.doubts - 1 })
+        known.tries += u32::from(!is_repeated);
+        let (before, doubts, tries) = (known.delivered, known.doubts - 1, known.tries - 1);
+        Ok(Begun::Granted { before, doubts, tries })
     }
 
     async fn delivered(&self, _cx: &RequestContext, key: &RecordKey) -> Result<Option<i64>, StoreError> {
@@ -65,8 +69,8 @@ impl Deliveries for MemoryDeliveries {
         if let Some(known) = self.all().get_mut(key).filter(|known| known.is_of(owner)) {
             known.lease = None;
             match end {
-                LeaseEnd::Delivered(version) => (known.delivered, known.doubts) = (Some(version), 0),
-                LeaseEnd::Failed => known.doubts -= 1,
+                LeaseEnd::Delivered(version) => (known.delivered, known.doubts, known.tries) = (Some(version), 0, 0),
+                LeaseEnd::Failed => known.doubts = known.doubts.saturating_sub(1),
                 LeaseEnd::InDoubt => {}
             }
         }
@@ -74,8 +78,8 @@ impl Deliveries for MemoryDeliveries {
     }
 
     async fn forget_doubts(&self, _cx: &RequestContext, key: &RecordKey) -> Result<(), StoreError> {
-        if let Some(known) = self.all().get_mut(key) {
-            known.doubts = 0;
+        if let Some(known) = self.all().get_mut(key).filter(|known| known.lease.is_none()) {
+            (known.doubts, known.tries) = (0, 0);
         }
         Ok(())
     }

@@ -29,11 +29,12 @@ pub use memory::MemoryDeliveries;
 use super::{RecordKey, StoreError};
 use crate::http::RequestContext;
 
-/// How long a delivery is remembered: longer than Graph repeats a notification (four hours), and longer than the gap of
-/// a subscription that was lost over a weekend.
-pub(crate) const DELIVERY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long a delivery is remembered: longer than a notification may wait in the queue through an outage (13 days), and then
+/// for [`DELIVERY_REMEMBERED`].
+pub(crate) const DELIVERY_LIFE: Duration = Duration::from_secs(21 * 24 * 60 * 60);
 
-/// For this long a delivery is certainly remembered, however long its event took to arrive.
+/// For this long a delivery is certainly remembered, however long its event waited: longer than Graph repeats a notification
+/// (four hours), and longer than the gap of a subscription that was lost over a weekend.
 pub(crate) const DELIVERY_REMEMBERED: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// The lease of a resource, held by one invocation.
@@ -54,6 +55,8 @@ pub enum Begun {
         before: Option<i64>,
         /// How many earlier tries the receiver may have taken.
         doubts: u32,
+        /// How many tries there were before, however they ended.
+        tries: u32,
     },
     /// This version or a newer one was delivered already.
     Delivered,

@@ -24,15 +24,16 @@ async fn two_leases_that_end_at_the_same_moment_have_two_owners() {
     let until = now + Duration::from_secs(90);
     let (ours, theirs) = (lease(until), lease(until));
     let begin = async |lease: &Lease, now| deliveries.begin(&cx, &key(), 7, lease, now).await.unwrap();
-    assert_eq!(begin(&ours, now).await, Begun::Granted { before: None, doubts: 0 });
-    assert_eq!(begin(&ours, now).await, Begun::Granted { before: None, doubts: 0 }, "the first answer got lost");
+    let granted = |doubts, tries| Begun::Granted { before: None, doubts, tries };
+    assert_eq!(begin(&ours, now).await, granted(0, 0));
+    assert_eq!(begin(&ours, now).await, granted(0, 0), "the first answer got lost");
     assert_eq!(begin(&theirs, now).await, Begun::InProgress);
     // Theirs is nothing to end.
     deliveries.end(&cx, &key(), theirs.owner, LeaseEnd::Failed).await.unwrap();
     deliveries.end(&cx, &key(), theirs.owner, LeaseEnd::Delivered(7)).await.unwrap();
     assert_eq!(begin(&theirs, now).await, Begun::InProgress);
     // Ours has run out and is theirs: we come back late.
-    assert_eq!(begin(&theirs, until).await, Begun::Granted { before: None, doubts: 1 }, "nobody knows how ours ended");
+    assert_eq!(begin(&theirs, until).await, granted(1, 1), "nobody knows how ours ended");
     deliveries.end(&cx, &key(), ours.owner, LeaseEnd::Failed).await.unwrap();
     deliveries.end(&cx, &key(), ours.owner, LeaseEnd::Delivered(7)).await.unwrap();
     assert_eq!(begin(&ours, now).await, Begun::InProgress);
@@ -66,7 +67,7 @@ async fn the_table_tells_the_owner_by_its_name_and_not_by_the_time() {
         json!({"id": {"S": key().as_str()}, "owner": {"S": owner}, "lease": {"N": until.as_millisecond().to_string()}})
     };
     let (begun, asked) = met(held(1), &ours).await;
-    assert_eq!(begun, Begun::Granted { before: None, doubts: 0 });
+    assert_eq!(begun, Begun::Granted { before: None, doubts: 0, tries: 0 });
     insta::assert_json_snapshot!(asked);
     assert_eq!(met(held(2), &ours).await.0, Begun::InProgress);
     let before = json!({"id": {"S": "x"}, "delivered": {"N": "7"}});

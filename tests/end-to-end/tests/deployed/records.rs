@@ -173,16 +173,16 @@ async fn the_delivery_s_rules(deliveries: &impl Deliveries) {
     };
     let end = async |owner: u128, end| deliveries.end(&cx, &key, Uuid::from_u128(owner), end).await.unwrap();
     let give_up = async |owner: u128| end(owner, LeaseEnd::Failed).await;
-    let granted = |before, doubts| Begun::Granted { before, doubts };
-    assert_eq!(begin(1, 10, 0).await, granted(None, 0));
-    assert_eq!(begin(1, 10, 0).await, granted(None, 0), "the same once more, whose answer got lost");
+    let granted = |before, doubts, tries| Begun::Granted { before, doubts, tries };
+    assert_eq!(begin(1, 10, 0).await, granted(None, 0, 0));
+    assert_eq!(begin(1, 10, 0).await, granted(None, 0, 0), "the same once more, whose answer got lost");
     assert_eq!(begin(2, 10, 0).await, Begun::InProgress, "another one, whose lease would end at the same moment");
     assert_eq!(begin(2, 20, 1).await, Begun::InProgress, "another version of it neither");
     give_up(2).await;
     assert_eq!(begin(2, 10, 1).await, Begun::InProgress, "it was not theirs to end");
     give_up(1).await;
-    assert_eq!(begin(2, 10, 1).await, granted(None, 0), "given up");
-    assert_eq!(begin(3, 20, 32).await, granted(None, 1), "who took it has died");
+    assert_eq!(begin(2, 10, 1).await, granted(None, 0, 1), "given up");
+    assert_eq!(begin(3, 20, 32).await, granted(None, 1, 2), "who took it has died");
     for late in [1, 2] {
         done(late, 10).await;
         give_up(late).await;
@@ -194,20 +194,20 @@ async fn the_delivery_s_rules(deliveries: &impl Deliveries) {
     for older in [10, 20] {
         assert_eq!(begin(4, older, 33).await, Begun::Delivered);
     }
-    assert_eq!(begin(4, 30, 33).await, granted(Some(20), 0));
+    assert_eq!(begin(4, 30, 33).await, granted(Some(20), 0, 0));
     give_up(4).await;
     assert_eq!(begin(5, 20, 34).await, Begun::Delivered, "what was delivered stays delivered");
     // Tries that may have been taken are counted, until one is delivered or the message is set aside.
     for doubts in 0..2 {
-        assert_eq!(begin(6, 30, 35).await, granted(Some(20), doubts));
+        assert_eq!(begin(6, 30, 35).await, granted(Some(20), doubts, doubts + 1));
         end(6, LeaseEnd::InDoubt).await;
     }
     deliveries.forget_doubts(&cx, &key).await.unwrap();
-    assert_eq!(begin(6, 30, 35).await, granted(Some(20), 0));
+    assert_eq!(begin(6, 30, 35).await, granted(Some(20), 0, 0));
     end(6, LeaseEnd::InDoubt).await;
-    assert_eq!(begin(6, 30, 35).await, granted(Some(20), 1));
+    assert_eq!(begin(6, 30, 35).await, granted(Some(20), 1, 1));
     done(6, 30).await;
-    assert_eq!(begin(6, 40, 35).await, granted(Some(30), 0));
+    assert_eq!(begin(6, 40, 35).await, granted(Some(30), 0, 0));
     let nothing = RecordKey::new("test", &[&conversation()]);
     deliveries.forget_doubts(&cx, &nothing).await.unwrap();
     assert_eq!(deliveries.delivered(&cx, &nothing).await.unwrap(), None);
