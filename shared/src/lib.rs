@@ -2,8 +2,8 @@
 //!
 //! Dependencies point one way: functions, the edge, use cases, content, clients, machinery; docs/explanation/architecture.md
 //! draws the floors, and a test holds them. A use case ([`meeting`], [`sms`], [`escalation`], [`presence`],
-//! [`notification`], [`relay`], [`sinks`], [`subscriptions`]) knows no Lambda; a client ([`graph`], [`genesys`], [`store`])
-//! knows no use case; only the edge ([`edge`]) knows AWS event types.
+//! [`notification`], [`relay`], [`sinks`], [`subscriptions`]) knows no Lambda; a client ([`graph`], [`genesys`], [`store`],
+//! [`teams`]) knows no use case; only the edge ([`edge`]) knows AWS event types.
 //!
 //! A use case is a struct that borrows its clients, stores and settings, and the methods that do the work. It asks for
 //! a client by a trait, one for each capability. The trait stands in the client's own file, above its implementation,
@@ -39,6 +39,7 @@ pub mod sms;
 pub mod startup;
 pub mod store;
 pub mod subscriptions;
+pub mod teams;
 pub mod telemetry;
 mod unset;
 #[cfg(test)]

@@ -27,7 +27,7 @@ const FLOORS: [(&str, &[&str]); 5] = [
             "auth",
         ],
     ),
-    ("clients", &["store", "graph", "genesys"]),
+    ("clients", &["teams", "store", "graph", "genesys"]),
     ("content", &["chat", "media"]),
     (
         "use cases",

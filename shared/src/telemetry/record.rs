@@ -30,6 +30,8 @@ pub enum Upstream {
     GenesysLogin,
     /// The Genesys Cloud API.
     Genesys,
+    /// The Bot Connector of Microsoft Teams.
+    Teams,
     /// The secrets in AWS Secrets Manager.
     Secrets,
     /// The state table in DynamoDB.
@@ -47,11 +49,12 @@ pub enum Upstream {
 }
 
 impl Upstream {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Entra,
         Self::Graph,
         Self::GenesysLogin,
         Self::Genesys,
+        Self::Teams,
         Self::Secrets,
         Self::State,
         Self::Queue,
@@ -68,6 +71,7 @@ impl Upstream {
             Self::Graph => "graphMs",
             Self::GenesysLogin => "genesysLoginMs",
             Self::Genesys => "genesysMs",
+            Self::Teams => "teamsMs",
             Self::Secrets => "secretsMs",
             Self::State => "stateMs",
             Self::Queue => "queueMs",
