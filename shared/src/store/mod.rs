@@ -34,6 +34,7 @@ mod dynamo;
 pub mod last_presence;
 pub mod meetings;
 mod memory;
+pub mod references;
 pub mod subscriptions;
 
 use std::future::Future;
@@ -71,6 +72,8 @@ pub mod kind {
     pub const SUBSCRIPTION: &str = "subscription";
     /// When a subscription was last heard of, by its id.
     pub const HEARD: &str = "heard";
+    /// Where the bot reaches a user in a chat, by tenant, user and conversation.
+    pub const REFERENCE: &str = "reference";
 }
 
 /// The key of a record: a hash, so that no phone number is stored or logged.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
+use bridge::config::Environment;
 use bridge::http::{Deadline, RequestContext};
+use bridge::startup::Startup;
 use bridge::store::chat_names::{ChatNames, ChatWriter, DynamoChatNames, MemoryChatNames};
 use bridge::store::deliveries::{Begun, Deliveries, DynamoDeliveries, Lease, LeaseEnd, MemoryDeliveries};
 use bridge::store::last_presence::{
@@ -12,12 +14,16 @@ use bridge::store::last_presence::{
     MemoryLastPresences, Reason, SenderLease, SentPresence, Settled, TeamsLink, Turn, TurnPlan, WantedPresence,
 };
 use bridge::store::meetings::{DynamoMeetingNotes, MeetingNote, MeetingNotes, MemoryMeetingNotes, note_key};
+use bridge::store::references::{
+    ConversationReference, ConversationScope, DynamoReferences, MemoryReferences, References, reference_key,
+};
 use bridge::store::subscriptions::{
     DynamoSubscriptionNotes, KeptSubscription, MemorySubscriptionNotes, Progress, SubscriptionNotes,
 };
 use bridge::store::{
     Claim, Claimed, DynamoRecords, MemoryRecords, RECORD_LIFE, Receipt, RecordKey, RecordState, Records, kind,
 };
+use bridge::teams::{ServiceUrl, TeamsClient};
 use jiff::Timestamp;
 use sandbox::cloud::REGION;
 use sandbox::sandbox::Sandbox;
@@ -445,4 +451,78 @@ async fn the_notes_rules(notes: &impl SubscriptionNotes) {
     notes.keep(&cx, &many[129], &made).await.unwrap();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(notes.read(&cx, &many, &[]).await.unwrap().by_resource.len(), 1);
+}
+
+#[test]
+fn a_reference_goes_forward_only_and_a_removal_is_remembered() {
+    beside_others(async |sandbox| {
+        let table: String = sandbox.output("StateTable").into();
+        let of_hosts = |hosts: &str| DynamoReferences::new(client(sandbox), table.clone(), hosts.parse().unwrap());
+        the_reference_s_rules(&of_hosts(BOT_HOSTS)).await;
+        the_reference_s_rules(&MemoryReferences::default()).await;
+
+        // What the table holds is held against the list again: the token goes nowhere else.
+        let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+        let key = reference_key("t", "u", &conversation());
+        let reference = reference("https://old.bots.example/emea/", 1);
+        assert!(of_hosts(BOT_HOSTS).renew(&cx, &key, &reference).await.unwrap());
+        assert_eq!(of_hosts("bots.example").find(&cx, &key).await.unwrap(), None);
+        assert_eq!(of_hosts("old.bots.example").find(&cx, &key).await.unwrap(), Some(reference));
+    });
+}
+
+const BOT_HOSTS: &str = "bots.example,old.bots.example";
+
+/// A service URL, which only a setting, a verified activity and a stored reference give.
+fn service_url(url: &str) -> ServiceUrl {
+    let settings = [("BOT_SECRET_ID", "bot"), ("BOT_SERVICE_HOSTS", BOT_HOSTS), ("BOT_SERVICE_URL", url)];
+    let mut env = Environment::of(settings);
+    let aws = aws_config::SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+    let teams = TeamsClient::from_startup(&mut Startup::with(&mut env, aws).unwrap()).unwrap();
+    teams.first_service_url().clone()
+}
+
+fn reference(url: &str, milliseconds: i64) -> ConversationReference {
+    ConversationReference {
+        service_url: service_url(url),
+        conversation_id: "a:17I0".into(),
+        tenant_id: "t".into(),
+        bot_id: "28:app".into(),
+        scope: ConversationScope::Personal,
+        last_seen: Timestamp::from_millisecond(1_800_000_000_000 + milliseconds).unwrap(),
+    }
+}
+
+async fn the_reference_s_rules(references: &impl References) {
+    let cx = RequestContext::new("test", Deadline::after(Duration::from_secs(60)));
+    let (key, other) = (reference_key("t", "u", &conversation()), reference_key("t", "u", &conversation()));
+    let [first, second, third] = [1, 2, 3].map(|time| reference(&format!("https://bots.example/{time}/"), time));
+    let find = async || references.find(&cx, &key).await.unwrap();
+    let renew = async |reference| references.renew(&cx, &key, reference).await.unwrap();
+    let remove = async |as_of| references.remove(&cx, &key, as_of).await.unwrap();
+    assert_eq!(find().await, None);
+    assert!(renew(&second).await);
+    for not_newer in [&first, &second] {
+        assert!(!renew(not_newer).await);
+    }
+    assert_eq!(find().await.as_ref(), Some(&second));
+    assert_eq!(references.find(&cx, &other).await.unwrap(), None);
+
+    // A removal that is overtaken by an activity does nothing.
+    assert!(!remove(first.last_seen).await);
+    assert_eq!(find().await.as_ref(), Some(&second));
+    assert!(remove(second.last_seen).await);
+    assert!(remove(second.last_seen).await, "it is told twice");
+    assert_eq!(find().await, None);
+    for from_before in [&first, &second] {
+        assert!(!renew(from_before).await, "it comes late and brings nothing back");
+    }
+    assert_eq!(find().await, None);
+    assert!(renew(&third).await, "the app is there again");
+    assert_eq!(find().await.as_ref(), Some(&third));
+
+    // A removal of what nobody has noted is remembered too.
+    assert!(references.remove(&cx, &other, second.last_seen).await.unwrap());
+    assert!(!references.renew(&cx, &other, &first).await.unwrap());
+    assert!(references.renew(&cx, &other, &third).await.unwrap());
 }
