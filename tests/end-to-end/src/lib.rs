@@ -27,6 +27,7 @@ use bridge::store::last_presence::{DynamoLastPresences, MemoryLastPresences};
 use bridge::store::meetings::MemoryMeetingNotes;
 use bridge::store::subscriptions::MemorySubscriptionNotes;
 use bridge::subscriptions::{Certificates, KeeperSettings};
+use bridge::teams::TeamsClient;
 use lambda_runtime::Context;
 use sandbox::Trouble;
 use sandbox::genesys_event::GenesysEvent;
@@ -83,6 +84,15 @@ impl InProcess {
             ("NOTIFICATION_DEAD_LETTER_QUEUE_URL", &queue),
         ];
         Environment::of(common.into_iter().chain(more.iter().copied()))
+    }
+
+    /// The client of the bot, which no function has yet; `None` when its settings are wrong.
+    #[must_use]
+    pub fn teams(&self) -> Option<TeamsClient> {
+        let url = self.stand_ins.world.bot_service_url();
+        let host = self.stand_ins.teams.trim_start_matches("http://");
+        let mut env = self.environment_with(&[("BOT_SERVICE_HOSTS", host), ("BOT_SERVICE_URL", &url)]);
+        TeamsClient::from_startup(&mut Startup::with(&mut env, self.aws.clone())?)
     }
 
     /// The function `create-meeting`; `None` when its settings are wrong.

@@ -397,7 +397,7 @@ impl SecretKeeper {
         let (id, credential) = match vendor {
             Vendor::Entra => (&self.entra_secret, self.world.directory().entra_credential()),
             Vendor::Genesys => (&self.genesys_secret, self.world.directory().genesys_credential()),
-            Vendor::Graph | Vendor::Aws => return Ok(()),
+            Vendor::Graph | Vendor::Teams | Vendor::Aws => return Ok(()),
         };
         let put = self.client.put_secret_value().secret_id(id).secret_string(credential.to_string());
         put.send().await.map_err(|error| Trouble::from("A secret could not be stored", error))?;

@@ -26,6 +26,9 @@ pub const API_AUDIENCE: &str = "0d5f2a54-7c1b-4b0e-8f57-52a4a4c5e000";
 /// The issuer of v1 tokens, whichever host they were asked of.
 pub(super) const ISSUER_V1: &str = "https://sts.windows.net/{tenantid}/";
 
+/// Audience of a bot's tokens for the Bot Connector.
+pub(super) const BOT_FRAMEWORK: &str = "https://api.botframework.com";
+
 /// Seconds a token is valid.
 const ACCESS_TOKEN_LIFE_SECONDS: i64 = 3599;
 
@@ -44,13 +47,14 @@ pub(super) struct Tokens {
     entra: String,
     /// The origin of the Graph stand-in.
     pub(super) graph: String,
-    /// The valid Graph tokens.
-    for_graph: Mutex<HashMap<String, Issued>>,
+    /// The valid tokens for Graph and for the Bot Connector.
+    issued: Mutex<HashMap<String, Issued>>,
 }
 
 /// What a token stands for.
 struct Issued {
     client_id: String,
+    audience: String,
     expires: i64,
 }
 
@@ -62,21 +66,32 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     pub(super) fn new(entra: String, graph: String) -> Result<Self, Trouble> {
-        Ok(Self { keys: SigningKeys::new()?, entra, graph, for_graph: Mutex::default() })
+        Ok(Self { keys: SigningKeys::new()?, entra, graph, issued: Mutex::default() })
     }
 
     /// Client id of the app whose token this is, if Graph takes it.
     pub(super) fn app_in_graph(&self, token: &str) -> Option<String> {
+        self.app(token, &self.graph)
+    }
+
+    /// Client id of the app whose token this is, if the Bot Connector takes it.
+    pub(super) fn app_of_bot(&self, token: &str) -> Option<String> {
+        self.app(token, BOT_FRAMEWORK)
+    }
+
+    fn app(&self, token: &str, audience: &str) -> Option<String> {
         let now = Timestamp::now().as_second();
-        locked(&self.for_graph).get(token).filter(|issued| issued.expires > now).map(|issued| issued.client_id.clone())
+        let issued = locked(&self.issued);
+        let good = issued.get(token).filter(|issued| issued.expires > now && issued.audience == audience);
+        good.map(|issued| issued.client_id.clone())
     }
 
     pub(super) fn valid(&self) -> Vec<String> {
-        locked(&self.for_graph).keys().cloned().collect()
+        locked(&self.issued).keys().cloned().collect()
     }
 
     pub(super) fn expire_all(&self) {
-        locked(&self.for_graph).clear();
+        locked(&self.issued).clear();
     }
 
     /// The issuer of v2 tokens.
@@ -97,9 +112,11 @@ impl Tokens {
             "sub": Uuid::new_v5(&Uuid::NAMESPACE_OID, client_id.as_bytes()), "tid": TENANT,
             "uti": Uuid::new_v4().simple().to_string(), "ver": "2.0",
         });
-        let for_graph = audience == self.graph;
-        let roles: Vec<&str> = if for_graph {
+        let roles: Vec<&str> = if audience == self.graph {
             app.permissions.iter().map(String::as_str).collect()
+        } else if audience == BOT_FRAMEWORK {
+            // The registration of the bot is its right; there is nothing to consent to.
+            Vec::new()
         } else {
             app.roles.iter().map(String::as_str).collect()
         };
@@ -110,9 +127,10 @@ impl Tokens {
             claims.insert("roles".into(), roles.into());
         }
         let token = self.keys.current().sign(&claims);
-        if for_graph {
-            let issued = Issued { client_id: client_id.to_owned(), expires: now + ACCESS_TOKEN_LIFE_SECONDS };
-            locked(&self.for_graph).insert(token.clone(), issued);
+        if audience != API_AUDIENCE {
+            let expires = now + ACCESS_TOKEN_LIFE_SECONDS;
+            let issued = Issued { client_id: client_id.to_owned(), audience: audience.to_owned(), expires };
+            locked(&self.issued).insert(token.clone(), issued);
         }
         token
     }
@@ -258,6 +276,8 @@ fn grant(world: &World, tenant: &str, form: &HashMap<String, String>) -> Result<
     };
     let audience = if resource == world.tokens.graph {
         world.tokens.graph.clone()
+    } else if resource == BOT_FRAMEWORK {
+        BOT_FRAMEWORK.to_owned()
     } else if resource.trim_start_matches("api://") == API_AUDIENCE {
         API_AUDIENCE.to_owned()
     } else {

@@ -33,6 +33,9 @@ pub struct Fault {
     /// `Retry-After` of that answer, to the letter.
     #[serde(default)]
     pub retry_after: Option<String>,
+    /// The error code of that answer; absent is the one that fits the status.
+    #[serde(default)]
+    pub code: Option<String>,
     /// Resets the connection without an answer.
     #[serde(default)]
     pub reset: bool,
@@ -72,6 +75,7 @@ impl Fault {
             delay_ms: 0,
             status: None,
             retry_after: None,
+            code: None,
             reset: false,
             percent: None,
             seed: 0,
@@ -100,6 +104,12 @@ impl Fault {
     #[must_use]
     pub fn status(self, status: u16) -> Self {
         Self { status: Some(status), ..self }
+    }
+
+    /// Answers with a status and the vendor's error code.
+    #[must_use]
+    pub fn refused(self, status: u16, code: &str) -> Self {
+        Self { status: Some(status), code: Some(code.into()), ..self }
     }
 
     /// Answers 429 with this `Retry-After`.

@@ -1,4 +1,4 @@
-//! Microsoft Entra ID, Microsoft Graph and Genesys Cloud, as far as the bridge talks to them.
+//! Microsoft Entra ID, Microsoft Graph, Microsoft Teams and Genesys Cloud, as far as the bridge talks to them.
 //!
 //! They behave as the vendors' documentation and what was observed of the vendors says, not as the bridge's code
 //! expects: they validate, they recognise repetitions, they refuse what the vendors refuse and in the same words. What
@@ -15,6 +15,7 @@ mod graph;
 mod server;
 mod signing_keys;
 mod table;
+mod teams;
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,8 @@ pub use graph::{
     Sender, Standing, SubscriptionSettings, TokenVersion, Totals,
 };
 
+pub use teams::{BotActivity, BotChat, BotScope};
+
 use crate::cloud::port_taken;
 use crate::{Trouble, stand_ins::faults::Faults};
 
@@ -50,6 +53,8 @@ pub enum Vendor {
     Graph,
     /// Genesys Cloud: tokens and API.
     Genesys,
+    /// Microsoft Teams: the Bot Connector.
+    Teams,
     /// AWS, where a function runs without the local cloud.
     Aws,
 }
@@ -84,6 +89,7 @@ pub struct World {
     conversations: Mutex<genesys::Conversations>,
     calls: Mutex<Vec<SeenCall>>,
     tables: Mutex<table::Tables>,
+    bots: Mutex<teams::Bots>,
     /// The client that calls webhooks.
     client: reqwest::Client,
 }
@@ -108,6 +114,7 @@ impl World {
             conversations: Mutex::default(),
             calls: Mutex::default(),
             tables: Mutex::default(),
+            bots: Mutex::default(),
             client: client::client()?,
         });
         world.put_chat(CHAT, None, &[AGENT_ID, COLLEAGUE_ID])?;
@@ -202,7 +209,7 @@ impl World {
         locked(&self.presences).budget.set(requests, window);
     }
 
-    /// Every token that is valid now: for Graph and for Genesys Cloud.
+    /// Every token that is valid now: for Graph, for the Bot Connector and for Genesys Cloud.
     #[must_use]
     pub fn tokens(&self) -> Vec<String> {
         let mut tokens = self.tokens.valid();
@@ -240,6 +247,8 @@ pub struct StandIns {
     pub genesys: String,
     /// Origin of the AWS stand-in, on a port of its own choice.
     pub aws: String,
+    /// Origin of the Bot Connector's stand-in, on a port of its own choice; [`World::bot_service_url`] begins with it.
+    pub teams: String,
     /// Origin of the control panel.
     pub control: String,
     /// The wishes of the control panel that need the local cloud.
@@ -253,7 +262,7 @@ impl StandIns {
     /// A port is taken.
     pub async fn start(ports: [u16; 4]) -> Result<Self, Trouble> {
         let mut listeners = Vec::new();
-        for port in ports.into_iter().chain([0]) {
+        for port in ports.into_iter().chain([0, 0]) {
             listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|_| port_taken(port))?);
         }
         let origins = listeners
@@ -261,8 +270,9 @@ impl StandIns {
             .map(|listener| listener.local_addr().map(|address| format!("http://{address}")))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Trouble::from("A stand-in has no address", error))?;
-        let [control, entra, graph, genesys, aws] = <[String; 5]>::try_from(origins).unwrap_or_default();
+        let [control, entra, graph, genesys, aws, teams] = <[String; 6]>::try_from(origins).unwrap_or_default();
         let world = World::new(entra.clone(), graph.clone())?;
+        locked(&world.bots).origin.clone_from(&teams);
         let (wish, wishes) = tokio::sync::mpsc::unbounded_channel();
         let routers = [
             (None, control::router(world.clone(), wish)),
@@ -270,10 +280,11 @@ impl StandIns {
             (Some(Vendor::Graph), graph::router(world.clone())),
             (Some(Vendor::Genesys), genesys::router(world.clone())),
             (Some(Vendor::Aws), aws::router(world.clone())),
+            (Some(Vendor::Teams), teams::router(world.clone())),
         ];
         for (listener, (vendor, router)) in listeners.into_iter().zip(routers) {
             tokio::spawn(server::serve(listener, router, vendor, world.clone()));
         }
-        Ok(Self { world, entra, graph, genesys, aws, control, wishes })
+        Ok(Self { world, entra, graph, genesys, aws, teams, control, wishes })
     }
 }

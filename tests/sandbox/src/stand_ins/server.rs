@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use super::faults::{Fault, When};
-use super::{SeenCall, Vendor, World, locked};
+use super::{SeenCall, Vendor, World, locked, teams};
 
 /// The connection is to be reset.
 #[derive(Debug, thiserror::Error)]
@@ -111,23 +111,28 @@ async fn through(
     };
     match (response, fault.status) {
         (Some(response), _) => Ok(response),
-        (None, Some(status)) if !fault.reset => Ok(failed(status, fault.retry_after.as_deref())),
+        (None, Some(status)) if !fault.reset => Ok(failed(fault, status)),
         (None, _) => Err(Reset),
     }
 }
 
-/// An answer in which both vendors' error bodies fit.
-fn failed(status: u16, retry_after: Option<&str>) -> Response<Body> {
-    let body = json!({
-        "error": {"code": if status == 429 { "TooManyRequests" } else { "serviceNotAvailable" }, "message": "on demand"},
-        "code": if status == 429 { "too.many.requests.retry.after" } else { "service.unavailable" },
-        "message": "on demand",
-        "status": status,
-    });
+/// An answer in the vendor's form; Graph's and Genesys Cloud's fit into one.
+fn failed(fault: &Fault, status: u16) -> Response<Body> {
+    let of_status = |throttled, other| if status == 429 { throttled } else { other };
+    let code = |own| fault.code.as_deref().unwrap_or(own);
+    let body = match fault.at {
+        Vendor::Teams => teams::error_body(code(teams::code_of(status)), "on demand"),
+        _ => json!({
+            "error": {"code": code(of_status("TooManyRequests", "serviceNotAvailable")), "message": "on demand"},
+            "code": code(of_status("too.many.requests.retry.after", "service.unavailable")),
+            "message": "on demand",
+            "status": status,
+        }),
+    };
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(value) = retry_after.and_then(|value| HeaderValue::from_str(value).ok()) {
+    if let Some(value) = fault.retry_after.as_deref().and_then(|value| HeaderValue::from_str(value).ok()) {
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }
     response

@@ -24,9 +24,11 @@ use crate::genesys_event::GenesysEvent;
 
 const HELP: &str = r#"The stand-ins' control panel
 
-POST   /faults   switches a fault on: {"at": "entra" | "graph" | "genesys", "match": part of "METHOD path?query body",
-                 "times": 1 (0: until cleared), "when": "before" | "after" (the request is taken first),
-                 and one of "status": 429 with "retryAfter": "1.5", "delayMs": 5000, "reset": true;
+POST   /faults   switches a fault on: {"at": "entra" | "graph" | "teams" | "genesys",
+                 "match": part of "METHOD path?query body", "times": 1 (0: until cleared),
+                 "when": "before" | "after" (the request is taken first),
+                 and one of "status": 429 with "retryAfter": "1.5" and the vendor's own "code", "delayMs": 5000,
+                 "reset": true;
                  "percent": 1 with "seed": 7 (and "times": 0) hits so many of a hundred}
 GET    /faults   shows those that are on
 DELETE /faults   switches all off

@@ -40,7 +40,7 @@ impl Budget {
     ///
     /// # Errors
     /// The request is over the budget: how long to wait.
-    pub(super) fn take(&mut self, app: &str) -> Result<(), Duration> {
+    pub(in crate::stand_ins) fn take(&mut self, app: &str) -> Result<(), Duration> {
         let now = Instant::now();
         let log = self.apps.entry(app.to_owned()).or_default();
         // The oldest of the last so many requests must have left the window.

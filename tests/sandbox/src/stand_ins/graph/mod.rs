@@ -2,7 +2,7 @@
 //! notifications that come of them.
 
 mod batch;
-mod budget;
+pub(super) mod budget;
 mod chats;
 mod delta_token;
 mod events;
