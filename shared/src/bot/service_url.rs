@@ -1,6 +1,7 @@
 //! The address of the connector that an activity came from, and that answers to it go to, with the bot's token.
 
 use crate::config::BaseUrl;
+use crate::teams::{ServiceHosts, ServiceUrl, ServiceUrlError};
 
 /// A service URL that the Bot Framework has signed. Only the check of a token makes it, so no other address can be
 /// taken for it.
@@ -19,6 +20,15 @@ impl SignedServiceUrl {
     #[must_use]
     pub fn base(&self) -> &BaseUrl {
         &self.0
+    }
+
+    /// The URL as one that may see the bot's token, if its host is on the list. The signature proves who posted the
+    /// activity; the list says where the token may go.
+    ///
+    /// # Errors
+    /// [`ServiceUrlError::NotListed`]
+    pub fn admitted_by(&self, hosts: &ServiceHosts) -> Result<ServiceUrl, ServiceUrlError> {
+        hosts.admit(self.0.join([]).as_str())
     }
 }
 
@@ -68,6 +78,15 @@ mod tests {
         ] {
             assert_eq!(SignedServiceUrl::of(&signed, shown), None, "{shown}");
         }
+    }
+
+    #[test]
+    fn a_signed_url_sees_the_token_only_if_its_host_is_listed() {
+        let hosts: ServiceHosts = "smba.trafficmanager.net".parse().unwrap();
+        let signed = |url: &str| SignedServiceUrl::of(url, url).unwrap().admitted_by(&hosts);
+        let url = signed("https://smba.trafficmanager.net/emea/t/").unwrap();
+        assert_eq!(url.as_str(), "https://smba.trafficmanager.net/emea/t");
+        assert_eq!(signed("https://smba.evil.trafficmanager.net/emea/t/"), Err(ServiceUrlError::NotListed));
     }
 
     #[test]
