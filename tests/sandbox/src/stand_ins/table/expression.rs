@@ -17,9 +17,12 @@ pub(super) struct Expression<'a> {
     values: &'a Value,
 }
 
+fn number(value: &Value) -> Option<f64> {
+    value["N"].as_str()?.parse().ok()
+}
+
 /// The order of two attributes of one type.
 pub(super) fn compare(one: &Value, other: &Value) -> Option<Ordering> {
-    let number = |value: &Value| value["N"].as_str()?.parse::<f64>().ok();
     match (number(one), number(other)) {
         (Some(one), Some(other)) => one.partial_cmp(&other),
         _ => Some(one["S"].as_str()?.cmp(other["S"].as_str()?)),
@@ -79,11 +82,17 @@ impl<'a> Expression<'a> {
                     item.insert(name, value);
                 }
                 "REMOVE" => drop(item.remove(&name)),
+                // Without a comparison sign; an attribute that is not there counts as 0.
+                "ADD" => {
+                    let added = reader.operand()?.as_ref().and_then(number).ok_or_else(|| reader.unexpected())?;
+                    let sum = before.get(&name).and_then(number).unwrap_or_default() + added;
+                    item.insert(name, serde_json::json!({"N": sum.to_string()}));
+                }
                 _ => return Err(Invalid(format!("{clause} is no clause that is served here"))),
             }
             match reader.token() {
                 Ok(",") => {}
-                Ok(other @ ("SET" | "REMOVE")) => clause = other.to_owned(),
+                Ok(other @ ("SET" | "REMOVE" | "ADD")) => clause = other.to_owned(),
                 Ok(_) => return Err(reader.unexpected()),
                 Err(_) => return Ok(()),
             }

@@ -189,6 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_added_to_what_is_there_or_to_nothing() {
+        let mut tables = Tables::default();
+        let add = |number: i32| {
+            json!({
+                "TableName": "t", "Key": {"id": {"S": "a"}}, "UpdateExpression": "REMOVE x ADD tries :n, doubts :n",
+                "ExpressionAttributeValues": {":n": {"N": number.to_string()}},
+            })
+        };
+        for number in [2, -1] {
+            assert!(tables.update(&add(number)).is_ok());
+        }
+        let read = tables.get(&json!({"TableName": "t", "Key": {"id": {"S": "a"}}})).ok();
+        let kept = json!({"id": {"S": "a"}, "tries": {"N": "1"}, "doubts": {"N": "1"}});
+        assert_eq!(read, Some(json!({"Item": kept})));
+    }
+
+    #[test]
     fn an_index_gives_what_has_its_keys_in_their_order() {
         let mut tables = Tables::default();
         for (id, place) in [("b", 20), ("a", 100), ("c", 3)] {
@@ -206,7 +223,7 @@ mod tests {
     #[test]
     fn what_dynamodb_could_not_read_is_refused() {
         let mut tables = Tables::default();
-        for expression in ["SET a = :missing", "SET a :b", "TURN a", "SET a = :b WHERE c"] {
+        for expression in ["SET a = :missing", "SET a :b", "ADD a", "TURN a", "SET a = :b WHERE c"] {
             let request = json!({
                 "TableName": "t", "Key": {"id": {"S": "a"}}, "UpdateExpression": expression,
                 "ExpressionAttributeValues": {":b": {"N": "1"}},
